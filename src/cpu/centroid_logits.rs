@@ -1,0 +1,38 @@
+//! Logits of the centroids, `z[c,s] = centroid_c · k_s`. Twin of `shaders/centroid_logits.wgsl`.
+
+use super::panel::{dot_rows, pack, Panel, LANES};
+use super::parallel::{blocks, each};
+use super::tile::KEY_BLOCK;
+use super::work::Work;
+use std::ops::Range;
+
+/// `weights[slice][c - pass.start][s]` for the clusters of a pass and valid keys. `O(C·S·E)` a slice.
+pub(crate) fn centroid_logits(work: &Work, pass: Range<usize>, centroids: &[f32], weights: &mut [f32]) {
+    let shape = work.problem.shape();
+    let cut = &work.plan.cut;
+    let row = cut.keys_padded;
+    each(
+        blocks(weights, cut.words_of(crate::plan::Scratch::Weights), LANES * row),
+        || (vec![[0.0; LANES]; shape.width], vec![[0.0; LANES]; KEY_BLOCK]),
+        |(panel, dots): &mut (Vec<Panel>, Vec<Panel>), block| {
+            let first = pass.start + block.index * LANES;
+            let last = (first + LANES).min(pass.end);
+            if first >= last {
+                return;
+            }
+            let centroid = |cluster| &centroids[(block.slice * cut.clusters + cluster) * shape.width..][..shape.width];
+            pack(panel, (first..last).map(centroid));
+            let keys = work.keys(block.slice);
+            let valid = work.key_length(block.slice);
+            for begin in (0..valid).step_by(KEY_BLOCK) {
+                let dots = &mut dots[..KEY_BLOCK.min(valid - begin)];
+                dot_rows(keys.from(begin), keys.stride, panel, dots);
+                for (lane, row) in block.data.chunks_mut(row).take(last - first).enumerate() {
+                    for (logit, dot) in row[begin..].iter_mut().zip(dots.iter()) {
+                        *logit = dot[lane];
+                    }
+                }
+            }
+        },
+    );
+}

@@ -1,0 +1,56 @@
+//! Each query to the nearest centroid in L2, ties to the lowest index, empty clusters never (`docs/method.md`). Twin of
+//! `shaders/euclidean_assign.wgsl`.
+
+use super::group_by_cluster::Groups;
+use super::panel::{dot_rows, pack, Panel, LANES};
+use super::parallel::{blocks, each};
+use super::work::Work;
+
+const BLOCK: usize = 16 * LANES;
+
+/// Replaces `clusters[slice][i]` by the cluster of largest `2·q·c - |c|²`. `O(L·C·E)` a slice.
+pub(crate) fn euclidean_assign(work: &Work, groups: &[u32], centroids: &[f32], clusters: &mut [u32]) {
+    let shape = work.problem.shape();
+    let (count, width) = (work.plan.cut.clusters, shape.width);
+    let norms: Vec<f32> = centroids
+        .chunks(width)
+        .enumerate()
+        .map(|(index, centroid)| {
+            let empty = Groups::new(groups, count, index / count, shape.queries).members(index % count).is_empty();
+            let norm: f32 = centroid.iter().map(|value| value * value).sum();
+            if empty {
+                f32::INFINITY
+            } else {
+                norm
+            }
+        })
+        .collect();
+    each(
+        blocks(clusters, shape.queries, BLOCK),
+        || (vec![[0.0; LANES]; width], vec![[0.0; LANES]; count]),
+        |(panel, dots): &mut (Vec<Panel>, Vec<Panel>), block| {
+            let queries = work.queries(block.slice);
+            let centroids = &centroids[block.slice * count * width..][..count * width];
+            let norms = &norms[block.slice * count..][..count];
+            let begin = block.index * BLOCK;
+            let valid = work.query_length(block.slice).saturating_sub(begin).min(block.data.len());
+            for (tile, clusters) in block.data[..valid].chunks_mut(LANES).enumerate() {
+                let first = begin + tile * LANES;
+                pack(panel, (first..first + clusters.len()).map(|position| queries.row(position)));
+                dot_rows(centroids, width, panel, dots);
+                let mut nearest = [0u32; LANES];
+                let mut highest = [f32::NEG_INFINITY; LANES];
+                for (index, (dot, &norm)) in dots.iter().zip(norms).enumerate() {
+                    for lane in 0..LANES {
+                        let closeness = 2.0 * dot[lane] - norm;
+                        if closeness > highest[lane] {
+                            highest[lane] = closeness;
+                            nearest[lane] = index as u32;
+                        }
+                    }
+                }
+                clusters.copy_from_slice(&nearest[..clusters.len()]);
+            }
+        },
+    );
+}

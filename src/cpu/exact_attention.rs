@@ -1,0 +1,35 @@
+//! Softmax attention over all valid keys, fused. Twin of `shaders/exact_attention.wgsl`.
+
+use super::panel::LANES;
+use super::parallel::each;
+use super::refine_top_k::inverse;
+use super::tile::Tile;
+use super::work::Work;
+
+/// Writes the output of every query of the chunk. `O(L·S·(E+M))` a slice.
+pub(crate) fn exact_attention(work: &Work, output: &mut [f32]) {
+    let shape = work.problem.shape();
+    each(
+        work.output_blocks::<()>(output, &mut []),
+        || Tile::new(shape.width, shape.value_width, work.problem.scale()),
+        |tile, mut block| {
+            for (slice, head) in block.slices() {
+                let queries = work.queries(slice);
+                let (keys, values) = (work.keys(slice), work.values(slice));
+                let valid = work.query_length(slice).clamp(block.positions.start, block.positions.end);
+                let key_length = work.key_length(slice);
+                for begin in (block.positions.start..valid).step_by(LANES) {
+                    let positions = begin..(begin + LANES).min(valid);
+                    tile.begin(positions.clone().map(|position| queries.row(position)));
+                    tile.attend((keys.from(0), keys.stride), (values.from(0), values.stride), key_length);
+                    for (lane, position) in positions.enumerate() {
+                        tile.store(lane, inverse(tile.total[lane]), block.row_mut(head, position));
+                    }
+                }
+                for position in valid..block.positions.end {
+                    block.row_mut(head, position).fill(0.0);
+                }
+            }
+        },
+    );
+}

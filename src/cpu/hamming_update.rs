@@ -1,0 +1,67 @@
+//! New code of each cluster: a bit is 1 iff strictly more than half of the members have it. Twin of `shaders/hamming_update.wgsl`.
+
+use super::parallel::{blocks, each};
+use super::work::Work;
+use pulp::Arch;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Updates `centroid_codes[slice]` where `changed_slices[slice]` is set, and clears it where no code changed: the assignment cannot change
+/// any more then. An empty cluster keeps its code. `O(L·B)` a slice.
+pub(crate) fn hamming_update(
+    work: &Work,
+    codes: &[u32],
+    clusters: &[u32],
+    centroid_codes: &mut [u32],
+    changed_slices: &[AtomicBool],
+) {
+    let length = work.problem.shape().queries;
+    let (words, cluster_count) = (work.plan.cut.words, work.plan.cut.clusters);
+    each(
+        blocks(centroid_codes, cluster_count * words, cluster_count * words),
+        || (vec![0u32; cluster_count * words * 32], vec![0u32; cluster_count]),
+        |(votes, members), block| {
+            if !changed_slices[block.slice].load(Ordering::Relaxed) {
+                return;
+            }
+            let mut changed = false;
+            votes.fill(0);
+            members.fill(0);
+            let valid = work.query_length(block.slice);
+            let codes = &codes[block.slice * length * words..][..valid * words];
+            let clusters = &clusters[block.slice * length..][..valid];
+            Arch::new().dispatch(
+                #[inline(always)]
+                || count_votes(words, codes, clusters, votes, members),
+            );
+            for ((code, votes), &members) in
+                block.data.chunks_mut(words).zip(votes.chunks(words * 32)).zip(members.iter())
+            {
+                if members == 0 {
+                    continue;
+                }
+                for (word, votes) in code.iter_mut().zip(votes.chunks(32)) {
+                    let majority = votes
+                        .iter()
+                        .enumerate()
+                        .fold(0, |word, (bit, &votes)| word | u32::from(2 * votes > members) << bit);
+                    changed |= *word != majority;
+                    *word = majority;
+                }
+            }
+            changed_slices[block.slice].store(changed, Ordering::Relaxed);
+        },
+    );
+}
+
+#[inline(always)]
+fn count_votes(words: usize, codes: &[u32], clusters: &[u32], votes: &mut [u32], members: &mut [u32]) {
+    for (code, &cluster) in codes.chunks_exact(words).zip(clusters) {
+        members[cluster as usize] += 1;
+        let votes = &mut votes[cluster as usize * words * 32..][..words * 32];
+        for (votes, &word) in votes.chunks_exact_mut(32).zip(code) {
+            for (bit, vote) in votes.iter_mut().enumerate() {
+                *vote += (word >> bit) & 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The top-k keys of each cluster, and the weights of the others. Twin of `shaders/top_k.wgsl`.
+
+use super::panel::{exp_panel, Panel, LANES};
+use super::parallel::each;
+use super::tile::LOWEST;
+use super::work::Work;
+use crate::plan::Scratch;
+use pulp::Arch;
+use std::cmp::Ordering;
+use std::ops::Range;
+
+/// Marks a key of the top-k among the weights of the remainder, which are never negative.
+pub(crate) const SELECTED: f32 = -1.0;
+/// Fills the list of a cluster that has fewer keys than `top_k`.
+pub(crate) const NO_KEY: u32 = u32::MAX;
+
+/// Statistics of a cluster's softmax, all logits scaled.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct ClusterStatistics {
+    /// Largest logit outside the top-k.
+    pub rest_maximum: f32,
+    /// Sum of `exp(logit - rest_maximum)` outside the top-k.
+    pub rest_sum: f32,
+    /// Largest logit.
+    pub top_maximum: f32,
+    /// Sum of `exp(logit - top_maximum)` over the top-k.
+    pub top_sum: f32,
+}
+
+impl ClusterStatistics {
+    /// Share of the centroid's attention that falls on the top-k (`m_c`; paper, section 3.3).
+    pub fn top_mass(&self) -> f32 {
+        let total = self.top_sum + self.rest_sum * (self.rest_maximum - self.top_maximum).exp();
+        self.top_sum * super::refine_top_k::inverse(total)
+    }
+}
+
+/// Selects the `k` largest logits of each row (ties: lower index) into `top_keys`, ascending by key; replaces them by [`SELECTED`] and
+/// every other logit by its weight `exp(t·z - rest_maximum)`. `O(S + k log k)` a cluster.
+pub(crate) fn top_k(
+    work: &Work,
+    pass: Range<usize>,
+    weights: &mut [f32],
+    top_keys: &mut [u32],
+    statistics: &mut [ClusterStatistics],
+) {
+    let cut = &work.plan.cut;
+    let scale = work.problem.scale();
+    let (slice_weights, slice_keys) = (cut.words_of(Scratch::Weights), cut.words_of(Scratch::TopKeys));
+    let mut rows = Vec::with_capacity(work.slices() * pass.len());
+    for (slice, ((weights, top_keys), statistics)) in weights
+        .chunks_mut(slice_weights)
+        .zip(top_keys.chunks_mut(slice_keys))
+        .zip(statistics.chunks_mut(cut.clusters))
+        .enumerate()
+    {
+        let mut keys = top_keys.chunks_mut(cut.top_k.max(1)).skip(pass.start);
+        for (weights, statistics) in weights.chunks_mut(cut.keys_padded).zip(&mut statistics[pass.clone()]) {
+            let keys = if cut.top_k == 0 { None } else { keys.next() };
+            rows.push((slice, weights, keys.unwrap_or_default(), statistics));
+        }
+    }
+    each(rows, Vec::new, |candidates, (slice, weights, top_keys, statistics)| {
+        let logits = &mut weights[..work.key_length(slice)];
+        select(logits, top_keys, candidates);
+        let kept = top_keys.iter().position(|&key| key == NO_KEY).unwrap_or(top_keys.len());
+        *statistics = weigh(logits, &top_keys[..kept], scale);
+    });
+}
+
+/// Writes the indices of the largest logits to `top_keys`, ascending, padded with [`NO_KEY`].
+fn select(logits: &[f32], top_keys: &mut [u32], candidates: &mut Vec<(f32, u32)>) {
+    let count = top_keys.len().min(logits.len());
+    candidates.clear();
+    if count > 0 {
+        // Only logits above the threshold can still enter; it rises each time the candidates are thinned out to the best `count`.
+        let largest_first =
+            |a: &(f32, u32), b: &(f32, u32)| b.0.partial_cmp(&a.0).unwrap_or(Ordering::Equal).then(a.1.cmp(&b.1));
+        let capacity = 4 * count + 64;
+        let mut threshold = f32::NEG_INFINITY;
+        for (key, &logit) in logits.iter().enumerate() {
+            if logit > threshold || candidates.len() < count {
+                candidates.push((logit, key as u32));
+                if candidates.len() == capacity {
+                    candidates.select_nth_unstable_by(count - 1, largest_first);
+                    candidates.truncate(count);
+                    threshold = candidates[count - 1].0;
+                }
+            }
+        }
+        if candidates.len() > count {
+            candidates.select_nth_unstable_by(count - 1, largest_first);
+            candidates.truncate(count);
+        }
+        candidates.sort_unstable_by_key(|candidate| candidate.1);
+    }
+    for (slot, key) in top_keys.iter_mut().zip(candidates.iter().map(|c| c.1).chain(std::iter::repeat(NO_KEY))) {
+        *slot = key;
+    }
+}
+
+fn weigh(logits: &mut [f32], top_keys: &[u32], scale: f32) -> ClusterStatistics {
+    let mut top_maximum = LOWEST;
+    for &key in top_keys {
+        top_maximum = top_maximum.max(scale * logits[key as usize]);
+    }
+    let mut top_sum = 0.0;
+    for &key in top_keys {
+        top_sum += (scale * logits[key as usize] - top_maximum).exp();
+        logits[key as usize] = f32::NEG_INFINITY;
+    }
+    let rest_maximum = Arch::new().dispatch(
+        #[inline(always)]
+        || weigh_rest(logits, scale),
+    );
+    for &key in top_keys {
+        logits[key as usize] = SELECTED;
+    }
+    ClusterStatistics { rest_maximum, rest_sum: 0.0, top_maximum: top_maximum.max(rest_maximum), top_sum }
+}
+
+/// Replaces logits by weights relative to the largest, which is returned scaled.
+#[inline(always)]
+fn weigh_rest(logits: &mut [f32], scale: f32) -> f32 {
+    let mut highest = [f32::NEG_INFINITY; LANES];
+    let (panels, tail) = logits.as_chunks_mut::<LANES>();
+    for panel in panels.iter() {
+        for lane in 0..LANES {
+            highest[lane] = if panel[lane] > highest[lane] { panel[lane] } else { highest[lane] };
+        }
+    }
+    let highest = highest.iter().chain(tail.iter()).fold(f32::NEG_INFINITY, |a, &b| a.max(b));
+    let maximum = (scale * highest).max(LOWEST);
+    for panel in panels {
+        let mut weights: Panel = std::array::from_fn(|lane| scale * panel[lane] - maximum);
+        exp_panel(&mut weights);
+        *panel = weights;
+    }
+    let mut last = [f32::NEG_INFINITY; LANES];
+    for (slot, &logit) in last.iter_mut().zip(tail.iter()) {
+        *slot = scale * logit - maximum;
+    }
+    exp_panel(&mut last);
+    tail.copy_from_slice(&last[..tail.len()]);
+    maximum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn selected(logits: &[f32], k: usize) -> Vec<u32> {
+        let mut keys = vec![0; k];
+        select(logits, &mut keys, &mut Vec::new());
+        keys
+    }
+
+    #[test]
+    fn ties_go_to_the_lower_index() {
+        assert_eq!(selected(&[1.0, 3.0, 3.0, 3.0, 2.0], 2), [1, 2]);
+        assert_eq!(selected(&[0.0; 7], 3), [0, 1, 2]);
+        assert_eq!(selected(&[-0.0, 0.0, 1.0], 2), [0, 2]);
+        assert_eq!(selected(&[5.0, 4.0], 4), [0, 1, NO_KEY, NO_KEY]);
+        assert_eq!(selected(&[], 2), [NO_KEY, NO_KEY]);
+    }
+
+    #[test]
+    fn selection_equals_a_full_sort() {
+        let logits: Vec<f32> =
+            (0..3000).map(|i| (crate::random::bits(1, crate::random::Stream::Rows, i) % 997) as f32).collect();
+        let mut order: Vec<u32> = (0..3000).collect();
+        order.sort_by(|&a, &b| logits[b as usize].total_cmp(&logits[a as usize]).then(a.cmp(&b)));
+        for k in [1, 31, 256] {
+            let mut expected = order[..k].to_vec();
+            expected.sort_unstable();
+            assert_eq!(selected(&logits, k), expected);
+        }
+    }
+}

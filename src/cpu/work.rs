@@ -1,0 +1,160 @@
+//! A chunk of slices and the host tensors behind it.
+
+use crate::plan::{Chunk, Plan};
+use crate::problem::Strides;
+use crate::{Inputs, Problem};
+use std::ops::Range;
+
+/// Positions of one task that writes output rows.
+const OUTPUT_BLOCK: usize = 1024;
+
+/// What every stage reads: the problem, its inputs and the chunk in work.
+pub(crate) struct Work<'a> {
+    pub problem: &'a Problem,
+    pub plan: &'a Plan,
+    pub inputs: &'a Inputs<'a>,
+    pub chunk: Chunk,
+}
+
+/// Rows of one head of a tensor.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    data: &'a [f32],
+    begin: usize,
+    pub stride: usize,
+    width: usize,
+}
+
+impl<'a> Rows<'a> {
+    fn new(data: &'a [f32], strides: Strides, batch: usize, head: usize, width: usize) -> Self {
+        Self { data, begin: strides.offset(batch, head, 0), stride: strides.row, width }
+    }
+
+    #[inline]
+    pub fn row(&self, index: usize) -> &'a [f32] {
+        &self.data[self.begin + index * self.stride..][..self.width]
+    }
+
+    /// Everything from a row on, to be read with `stride`.
+    pub fn from(&self, index: usize) -> &'a [f32] {
+        &self.data[self.begin + index * self.stride..]
+    }
+}
+
+impl<'a> Work<'a> {
+    pub fn slices(&self) -> usize {
+        self.chunk.slices()
+    }
+
+    pub fn queries(&self, slice: usize) -> Rows<'a> {
+        let (batch, head) = self.chunk.slice(slice);
+        Rows::new(self.inputs.queries, self.problem.query_strides(), batch, head, self.problem.shape().width)
+    }
+
+    pub fn keys(&self, slice: usize) -> Rows<'a> {
+        let (batch, head) = self.chunk.slice(slice);
+        let head = head / self.problem.shape().group_size();
+        Rows::new(self.inputs.keys, self.problem.key_strides(), batch, head, self.problem.shape().width)
+    }
+
+    pub fn values(&self, slice: usize) -> Rows<'a> {
+        let (batch, head) = self.chunk.slice(slice);
+        let head = head / self.problem.shape().group_size();
+        Rows::new(self.inputs.values, self.problem.value_strides(), batch, head, self.problem.shape().value_width)
+    }
+
+    /// Valid queries of a slice.
+    pub fn query_length(&self, slice: usize) -> usize {
+        let full = self.problem.shape().queries;
+        self.inputs.query_lengths.map_or(full, |lengths| lengths[self.chunk.slice(slice).0] as usize)
+    }
+
+    /// Valid keys of a slice.
+    pub fn key_length(&self, slice: usize) -> usize {
+        let full = self.problem.shape().keys;
+        self.inputs.key_lengths.map_or(full, |lengths| lengths[self.chunk.slice(slice).0] as usize)
+    }
+
+    /// Cuts the chunk's part of the output, and the running softmax of its queries, into blocks of positions.
+    pub fn output_blocks<'o, T>(&self, output: &'o mut [f32], mut state: &'o mut [T]) -> Vec<OutputBlock<'o, T>> {
+        let shape = self.problem.shape();
+        let strides = self.problem.output_strides();
+        let mut blocks = Vec::new();
+        for (batch, output) in output.chunks_mut(strides.batch).enumerate() {
+            if !self.chunk.batches.contains(&batch) {
+                continue;
+            }
+            let first = (batch - self.chunk.batches.start) * self.chunk.heads.len();
+            let mut push = |data, begin: usize, heads: Range<usize>, head_origin, slice| {
+                let end = (begin + OUTPUT_BLOCK).min(shape.queries);
+                let states = state.len().min(heads.len() * (end - begin));
+                let (taken, rest) = std::mem::take(&mut state).split_at_mut(states);
+                state = rest;
+                blocks.push(OutputBlock {
+                    positions: begin..end,
+                    heads: heads.len(),
+                    first_slice: slice,
+                    data,
+                    origin: (heads.start - head_origin) * strides.head,
+                    head_stride: strides.head,
+                    row_stride: strides.row,
+                    width: shape.value_width,
+                    state: taken,
+                });
+            };
+            if strides.row == shape.value_width {
+                for (head, output) in output.chunks_mut(strides.head).enumerate() {
+                    if self.chunk.heads.contains(&head) {
+                        let slice = first + head - self.chunk.heads.start;
+                        for (block, data) in output.chunks_mut(OUTPUT_BLOCK * strides.row).enumerate() {
+                            push(data, block * OUTPUT_BLOCK, head..head + 1, head, slice);
+                        }
+                    }
+                }
+            } else {
+                for (block, data) in output.chunks_mut(OUTPUT_BLOCK * strides.row).enumerate() {
+                    push(data, block * OUTPUT_BLOCK, self.chunk.heads.clone(), 0, first);
+                }
+            }
+        }
+        blocks
+    }
+}
+
+/// Some positions of the output: of one head, or of all heads of the chunk where heads are interleaved.
+pub(crate) struct OutputBlock<'a, T> {
+    pub positions: Range<usize>,
+    heads: usize,
+    first_slice: usize,
+    data: &'a mut [f32],
+    origin: usize,
+    head_stride: usize,
+    row_stride: usize,
+    width: usize,
+    state: &'a mut [T],
+}
+
+impl<T> OutputBlock<'_, T> {
+    /// The slices of the chunk whose rows lie in the block, as `(slice, head of the block)`.
+    pub fn slices(&self) -> impl Iterator<Item = (usize, usize)> {
+        let first = self.first_slice;
+        (0..self.heads).map(move |head| (first + head, head))
+    }
+
+    fn offset(&self, head: usize, position: usize) -> usize {
+        self.origin + head * self.head_stride + (position - self.positions.start) * self.row_stride
+    }
+
+    pub fn row(&self, head: usize, position: usize) -> &[f32] {
+        &self.data[self.offset(head, position)..][..self.width]
+    }
+
+    pub fn row_mut(&mut self, head: usize, position: usize) -> &mut [f32] {
+        let offset = self.offset(head, position);
+        &mut self.data[offset..][..self.width]
+    }
+
+    pub fn state_mut(&mut self, head: usize, position: usize) -> &mut T {
+        &mut self.state[head * self.positions.len() + position - self.positions.start]
+    }
+}

@@ -1,0 +1,17 @@
+//! Attention whose cost is linear in the sequence length.
+mod attention;
+mod cpu;
+mod error;
+mod gpu;
+mod plan;
+mod problem;
+mod random;
+mod trace;
+
+pub use attention::{Attention, Backend};
+pub use error::{Error, Result};
+pub use gpu::{adapters, adapters_blocking, AdapterDescription};
+pub use plan::{Limits, Plan, DEFAULT_SCRATCH_BUDGET_BYTES};
+pub use problem::{Clustering, Inputs, Layout, Method, Problem, Shape, Supplied};
+pub use trace::{Stage, Trace, NO_CLUSTER, NO_KEY};
+pub use wgpu;

@@ -1,0 +1,207 @@
+//! How a problem is cut: pieces, blocks and scratch memory, as a pure function of the problem and a target's limits. Knows nothing of
+//! kernels or buffers; both back ends follow it.
+
+mod cut;
+pub(crate) mod dispatch;
+mod limits;
+
+pub(crate) use cut::{Chunk, Cut, Scratch};
+pub use limits::Limits;
+
+use crate::{Error, Problem, Result};
+
+/// Scratch memory that is used unless another budget is given: 128 MiB.
+pub const DEFAULT_SCRATCH_BUDGET_BYTES: u64 = 128 << 20;
+
+/// How a problem is cut into pieces that fit a target's limits and a scratch budget.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    pub(crate) problem: Problem,
+    pub(crate) limits: Limits,
+    pub(crate) cut: Cut,
+    /// Sequences of a chunk; 1 where a chunk holds only some heads of a sequence.
+    batches_per_chunk: usize,
+    /// Query heads of a chunk.
+    heads_per_chunk: usize,
+}
+
+impl Plan {
+    /// Finds the largest pieces that fit.
+    ///
+    /// # Errors
+    /// [`Error::ScratchBudget`] if one slice and one cluster at a time still need more, [`Error::ExceedsLimit`] if a tensor
+    /// cannot be bound even one slice at a time.
+    pub fn new(problem: &Problem, limits: &Limits, scratch_budget_bytes: u64) -> Result<Self> {
+        let shape = problem.shape();
+        let cut = Cut::new(problem, limits, scratch_budget_bytes)?;
+        let slice_bytes = cut.scratch_bytes(1).max(1);
+        let mut slices = (scratch_budget_bytes / slice_bytes).clamp(1, shape.slices() as u64) as usize;
+        slices = slices.min(limits.workgroups_per_dimension as usize);
+        loop {
+            let (batches, heads) =
+                if slices >= shape.query_heads { (slices / shape.query_heads, shape.query_heads) } else { (1, slices) };
+            let plan = Self {
+                problem: *problem,
+                limits: *limits,
+                cut: cut.clone(),
+                batches_per_chunk: batches,
+                heads_per_chunk: heads,
+            };
+            match plan.check_bindings() {
+                Ok(()) => return Ok(plan),
+                Err(error) if slices == 1 => return Err(error),
+                Err(_) => slices = if batches > 1 { batches / 2 * heads } else { heads.div_ceil(2) },
+            }
+        }
+    }
+
+    /// Bytes of scratch memory that are held while the problem is computed, beyond inputs and output.
+    pub fn scratch_bytes(&self) -> u64 {
+        self.cut.scratch_bytes(self.slices_per_chunk())
+    }
+
+    /// Slices that are in flight together.
+    pub fn slices_per_chunk(&self) -> usize {
+        self.batches_per_chunk * self.heads_per_chunk
+    }
+
+    /// The chunks, in order; each is computed with the same scratch memory.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = Chunk> + '_ {
+        let shape = self.problem.shape();
+        (0..shape.batch).step_by(self.batches_per_chunk).flat_map(move |batch| {
+            (0..shape.query_heads).step_by(self.heads_per_chunk).map(move |head| Chunk {
+                batches: batch..(batch + self.batches_per_chunk).min(shape.batch),
+                heads: head..(head + self.heads_per_chunk).min(shape.query_heads),
+            })
+        })
+    }
+
+    fn check_bindings(&self) -> Result<()> {
+        let exceeds = |what: &str, needed| Error::ExceedsLimit {
+            what: format!("`{what}`, one chunk of it,"),
+            needed,
+            allowed: self.limits.binding_bytes,
+            unit: "bytes",
+            limit: "max_storage_buffer_binding_size",
+        };
+        for (scratch, words) in self.cut.scratch() {
+            let bytes = 4 * words * self.slices_per_chunk() as u64;
+            if bytes > self.limits.binding_bytes {
+                return Err(exceeds(scratch.name(), bytes));
+            }
+        }
+        // The first chunk is the largest; a binding starts at an aligned offset below it.
+        let chunk = Chunk { batches: 0..self.batches_per_chunk, heads: 0..self.heads_per_chunk };
+        for tensor in Tensor::ALL {
+            let (_, elements) = tensor.span(&self.problem, &chunk);
+            let bytes = 4 * elements as u64 + self.limits.offset_alignment_bytes as u64;
+            if bytes - self.limits.offset_alignment_bytes as u64 > self.limits.binding_bytes {
+                return Err(exceeds(tensor.name(), bytes));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The four tensors of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Tensor {
+    Queries,
+    Keys,
+    Values,
+    Output,
+}
+
+impl Tensor {
+    pub const ALL: [Self; 4] = [Self::Queries, Self::Keys, Self::Values, Self::Output];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queries => "queries",
+            Self::Keys => "keys",
+            Self::Values => "values",
+            Self::Output => "output",
+        }
+    }
+
+    /// Elements of the whole tensor.
+    pub fn elements(self, problem: &Problem) -> usize {
+        let shape = problem.shape();
+        match self {
+            Self::Queries => shape.query_elements(),
+            Self::Keys => shape.key_elements(),
+            Self::Values => shape.value_elements(),
+            Self::Output => shape.output_elements(),
+        }
+    }
+
+    /// First element and number of elements that a chunk touches.
+    pub fn span(self, problem: &Problem, chunk: &Chunk) -> (usize, usize) {
+        let shape = problem.shape();
+        let group = shape.group_size();
+        let key_heads = chunk.heads.start / group..(chunk.heads.end - 1) / group + 1;
+        let (strides, heads, length, width) = match self {
+            Self::Queries => (problem.query_strides(), chunk.heads.clone(), shape.queries, shape.width),
+            Self::Keys => (problem.key_strides(), key_heads, shape.keys, shape.width),
+            Self::Values => (problem.value_strides(), key_heads, shape.keys, shape.value_width),
+            Self::Output => (problem.output_strides(), chunk.heads.clone(), shape.queries, shape.value_width),
+        };
+        let begin = strides.offset(chunk.batches.start, heads.start, 0);
+        let end = strides.offset(chunk.batches.end - 1, heads.end - 1, length - 1) + width;
+        (begin, end - begin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Layout, Method, Shape};
+
+    fn plan(shape: Shape, layout: Layout, method: Method, limits: &Limits, budget: u64) -> Result<Plan> {
+        Plan::new(&Problem::new(shape, method)?.with_layout(layout), limits, budget)
+    }
+
+    #[test]
+    fn long_sequences_stay_within_budget_and_bindings() {
+        let budget = DEFAULT_SCRATCH_BUDGET_BYTES;
+        let limits = Limits::webgpu_defaults();
+        for (length, heads, clusters) in [(131_072, 1, 25), (65_536, 8, 25), (131_072, 8, 100), (131_072, 2, 1000)] {
+            let shape = Shape::self_attention(1, heads, length, 64);
+            let plan = plan(shape, Layout::HeadsFirst, Method::stitched(clusters), &limits, budget)
+                .expect("a plan within the default limits");
+            assert!(plan.scratch_bytes() <= budget, "{length} {clusters}: {}", plan.scratch_bytes());
+            let covered: usize = plan.chunks().map(|chunk| chunk.slices()).sum();
+            assert_eq!(covered, heads);
+        }
+    }
+
+    #[test]
+    fn chunks_cover_every_slice_once() {
+        let limits = Limits::webgpu_defaults();
+        let shape = Shape { batch: 3, query_heads: 6, key_heads: 2, queries: 40, keys: 40, width: 8, value_width: 8 };
+        for budget in [60_000, 100_000, 400_000, 1 << 27] {
+            for layout in [Layout::HeadsFirst, Layout::LengthFirst] {
+                let plan = plan(shape, layout, Method::stitched(5), &limits, budget).expect("a plan");
+                let mut seen = vec![0; shape.slices()];
+                for chunk in plan.chunks() {
+                    assert!(chunk.slices() <= plan.slices_per_chunk());
+                    for local in 0..chunk.slices() {
+                        let (batch, head) = chunk.slice(local);
+                        seen[batch * 6 + head] += 1;
+                    }
+                }
+                assert!(seen.iter().all(|&count| count == 1), "{budget} {seen:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn budgets_and_bindings_that_are_too_small_are_named() {
+        let shape = Shape::self_attention(1, 1, 4096, 64);
+        let small = plan(shape, Layout::HeadsFirst, Method::stitched(25), &Limits::webgpu_defaults(), 1000);
+        assert!(matches!(small, Err(Error::ScratchBudget { budget_bytes: 1000, .. })), "{small:?}");
+        let limits = Limits { binding_bytes: 1 << 16, ..Limits::webgpu_defaults() };
+        let narrow = plan(shape, Layout::HeadsFirst, Method::Exact, &limits, 1 << 27);
+        assert!(matches!(narrow, Err(Error::ExceedsLimit { .. })), "{narrow:?}");
+    }
+}

@@ -1,0 +1,65 @@
+//! What the integration tests share: back ends to run on, comparison, and inputs without structure.
+#![allow(dead_code)]
+
+pub mod vector_file;
+
+use clustered_attention::{adapters_blocking, Attention, Backend};
+
+/// Set on a machine that is known to have no adapter at all; without it, a missing adapter fails the tests.
+pub const NO_ADAPTER_VARIABLE: &str = "CLUSTERED_ATTENTION_NO_ADAPTER";
+
+/// A back end and its name.
+pub struct Engine {
+    pub name: String,
+    pub attention: Attention,
+}
+
+/// The CPU and every adapter there is.
+pub fn engines() -> Vec<Engine> {
+    let mut engines =
+        vec![Engine { name: "cpu".into(), attention: Attention::new_blocking(Backend::Cpu).expect("the CPU") }];
+    engines.extend(gpu_engines());
+    engines
+}
+
+/// Every adapter there is; at least one, unless the machine is said to have none.
+pub fn gpu_engines() -> Vec<Engine> {
+    let adapters = adapters_blocking();
+    if adapters.is_empty() {
+        assert!(
+            std::env::var_os(NO_ADAPTER_VARIABLE).is_some(),
+            "no GPU adapter was found; install a software one (Debian: mesa-vulkan-drivers) or set {NO_ADAPTER_VARIABLE}=1"
+        );
+        println!("no adapter: the GPU half of this test was left out, as {NO_ADAPTER_VARIABLE} says");
+    }
+    adapters
+        .into_iter()
+        .map(|adapter| {
+            let name = adapter.to_string();
+            let attention = pollster::block_on(Attention::with_adapter(adapter)).expect("the adapter opens");
+            Engine { name, attention }
+        })
+        .collect()
+}
+
+/// Largest difference, relative to the largest value of `expected`.
+pub fn relative_difference(actual: &[f32], expected: &[f32]) -> f64 {
+    assert_eq!(actual.len(), expected.len());
+    let largest = expected.iter().fold(0.0f64, |largest, &value| largest.max((value as f64).abs()));
+    let difference = actual.iter().zip(expected).fold(0.0f64, |difference, (&a, &b)| {
+        let d = (a as f64 - b as f64).abs();
+        // NaN must not pass as zero.
+        if d.is_nan() { f64::INFINITY } else { difference.max(d) }
+    });
+    if largest > 0.0 { difference / largest } else { difference }
+}
+
+/// Roughly normal numbers that depend on the seed only.
+pub fn numbers(count: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x1234_5678_9abc_def0;
+    let mut uniform = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1u64 << 24) as f32
+    };
+    (0..count).map(|_| (0..6).map(|_| uniform()).sum::<f32>() * 1.414 - 4.242).collect()
+}

@@ -1,0 +1,108 @@
+//! A reference case: tensors and scalars of a `.safetensors` file.
+
+use clustered_attention::{Clustering, Method, Problem, Shape};
+use safetensors::{Dtype, SafeTensors};
+use std::collections::HashMap;
+use std::path::Path;
+
+pub struct VectorFile {
+    pub name: String,
+    scalars: HashMap<String, String>,
+    floats: HashMap<String, Vec<f32>>,
+    integers: HashMap<String, Vec<u32>>,
+}
+
+impl VectorFile {
+    pub fn load(path: &Path) -> Self {
+        let bytes = std::fs::read(path).expect("the vector file is readable");
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).expect("a safetensors header");
+        let tensors = SafeTensors::deserialize(&bytes).expect("a safetensors file");
+        let (mut floats, mut integers) = (HashMap::new(), HashMap::new());
+        for (name, tensor) in tensors.tensors() {
+            let words = tensor.data().chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+            match tensor.dtype() {
+                Dtype::F32 => drop(floats.insert(name, words.map(f32::from_bits).collect::<Vec<_>>())),
+                Dtype::I32 | Dtype::U32 => drop(integers.insert(name, words.collect::<Vec<_>>())),
+                other => panic!("{name} has the unexpected type {other:?}"),
+            }
+        }
+        let name = path.file_stem().expect("a file name").to_string_lossy().into_owned();
+        Self { name, scalars: metadata.metadata().clone().unwrap_or_default(), floats, integers }
+    }
+
+    pub fn floats(&self, name: &str) -> &[f32] {
+        self.find_floats(name).unwrap_or_else(|| panic!("{} has no `{name}`", self.name))
+    }
+
+    pub fn find_floats(&self, name: &str) -> Option<&[f32]> {
+        self.floats.get(name).map(Vec::as_slice)
+    }
+
+    pub fn integers(&self, name: &str) -> &[u32] {
+        self.integers.get(name).unwrap_or_else(|| panic!("{} has no `{name}`", self.name))
+    }
+
+    pub fn has_integers(&self, name: &str) -> bool {
+        self.integers.contains_key(name)
+    }
+
+    /// All tensor names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.floats.keys().chain(self.integers.keys()).map(String::as_str)
+    }
+
+    fn number(&self, name: &str) -> Option<i64> {
+        self.scalars.get(name).map(|text| text.parse().unwrap_or_else(|_| panic!("`{name}` is {text}")))
+    }
+
+    pub fn size(&self, name: &str) -> usize {
+        self.number(name).unwrap_or_else(|| panic!("{} does not say `{name}`", self.name)) as usize
+    }
+
+    pub fn flag(&self, name: &str) -> bool {
+        self.number(name).unwrap_or(0) != 0
+    }
+
+    pub fn shape(&self) -> Shape {
+        let heads = self.size("H");
+        Shape {
+            batch: self.size("N"),
+            query_heads: heads,
+            key_heads: self.number("KV").map_or(heads, |heads| heads as usize),
+            queries: self.size("L"),
+            keys: self.size("S"),
+            width: self.size("E"),
+            value_width: self.size("M"),
+        }
+    }
+
+    pub fn clustering(&self) -> Clustering {
+        Clustering {
+            clusters: self.size("clusters"),
+            bits: self.size("bits"),
+            iterations: self.size("iterations"),
+            bias: self.flag("hash_bias"),
+            center: self.flag("center"),
+            euclidean_steps: self.number("euclidean_steps").unwrap_or(0) as usize,
+            seed: 0,
+        }
+    }
+
+    /// Half-width of the window; `None` where the case has none.
+    pub fn window(&self) -> Option<usize> {
+        self.number("window").and_then(|window| usize::try_from(window).ok())
+    }
+
+    pub fn problem(&self, method: Method) -> Problem {
+        let problem = Problem::new(self.shape(), method).expect("a valid problem");
+        problem.with_scale(self.floats("scale")[0]).expect("a valid scale")
+    }
+
+    /// Tolerance of outputs relative to the largest value (`docs/method.md`).
+    pub fn tolerance(&self) -> f64 {
+        let largest = |name| self.floats(name).iter().fold(0.0f32, |a, &b| a.max(b.abs())) as f64;
+        // Logits near or beyond 100 lose a digit in float32 before the softmax sees them.
+        let bound = largest("queries") * largest("keys") * self.floats("scale")[0] as f64;
+        if bound > 100.0 { 2e-5 } else { 1e-5 }
+    }
+}

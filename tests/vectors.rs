@@ -1,0 +1,204 @@
+//! Every reference case (float64 truth) on the CPU and on every adapter. A case is driven by what its file says, never by its name.
+//!
+//! `CLUSTERED_ATTENTION_VECTORS` names another folder of `.safetensors` files than the one that ships.
+
+mod common;
+
+use clustered_attention::{Inputs, Method, Stage, Supplied, Trace, NO_CLUSTER, NO_KEY};
+use common::vector_file::VectorFile;
+use common::{engines, relative_difference, Engine};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// A problem one value at a time, as text: what differs and by how much.
+type Findings = Vec<String>;
+
+#[test]
+fn every_vector_file_passes() {
+    let folder = std::env::var_os("CLUSTERED_ATTENTION_VECTORS")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors")), PathBuf::from);
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|entry| entry.expect("a readable folder").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "safetensors"))
+        .collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "{} holds no vector file", folder.display());
+
+    let engines = engines();
+    let mut left_out: BTreeMap<&'static str, usize> = BTreeMap::new();
+    let mut findings = Findings::new();
+    let mut checked = 0;
+    for path in &paths {
+        let file = VectorFile::load(path);
+        for engine in &engines {
+            let mut worst: f64 = 0.0;
+            checked += check(&file, engine, &mut findings, &mut worst);
+            println!("{:28} {:40} worst output difference {worst:.1e}", file.name, engine.name);
+        }
+        for name in file.names() {
+            if let Some(reason) = reason_to_leave_out(&file, name) {
+                *left_out.entry(reason).or_default() += 1;
+            }
+        }
+    }
+    println!("{} files on {} back ends: {checked} tensors compared", paths.len(), engines.len());
+    for (reason, count) in left_out {
+        println!("left out for now: {count} tensors, {reason}");
+    }
+    assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
+}
+
+/// Why a tensor of a file is not compared; `None` where it is, or where it is an input or a margin.
+fn reason_to_leave_out(file: &VectorFile, name: &str) -> Option<&'static str> {
+    let gradient = ["_dq", "_dk", "_dv", "_dq_cm", "_dk_cm"].iter().any(|suffix| name.ends_with(suffix));
+    if gradient || name == "grad_out" {
+        return Some("gradients");
+    }
+    (file.flag("causal") && name.starts_with("out_")).then_some("outputs of causal cases")
+}
+
+fn check(file: &VectorFile, engine: &Engine, findings: &mut Findings, worst: &mut f64) -> usize {
+    let shape = file.shape();
+    let inputs = Inputs::new(file.floats("queries"), file.floats("keys"), file.floats("values"))
+        .with_lengths(file.integers("query_lengths"), file.integers("key_lengths"));
+    let supplied = Supplied {
+        planes: Some(file.floats("planes")),
+        initial_positions: Some(file.integers("init_idx")),
+        assignment: None,
+    };
+    let run = |method: Method, supplied: &Supplied| -> Trace {
+        engine
+            .attention
+            .trace_blocking(&file.problem(method), &inputs, supplied)
+            .unwrap_or_else(|error| panic!("{} on {}: {error}", file.name, engine.name))
+    };
+    let (clustering, top_k) = (file.clustering(), file.size("topk"));
+    let mut report = Report { file, engine, findings, worst, compared: 0 };
+
+    // Clustered attention is where a case has it; otherwise its top-k keys and groups are those of the stitched method.
+    let stitched = Method::Stitched { clustering, top_k, window: file.window() };
+    let improved = Method::Improved { clustering, top_k };
+    let trace = run(if file.find_floats("out_stitched").is_some() { stitched } else { improved }, &supplied);
+    report.clustering(&trace);
+    report.top_keys(&trace);
+
+    if !file.flag("causal") {
+        if file.find_floats("out_stitched").is_some() {
+            report.output("out_stitched", &trace.output);
+        } else {
+            report.output("out_improved", &trace.output);
+            report.floats("topk_mass", &trace.top_mass, 1e-5);
+            report.output("out_clustered", &run(Method::Clustered { clustering }, &supplied).output);
+            // The same assignment from outside gives the same result without hashing.
+            let assignment = Supplied { assignment: Some(&trace.assignment), ..Supplied::default() };
+            let given = run(improved, &assignment);
+            assert!(given.stages.iter().all(|(stage, _)| *stage != Stage::HashCodes));
+            report.output("out_improved", &given.output);
+        }
+        report.output("out_full", &run(Method::Exact, &Supplied::default()).output);
+    }
+    assert_eq!(trace.assignment.len(), shape.batch * shape.query_heads * shape.queries);
+    report.compared
+}
+
+struct Report<'a> {
+    file: &'a VectorFile,
+    engine: &'a Engine,
+    findings: &'a mut Findings,
+    worst: &'a mut f64,
+    compared: usize,
+}
+
+impl Report<'_> {
+    fn find(&mut self, what: String) {
+        self.findings.push(format!("{} on {}: {what}", self.file.name, self.engine.name));
+    }
+
+    /// Outputs of valid queries against the truth; padding queries must be zero.
+    fn output(&mut self, name: &str, output: &[f32]) {
+        self.compared += 1;
+        let shape = self.file.shape();
+        let mut expected = self.file.floats(name).to_vec();
+        for (index, row) in expected.chunks_mut(shape.value_width).enumerate() {
+            let batch = index / (shape.queries * shape.query_heads);
+            if index % shape.queries >= self.file.integers("query_lengths")[batch] as usize {
+                row.fill(0.0);
+            }
+        }
+        let zeros_kept = output.iter().zip(&expected).all(|(&value, &expected)| expected != 0.0 || value.abs() < 1e-5);
+        if !zeros_kept {
+            self.find(format!("{name}: a padding query has an output"));
+        }
+        let difference = relative_difference(output, &expected);
+        *self.worst = self.worst.max(difference);
+        if difference > self.file.tolerance() {
+            self.find(format!("{name} differs by {difference:.2e}, tolerance {:.0e}", self.file.tolerance()));
+        }
+    }
+
+    fn floats(&mut self, name: &str, actual: &[f32], tolerance: f64) {
+        self.compared += 1;
+        let expected = self.file.floats(name);
+        // What an empty cluster would attend to is never read.
+        let counts = self.file.integers("counts");
+        let width = expected.len() / counts.len();
+        let kept = |values: &[f32]| -> Vec<f32> {
+            values.chunks(width).zip(counts).filter(|(_, &count)| count > 0).flat_map(|(row, _)| row.to_vec()).collect()
+        };
+        let difference = relative_difference(&kept(actual), &kept(expected));
+        if difference > tolerance {
+            self.find(format!("{name} differs by {difference:.2e}, tolerance {tolerance:.0e}"));
+        }
+    }
+
+    fn integers(&mut self, name: &str, actual: &[u32], expected: &[u32]) {
+        self.compared += 1;
+        let different = actual.iter().zip(expected).filter(|(a, b)| a != b).count();
+        if actual.len() != expected.len() || different > 0 {
+            self.find(format!("{name}: {different} of {} entries differ", expected.len()));
+        }
+    }
+
+    fn clustering(&mut self, trace: &Trace) {
+        let words = self.file.size("bits").div_ceil(32);
+        let hashes = self.file.integers("hashes");
+        let stored_words = hashes.len() / (trace.codes.len() / words);
+        let expected: Vec<u32> = hashes.chunks(stored_words).flat_map(|code| code[..words].to_vec()).collect();
+        assert!(hashes.chunks(stored_words).all(|code| code[words..].iter().all(|&word| word == 0)));
+        self.integers("hashes", &trace.codes, &expected);
+        let padding_named = |values: &[u32]| -> Vec<u32> {
+            values.iter().map(|&cluster| if cluster as i32 == -1 { NO_CLUSTER } else { cluster }).collect()
+        };
+        let clusters = padding_named(self.file.integers("clusters"));
+        self.integers("clusters", &trace.assignment, &clusters);
+        if self.file.has_integers("clusters_hamming") {
+            let hamming = padding_named(self.file.integers("clusters_hamming"));
+            self.integers("clusters_hamming", &trace.hamming_assignment, &hamming);
+        }
+        self.integers("counts", &trace.counts, self.file.integers("counts"));
+        self.floats("q_centroids", &trace.centroids, 1e-5);
+    }
+
+    /// Top-k keys as sets, of the clusters that have members.
+    fn top_keys(&mut self, trace: &Trace) {
+        let counts = self.file.integers("counts");
+        let expected = self.file.integers("topk");
+        let (stored, kept) = (expected.len() / counts.len(), trace.top_keys.len() / counts.len());
+        if stored == 0 {
+            assert!(trace.top_keys.is_empty());
+            return;
+        }
+        let sorted = |keys: &[u32]| -> Vec<u32> {
+            let mut keys: Vec<u32> = keys.iter().copied().filter(|&key| key as i32 != -1 && key != NO_KEY).collect();
+            keys.sort_unstable();
+            keys
+        };
+        for (cluster, &count) in counts.iter().enumerate() {
+            if count > 0 {
+                let actual = sorted(&trace.top_keys[cluster * kept..][..kept]);
+                self.integers("topk", &actual, &sorted(&expected[cluster * stored..][..stored]));
+            }
+        }
+    }
+}
