@@ -69,7 +69,7 @@ impl Attention {
     /// # Errors
     /// [`Error::Device`](crate::Error::Device) if it cannot be opened.
     pub async fn with_adapter(adapter: AdapterDescription) -> Result<Self> {
-        let engine = Engine::Gpu(Box::new(gpu::HostEngine::open(Some(&adapter.name)).await?));
+        let engine = Engine::Gpu(Box::new(gpu::HostEngine::open_described(adapter).await?));
         Ok(Self { engine, scratch_budget_bytes: DEFAULT_SCRATCH_BUDGET_BYTES })
     }
 

@@ -10,7 +10,11 @@ mod trace;
 
 pub use attention::{Attention, Backend};
 pub use error::{Error, Result};
-pub use gpu::{adapters, adapters_blocking, AdapterDescription};
+#[cfg(not(target_arch = "wasm32"))]
+pub use gpu::adapters_blocking;
+pub use gpu::{
+    adapters, AdapterDescription, CheckedTensor, DeviceAttention, DeviceTensors, FiniteCheck, Kernels, NO_BAD_ELEMENT,
+};
 pub use plan::{Limits, Plan, DEFAULT_SCRATCH_BUDGET_BYTES};
 pub use problem::{Clustering, Inputs, Layout, Method, Problem, Shape, Supplied};
 pub use trace::{Stage, Trace, NO_CLUSTER, NO_KEY};

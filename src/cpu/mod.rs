@@ -220,7 +220,14 @@ impl Run<'_> {
                 let candidates =
                     |slice| if all { clustering.clusters } else { clustering.clusters.min(work.query_length(slice)) };
                 let clusters = &mut m.clusters[..slices * queries];
-                hamming_assign::hamming_assign(work, candidates, &m.codes, &m.centroid_codes, clusters, &m.changed_slices);
+                hamming_assign::hamming_assign(
+                    work,
+                    candidates,
+                    &m.codes,
+                    &m.centroid_codes,
+                    clusters,
+                    &m.changed_slices,
+                );
             });
         }
     }

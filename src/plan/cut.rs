@@ -36,7 +36,7 @@ pub(crate) enum Scratch {
     Codes,
     /// Codes of the centroids, `[C, words]`.
     CentroidCodes,
-    /// Votes for each bit, `[vote_blocks, C, 32 * words]`.
+    /// Votes for each bit and the number of voters, `[vote_blocks, C, 32 * words + 1]`.
     Votes,
     /// Cluster of each query, `[L]`; `C` for padding.
     Clusters,
@@ -146,7 +146,7 @@ impl Cut {
             keys_padded: keys.next_multiple_of(4),
             vote_length,
             vote_blocks: length.div_ceil(vote_length),
-            vote_clusters: (2048 / (32 * words).max(1)).clamp(1, clusters.max(1)),
+            vote_clusters: (2048 / (32 * words + 1)).clamp(1, clusters.max(1)),
             group_length,
             group_blocks: length.div_ceil(group_length),
             mean_parts: (length / (clusters.max(1) * 64)).clamp(1, 16),
@@ -206,7 +206,7 @@ impl Cut {
         } else {
             sizes.push((Scratch::Centroids, 4 * clusters * (self.width4 + 1)));
             sizes.push((Scratch::State, 4 * length * self.value_parts));
-            sizes.push((Scratch::Votes, self.vote_blocks * clusters * 32 * words));
+            sizes.push((Scratch::Votes, self.vote_blocks * clusters * (32 * words + 1)));
             sizes.push((Scratch::BlockCounts, self.group_blocks * (clusters + 1)));
             sizes.push((Scratch::MeanPartials, 4 * self.mean_parts * clusters * (self.width4 + 1)));
             sizes.push((Scratch::RemainderPartials, self.key_blocks * clusters_per_pass * sums_row));

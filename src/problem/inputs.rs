@@ -38,8 +38,7 @@ impl<'a> Inputs<'a> {
         check_length("queries", self.queries.len(), &[n, h, shape.queries, shape.width])?;
         check_length("keys", self.keys.len(), &[n, g, shape.keys, shape.width])?;
         check_length("values", self.values.len(), &[n, g, shape.keys, shape.value_width])?;
-        check_entries("query_lengths", self.query_lengths, n, shape.queries)?;
-        check_entries("key_lengths", self.key_lengths, n, shape.keys)?;
+        check_lengths(problem, self.query_lengths, self.key_lengths)?;
         let finite = |tensor, data: &[f32], strides: Strides, heads, width, lengths: Option<&[u32]>, length| {
             check_finite(tensor, data, strides, [n, heads, width], |batch| {
                 lengths.map_or(length, |lengths| lengths[batch] as usize)
@@ -103,6 +102,17 @@ impl Supplied<'_> {
     }
 }
 
+/// Checks number and range of the lengths.
+pub(crate) fn check_lengths(
+    problem: &Problem,
+    query_lengths: Option<&[u32]>,
+    key_lengths: Option<&[u32]>,
+) -> Result<()> {
+    let shape = problem.shape();
+    check_entries("query_lengths", query_lengths, shape.batch, shape.queries)?;
+    check_entries("key_lengths", key_lengths, shape.batch, shape.keys)
+}
+
 /// Checks the size of an output slice.
 pub(crate) fn check_output(problem: &Problem, output: &[f32]) -> Result<()> {
     let shape = problem.shape();
@@ -117,12 +127,7 @@ fn check_length(argument: &'static str, actual: usize, dimensions: &[usize]) -> 
     Err(Error::SliceLength { argument, expected, actual, dimensions: format!("{dimensions:?}") })
 }
 
-fn check_entries(
-    argument: &'static str,
-    entries: Option<&[u32]>,
-    expected: usize,
-    maximum: usize,
-) -> Result<()> {
+fn check_entries(argument: &'static str, entries: Option<&[u32]>, expected: usize, maximum: usize) -> Result<()> {
     let Some(entries) = entries else {
         return Ok(());
     };

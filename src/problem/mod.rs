@@ -4,7 +4,7 @@ mod inputs;
 mod method;
 mod shape;
 
-pub(crate) use inputs::check_output;
+pub(crate) use inputs::{check_lengths, check_output};
 pub use inputs::{Inputs, Supplied};
 pub use method::{Clustering, Method};
 pub(crate) use shape::Strides;

@@ -49,9 +49,17 @@ pub fn relative_difference(actual: &[f32], expected: &[f32]) -> f64 {
     let difference = actual.iter().zip(expected).fold(0.0f64, |difference, (&a, &b)| {
         let d = (a as f64 - b as f64).abs();
         // NaN must not pass as zero.
-        if d.is_nan() { f64::INFINITY } else { difference.max(d) }
+        if d.is_nan() {
+            f64::INFINITY
+        } else {
+            difference.max(d)
+        }
     });
-    if largest > 0.0 { difference / largest } else { difference }
+    if largest > 0.0 {
+        difference / largest
+    } else {
+        difference
+    }
 }
 
 /// Roughly normal numbers that depend on the seed only.

@@ -103,6 +103,10 @@ impl VectorFile {
         let largest = |name| self.floats(name).iter().fold(0.0f32, |a, &b| a.max(b.abs())) as f64;
         // Logits near or beyond 100 lose a digit in float32 before the softmax sees them.
         let bound = largest("queries") * largest("keys") * self.floats("scale")[0] as f64;
-        if bound > 100.0 { 2e-5 } else { 1e-5 }
+        if bound > 100.0 {
+            2e-5
+        } else {
+            1e-5
+        }
     }
 }

@@ -1,0 +1,99 @@
+// Mean of the valid queries of each cluster, its squared norm and size. Twin of `src/cpu/centroid_means.rs`.
+//
+// partial_means: a part of a cluster's members a workgroup, so that one large cluster does not serialise the pass. COLUMNS invocations
+// read a row together (coalesced), 64 / COLUMNS rows at a time. Workgroup memory: 1 KiB. In mode 1 the only cluster is all valid queries
+// in order of position: its mean is what centring subtracts.
+// combine_means: one cluster a workgroup, one vector of columns an invocation; sums the parts in order.
+// Traffic: each query row once; the parts twice.
+
+@group(0) @binding(1) var<storage, read> queries: array<element>;
+@group(0) @binding(2) var<storage, read> groups: array<u32>;
+@group(0) @binding(3) var<storage, read> lengths: array<u32>;
+@group(0) @binding(4) var<storage, read_write> mean_partials: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> centroids: array<vec4f>;
+
+const COLUMNS: u32 = WIDTH_VECTORS;
+const ROWS: u32 = 64u / COLUMNS;
+
+var<workgroup> row_sums: array<vec4f, 64>;
+
+struct Members {
+    first: u32,
+    count: u32,
+}
+
+fn members_of(slice: Slice, cluster: u32) -> Members {
+    if (params.mode == 1u) {
+        return Members(0u, query_length(slice));
+    }
+    let offsets = slice.index * (2u * (params.clusters + 2u) + params.queries);
+    let first = groups[offsets + cluster];
+    return Members(first, groups[offsets + cluster + 1u] - first);
+}
+
+fn clusters_in_work() -> u32 {
+    return select(params.clusters, 1u, params.mode == 1u);
+}
+
+fn partial_index(slice: Slice, cluster: u32, part: u32) -> u32 {
+    let index = (slice.index * clusters_in_work() + cluster) * params.mean_parts + part;
+    return index * (WIDTH_VECTORS + 1u);
+}
+
+@compute @workgroup_size(64)
+fn partial_means(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let slice = slice_of(workgroup.y);
+    let tile = params.tile_begin + workgroup.x;
+    let cluster = tile / params.mean_parts;
+    let part = tile % params.mean_parts;
+    let members = members_of(slice, cluster);
+    let share = (members.count + params.mean_parts - 1u) / params.mean_parts;
+    let begin = min(part * share, members.count);
+    let end = min(begin + share, members.count);
+    let list = slice.index * (2u * (params.clusters + 2u) + params.queries) + 2u * (params.clusters + 2u) + members.first;
+    let column = lane % COLUMNS;
+    let row = lane / COLUMNS;
+    var sum = vec4f();
+    if (row < ROWS) {
+        for (var member = begin + row; member < end; member += ROWS) {
+            var position = member;
+            if (params.mode != 1u) {
+                position = groups[list + member];
+            }
+            sum += load_queries(query_row(slice, position), column);
+        }
+    }
+    row_sums[lane] = sum;
+    workgroupBarrier();
+    if (lane < COLUMNS) {
+        for (var other = 1u; other < ROWS; other++) {
+            sum += row_sums[other * COLUMNS + lane];
+        }
+        mean_partials[partial_index(slice, cluster, part) + lane] = sum;
+    }
+}
+
+@compute @workgroup_size(64)
+fn combine_means(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let slice = slice_of(workgroup.y);
+    let cluster = params.tile_begin + workgroup.x;
+    let count = f32(members_of(slice, cluster).count);
+    let out = (slice.index * params.clusters + cluster) * (WIDTH_VECTORS + 1u);
+    var mean = vec4f();
+    if (lane < COLUMNS) {
+        for (var part = 0u; part < params.mean_parts; part++) {
+            mean += mean_partials[partial_index(slice, cluster, part) + lane];
+        }
+        mean /= max(count, 1.0);
+        centroids[out + lane] = mean;
+    }
+    row_sums[lane] = mean * mean;
+    workgroupBarrier();
+    if (lane == 0u) {
+        var norm = 0.0;
+        for (var column = 0u; column < COLUMNS; column++) {
+            norm += dot(row_sums[column], vec4f(1.0));
+        }
+        centroids[out + WIDTH_VECTORS] = vec4f(norm, count, 0.0, 0.0);
+    }
+}

@@ -1,0 +1,98 @@
+// Members of each cluster in order of position: a stable counting sort without atomics. Twin of `src/cpu/group_by_cluster.rs`.
+//
+// `groups` of a slice: first member of each cluster (C + 2 numbers; cluster C is the padding), first tile of 64 members of each
+// cluster (C + 2), then the members (L).
+// count_members: a block of `group_length` queries and 64 clusters a workgroup, one cluster an invocation, which looks at every query.
+// group_offsets: one workgroup a slice; 64 invocations take a run of clusters each. Workgroup memory: 512 bytes.
+// scatter_members: as count_members; each invocation writes its cluster's members in order.
+// Traffic: each query's cluster once for every 64 clusters, in both passes; the counters of all blocks twice.
+
+@group(0) @binding(1) var<storage, read> clusters: array<u32>;
+@group(0) @binding(2) var<storage, read_write> block_counts: array<u32>;
+@group(0) @binding(3) var<storage, read_write> groups: array<u32>;
+
+const TILE: u32 = 64u;
+
+fn groups_of(slice: Slice) -> u32 {
+    return slice.index * (2u * (params.clusters + 2u) + params.queries);
+}
+
+@compute @workgroup_size(64)
+fn count_members(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let slice = slice_of(workgroup.y);
+    let block = params.tile_begin + workgroup.x;
+    let cluster = workgroup.z * 64u + lane;
+    let end = min((block + 1u) * params.group_length, params.queries);
+    var count = 0u;
+    for (var position = block * params.group_length; position < end; position++) {
+        count += select(0u, 1u, clusters[slice.index * params.queries + position] == cluster);
+    }
+    if (cluster <= params.clusters) {
+        block_counts[(slice.index * params.group_blocks + block) * (params.clusters + 1u) + cluster] = count;
+    }
+}
+
+var<workgroup> member_sums: array<u32, 64>;
+var<workgroup> tile_sums: array<u32, 64>;
+
+@compute @workgroup_size(64)
+fn group_offsets(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let slice = slice_of(workgroup.y);
+    let count = params.clusters + 1u;
+    let run = (count + 63u) / 64u;
+    let begin = min(lane * run, count);
+    let end = min(begin + run, count);
+    let offsets = groups_of(slice);
+    let tiles = offsets + params.clusters + 2u;
+    var member_sum = 0u;
+    var tile_sum = 0u;
+    for (var cluster = begin; cluster < end; cluster++) {
+        var total = 0u;
+        for (var block = 0u; block < params.group_blocks; block++) {
+            let index = (slice.index * params.group_blocks + block) * count + cluster;
+            let in_block = block_counts[index];
+            block_counts[index] = total;
+            total += in_block;
+        }
+        groups[offsets + cluster] = member_sum;
+        groups[tiles + cluster] = tile_sum;
+        member_sum += total;
+        tile_sum += (total + TILE - 1u) / TILE;
+    }
+    member_sums[lane] = member_sum;
+    tile_sums[lane] = tile_sum;
+    workgroupBarrier();
+    var member_base = 0u;
+    var tile_base = 0u;
+    for (var before = 0u; before < lane; before++) {
+        member_base += member_sums[before];
+        tile_base += tile_sums[before];
+    }
+    for (var cluster = begin; cluster < end; cluster++) {
+        groups[offsets + cluster] += member_base;
+        groups[tiles + cluster] += tile_base;
+    }
+    if (lane == 63u) {
+        groups[offsets + count] = member_base + member_sum;
+        groups[tiles + count] = tile_base + tile_sum;
+    }
+}
+
+@compute @workgroup_size(64)
+fn scatter_members(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let slice = slice_of(workgroup.y);
+    let block = params.tile_begin + workgroup.x;
+    let cluster = workgroup.z * 64u + lane;
+    let known = min(cluster, params.clusters);
+    let offsets = groups_of(slice);
+    let members = offsets + 2u * (params.clusters + 2u);
+    var next = groups[offsets + known]
+        + block_counts[(slice.index * params.group_blocks + block) * (params.clusters + 1u) + known];
+    let end = min((block + 1u) * params.group_length, params.queries);
+    for (var position = block * params.group_length; position < end; position++) {
+        if (clusters[slice.index * params.queries + position] == cluster) {
+            groups[members + next] = position;
+            next++;
+        }
+    }
+}

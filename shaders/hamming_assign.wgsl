@@ -1,0 +1,37 @@
+// Each query to the centroid of smallest Hamming distance, ties to the lowest index. Twin of `src/cpu/hamming_assign.rs`.
+//
+// Tile: 64 queries of a slice, one an invocation; all share the centroids' codes, read at uniform addresses.
+// Traffic: each code once, the centroids' codes once a tile. No workgroup memory.
+
+@group(0) @binding(1) var<storage, read> codes: array<u32>;
+@group(0) @binding(2) var<storage, read> centroid_codes: array<u32>;
+@group(0) @binding(3) var<storage, read> lengths: array<u32>;
+@group(0) @binding(4) var<storage, read_write> clusters: array<u32>;
+
+@compute @workgroup_size(64)
+fn hamming_assign(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let slice = slice_of(workgroup.y);
+    let position = (params.tile_begin + workgroup.x) * 64u + lane;
+    let length = query_length(slice);
+    var code: array<u32, WORDS>;
+    for (var word = 0u; word < WORDS; word++) {
+        code[word] = codes[(slice.index * params.queries + min(position, params.queries - 1u)) * WORDS + word];
+    }
+    // A surplus cluster has no starting query and must not be chosen, unless positions were supplied for all (mode 1).
+    let candidates = select(min(params.clusters, length), params.clusters, params.mode == 1u);
+    var nearest = 0u;
+    var shortest = 0xffffffffu;
+    for (var cluster = 0u; cluster < candidates; cluster++) {
+        var distance = 0u;
+        for (var word = 0u; word < WORDS; word++) {
+            distance += countOneBits(code[word] ^ centroid_codes[(slice.index * params.clusters + cluster) * WORDS + word]);
+        }
+        if (distance < shortest) {
+            shortest = distance;
+            nearest = cluster;
+        }
+    }
+    if (position < params.queries) {
+        clusters[slice.index * params.queries + position] = select(params.clusters, nearest, position < length);
+    }
+}

@@ -1,0 +1,78 @@
+// New code of each cluster: a bit is 1 iff strictly more than half of the members have it. Twin of `src/cpu/hamming_update.rs`.
+//
+// vote: tile of `vote_length` queries and up to VOTE_CLUSTERS clusters a workgroup. Each invocation owns some bits and counts them for
+// every cluster, so nothing is atomic and the counts do not depend on any order. Traffic: each code and cluster once for every
+// VOTE_CLUSTERS clusters. Workgroup memory: VOTE_CLUSTERS * (32 * WORDS + 1) counters, at most 8 KiB and a little.
+// majority: one word of one cluster an invocation; reads its counters of all blocks.
+
+@group(0) @binding(1) var<storage, read> codes: array<u32>;
+@group(0) @binding(2) var<storage, read> clusters: array<u32>;
+@group(0) @binding(3) var<storage, read_write> votes: array<u32>;
+@group(0) @binding(4) var<storage, read_write> centroid_codes: array<u32>;
+
+const BITS: u32 = 32u * WORDS;
+// Counters of a cluster: one a bit, then the number of members.
+const ROW: u32 = BITS + 1u;
+
+var<workgroup> counters: array<u32, VOTE_CLUSTERS * ROW>;
+
+@compute @workgroup_size(64)
+fn vote(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let slice = slice_of(workgroup.y);
+    let block = params.tile_begin + workgroup.x;
+    let first = workgroup.z * VOTE_CLUSTERS;
+    let count = min(VOTE_CLUSTERS, params.clusters - first);
+    for (var bit = lane; bit < ROW; bit += 64u) {
+        for (var cluster = 0u; cluster < count; cluster++) {
+            counters[cluster * ROW + bit] = 0u;
+        }
+    }
+    let end = min((block + 1u) * params.vote_length, params.queries);
+    for (var position = block * params.vote_length; position < end; position++) {
+        let index = slice.index * params.queries + position;
+        // Padding is cluster `clusters`, beyond every range.
+        let cluster = clusters[index] - first;
+        if (cluster < count) {
+            for (var bit = lane; bit < ROW; bit += 64u) {
+                let word = codes[index * WORDS + min(bit / 32u, WORDS - 1u)];
+                counters[cluster * ROW + bit] += select((word >> (bit % 32u)) & 1u, 1u, bit == BITS);
+            }
+        }
+    }
+    let out = ((slice.index * params.vote_blocks + block) * params.clusters + first) * ROW;
+    for (var bit = lane; bit < ROW; bit += 64u) {
+        for (var cluster = 0u; cluster < count; cluster++) {
+            votes[out + cluster * ROW + bit] = counters[cluster * ROW + bit];
+        }
+    }
+}
+
+@compute @workgroup_size(64)
+fn majority(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let slice = slice_of(workgroup.y);
+    let index = (params.tile_begin + workgroup.x) * 64u + lane;
+    let cluster = index / WORDS;
+    if (cluster >= params.clusters) {
+        return;
+    }
+    let word = index % WORDS;
+    let first = (slice.index * params.vote_blocks * params.clusters + cluster) * ROW;
+    let stride = params.clusters * ROW;
+    var members = 0u;
+    for (var block = 0u; block < params.vote_blocks; block++) {
+        members += votes[first + block * stride + BITS];
+    }
+    if (members == 0u) {
+        // An empty cluster keeps its code.
+        return;
+    }
+    var code = 0u;
+    for (var bit = 0u; bit < 32u; bit++) {
+        var count = 0u;
+        for (var block = 0u; block < params.vote_blocks; block++) {
+            count += votes[first + block * stride + word * 32u + bit];
+        }
+        code |= select(0u, 1u, 2u * count > members) << bit;
+    }
+    centroid_codes[(slice.index * params.clusters + cluster) * WORDS + word] = code;
+}

@@ -1,0 +1,116 @@
+// Exact products of each query with its cluster's top-k keys. Twin of `src/cpu/refine_top_k.rs`.
+//
+// Tile: up to 64 queries of one cluster, which share its top-k keys (`shared/tile.wgsl`). Workgroups are tiles of clusters, so a large
+// cluster is spread over many. The padding is a cluster of its own, whose rows become zero.
+// Traffic: each query row and output row once, the top-k keys and values once a tile. No workgroup memory.
+// params.mode: 0 improved (paper, equations 9 to 11), 1 stitched without a window, 2 the window follows: unnormalised sums and `state`.
+
+@group(0) @binding(1) var<storage, read> queries: array<element>;
+@group(0) @binding(2) var<storage, read> keys: array<element>;
+@group(0) @binding(3) var<storage, read> values: array<element>;
+@group(0) @binding(4) var<storage, read_write> output: array<element>;
+@group(0) @binding(5) var<storage, read> groups: array<u32>;
+@group(0) @binding(6) var<storage, read> top_keys: array<u32>;
+// Of each cluster: (rest maximum, rest sum, top maximum, top sum), then the weighted values outside the top-k.
+@group(0) @binding(7) var<storage, read> cluster_sums: array<vec4f>;
+@group(0) @binding(8) var<storage, read_write> state: array<vec4f>;
+
+// Cluster whose tiles include a tile: the last one that begins at or before it.
+fn cluster_of(tiles: u32, tile: u32) -> u32 {
+    var low = 0u;
+    var high = params.clusters;
+    while (low < high) {
+        let middle = (low + high + 1u) / 2u;
+        if (groups[tiles + middle] <= tile) {
+            low = middle;
+        } else {
+            high = middle - 1u;
+        }
+    }
+    return low;
+}
+
+@compute @workgroup_size(64)
+fn refine_top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let slice = slice_of(workgroup.y);
+    let tile = params.tile_begin + workgroup.x;
+    let value_part = workgroup.z;
+    let offsets = slice.index * (2u * (params.clusters + 2u) + params.queries);
+    let tiles = offsets + params.clusters + 2u;
+    let members = tiles + params.clusters + 2u;
+    if (tile >= groups[tiles + params.clusters + 1u]) {
+        return;
+    }
+    let cluster = cluster_of(tiles, tile);
+    let first = groups[offsets + cluster] + (tile - groups[tiles + cluster]) * 64u;
+    let last = groups[offsets + cluster + 1u] - 1u;
+    let position = groups[members + min(first + lane, last)];
+    let valid = first + lane <= last;
+    let out = output_row(slice, position);
+    if (cluster == params.clusters) {
+        for (var m = 0u; m < VALUE_REGISTERS; m++) {
+            if (valid) {
+                store_output(out, value_part * VALUE_REGISTERS + m, vec4f());
+            }
+        }
+        return;
+    }
+    if (cluster < params.cluster_begin || cluster >= params.cluster_end) {
+        return;
+    }
+
+    let row = query_row(slice, position);
+    begin_tile(row);
+    let list = (slice.index * params.clusters + cluster) * params.top_k;
+    for (var block = 0u; block < params.top_k; block += KEY_BLOCK) {
+        if (top_keys[list + block] == NO_KEY) {
+            break;
+        }
+        var key_rows: array<u32, KEY_BLOCK>;
+        var value_rows: array<u32, KEY_BLOCK>;
+        var present: array<bool, KEY_BLOCK>;
+        for (var j = 0u; j < KEY_BLOCK; j++) {
+            let key = top_keys[list + min(block + j, params.top_k - 1u)];
+            present[j] = block + j < params.top_k && key != NO_KEY;
+            let known = min(key, params.keys - 1u);
+            key_rows[j] = row_of(params.key_layout, slice.batch, key_head(slice), select(0u, known, present[j]));
+            value_rows[j] = row_of(params.value_layout, slice.batch, key_head(slice), select(0u, known, present[j]));
+        }
+        var logits = logits_of(row, key_rows);
+        for (var j = 0u; j < KEY_BLOCK; j++) {
+            logits[j] = select(LOWEST, logits[j], present[j]);
+        }
+        attend(logits, value_rows, value_part);
+    }
+
+    let facts = (slice.index * params.clusters + cluster) * (VALUE_VECTORS + 1u);
+    let statistics = cluster_sums[facts];
+    let exact_sum = running_sum;
+    var factor = 1.0;
+    var rest_factor = 0.0;
+    if (params.mode == 0u) {
+        let rest = exp(statistics.x - statistics.z);
+        let total = inverse(statistics.w + statistics.y * rest);
+        factor = statistics.w * total * inverse(exact_sum);
+        rest_factor = total * rest;
+    } else if (params.mode == 1u) {
+        let maximum = max(running_maximum, statistics.x);
+        let exact = exp(running_maximum - maximum);
+        let rest = exp(statistics.x - maximum);
+        let total = inverse(exact_sum * exact + statistics.y * rest);
+        factor = total * exact;
+        rest_factor = total * rest;
+    }
+    for (var m = 0u; m < VALUE_REGISTERS; m++) {
+        let column = value_part * VALUE_REGISTERS + m;
+        let rest = cluster_sums[facts + 1u + min(column, VALUE_VECTORS - 1u)];
+        sums[m] = sums[m] * factor + rest * rest_factor;
+    }
+    if (valid) {
+        store_sums(out, value_part, 1.0);
+        if (params.mode == 2u) {
+            state[state_index(slice, position, value_part)] =
+                vec4f(running_maximum, running_sum, bitcast<f32>(cluster), 0.0);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+// The exact band around the diagonal, stitched to the top-k keys and the centroid's remainder (`docs/method.md`). Twin of
+// `src/cpu/stitch_window.rs`.
+//
+// Tile: 32 neighbouring queries of a slice and the 32 + 2w keys in reach of any of them, as a dense band (`shared/tile.wgsl`); keys out of
+// a query's own reach are masked. Continues the sums and `state` that `refine_top_k` left.
+// Traffic: each query row and output row once, 1 + 2w/32 times each key and value row, the weights of the window twice.
+// No workgroup memory.
+
+@group(0) @binding(1) var<storage, read> queries: array<element>;
+@group(0) @binding(2) var<storage, read> keys: array<element>;
+@group(0) @binding(3) var<storage, read> values: array<element>;
+@group(0) @binding(4) var<storage, read_write> output: array<element>;
+@group(0) @binding(5) var<storage, read> lengths: array<u32>;
+@group(0) @binding(6) var<storage, read> weights: array<f32>;
+@group(0) @binding(7) var<storage, read> cluster_sums: array<vec4f>;
+@group(0) @binding(8) var<storage, read> state: array<vec4f>;
+
+const TILE: u32 = 32u;
+
+@compute @workgroup_size(32)
+fn stitch_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let slice = slice_of(workgroup.y);
+    let value_part = workgroup.z;
+    let first = (params.tile_begin + workgroup.x) * TILE;
+    let length = query_length(slice);
+    let key_count = valid_keys(slice);
+    if (first >= length) {
+        return;
+    }
+    let position = min(first + lane, length - 1u);
+    let row = query_row(slice, position);
+    let out = output_row(slice, position);
+    let softmax = state[state_index(slice, position, value_part)];
+    let cluster = min(bitcast<u32>(softmax.z), params.clusters - 1u);
+    let in_pass = cluster >= params.cluster_begin && cluster < params.cluster_end;
+    let pass_row = select(0u, cluster - params.cluster_begin, in_pass);
+    let weight_row = (slice.index * params.cluster_rows + pass_row) * params.keys_padded;
+    let facts = (slice.index * params.clusters + cluster) * (VALUE_VECTORS + 1u);
+    let statistics = cluster_sums[facts];
+
+    // What the centroid gave to the window's keys, and how many of them it gave to.
+    let reach_begin = select(0u, position - params.window, position > params.window);
+    let reach_end = min(position + params.window + 1u, key_count);
+    var taken = 0.0;
+    var outside = 0u;
+    for (var key = reach_begin; key < reach_end; key++) {
+        let weight = weights[weight_row + key];
+        taken += max(weight, 0.0);
+        outside += select(0u, 1u, weight >= 0.0);
+    }
+    let rest_counts = key_count > min(params.top_k, key_count) + outside;
+    let rest_left = select(0.0, max(statistics.y - taken, 0.0), rest_counts);
+    let rest_maximum = select(LOWEST, statistics.x, rest_counts);
+
+    begin_tile(row);
+    running_maximum = softmax.x;
+    running_sum = softmax.y;
+    load_sums(out, value_part);
+    raise_maximum(rest_maximum);
+    var rest_factor = select(0.0, exp(rest_maximum - running_maximum), rest_counts);
+    for (var m = 0u; m < VALUE_REGISTERS; m++) {
+        let column = min(value_part * VALUE_REGISTERS + m, VALUE_VECTORS - 1u);
+        sums[m] += rest_factor * cluster_sums[facts + 1u + column];
+    }
+
+    let band_begin = select(0u, first - params.window, first > params.window);
+    let band_end = min(min(first + TILE, length) + params.window, key_count);
+    for (var block = band_begin; block < band_end; block += KEY_BLOCK) {
+        var key_rows: array<u32, KEY_BLOCK>;
+        var value_rows: array<u32, KEY_BLOCK>;
+        for (var j = 0u; j < KEY_BLOCK; j++) {
+            let key = min(block + j, band_end - 1u);
+            key_rows[j] = row_of(params.key_layout, slice.batch, key_head(slice), key);
+            value_rows[j] = row_of(params.value_layout, slice.batch, key_head(slice), key);
+        }
+        var logits = logits_of(row, key_rows);
+        var given: array<f32, KEY_BLOCK>;
+        for (var j = 0u; j < KEY_BLOCK; j++) {
+            let key = block + j;
+            let within = key >= reach_begin && key < reach_end;
+            let weight = weights[weight_row + min(key, band_end - 1u)];
+            let kept = within && weight >= 0.0;
+            given[j] = select(0.0, weight, kept);
+            logits[j] = select(LOWEST, logits[j], kept);
+        }
+        raise_maximum(highest(logits));
+        rest_factor = select(0.0, exp(rest_maximum - running_maximum), rest_counts);
+        var factors: array<f32, KEY_BLOCK>;
+        for (var j = 0u; j < KEY_BLOCK; j++) {
+            let weight = weight_of(logits[j]);
+            running_sum += weight;
+            factors[j] = weight - given[j] * rest_factor;
+        }
+        add_values(value_rows, factors, value_part);
+    }
+    if (first + lane < length && in_pass) {
+        store_sums(out, value_part, inverse(running_sum + rest_left * rest_factor));
+    }
+}

@@ -1,0 +1,186 @@
+// The top-k keys of each cluster, and the weights of the others. Twin of `src/cpu/top_k.rs`.
+//
+// One cluster of a slice a workgroup of 256 invocations, each of which owns a run of keys. A radix selection (four rounds of eight bits,
+// most significant first) finds the k-th largest logit; then every invocation knows how many keys before its run are selected, so the
+// keys come out in order and equal logits go to the lower index without sorting. Finally selected logits become SELECTED and the others
+// their weight exp(t·z - rest_maximum).
+// Traffic: the row of logits six times (it stays in cache), written once. Workgroup memory: 4 KiB. Integer atomics on that memory only.
+
+@group(0) @binding(1) var<storage, read_write> weights: array<f32>;
+@group(0) @binding(2) var<storage, read> lengths: array<u32>;
+@group(0) @binding(3) var<storage, read_write> top_keys: array<u32>;
+@group(0) @binding(4) var<storage, read_write> cluster_sums: array<vec4f>;
+
+const INVOCATIONS: u32 = 256u;
+const GROUP: u32 = 16u;
+// Marks a key of the top-k among the weights, which are never negative.
+const SELECTED: f32 = -1.0;
+
+var<workgroup> histogram: array<atomic<u32>, 256>;
+var<workgroup> group_counts: array<u32, 16>;
+var<workgroup> chosen_digit: u32;
+var<workgroup> chosen_rest: u32;
+var<workgroup> counts: array<vec2u, 256>;
+var<workgroup> values: array<vec2f, 256>;
+
+// Unsigned numbers in the order of the logits; -0 and 0 are equal.
+fn order_of(logit: f32) -> u32 {
+    let bits = select(bitcast<u32>(logit), 0u, logit == 0.0);
+    return bits ^ select(0x80000000u, 0xffffffffu, (bits >> 31u) == 1u);
+}
+
+@compute @workgroup_size(256)
+fn top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let slice = slice_of(workgroup.y);
+    let cluster = params.cluster_begin + params.tile_begin + workgroup.x;
+    let row = (slice.index * params.cluster_rows + cluster - params.cluster_begin) * params.keys_padded;
+    let length = valid_keys(slice);
+    let selected_count = min(params.top_k, length);
+    let run = (length + INVOCATIONS - 1u) / INVOCATIONS;
+    let begin = min(lane * run, length);
+    let end = min(begin + run, length);
+
+    // The bits of the threshold found so far, and how many of the keys that share them are selected.
+    var threshold = 0u;
+    var wanted = selected_count;
+    for (var round = 0u; round < 4u; round++) {
+        let shift = 24u - 8u * round;
+        atomicStore(&histogram[lane], 0u);
+        workgroupBarrier();
+        for (var key = begin; key < end; key++) {
+            let order = order_of(weights[row + key]);
+            // Shifting twice keeps each shift below 32.
+            if (((order ^ threshold) >> shift) >> 8u == 0u) {
+                atomicAdd(&histogram[(order >> shift) & 255u], 1u);
+            }
+        }
+        workgroupBarrier();
+        if (lane < GROUP) {
+            var sum = 0u;
+            for (var i = 0u; i < GROUP; i++) {
+                sum += atomicLoad(&histogram[lane * GROUP + i]);
+            }
+            group_counts[lane] = sum;
+        }
+        workgroupBarrier();
+        if (lane == 0u) {
+            var rest = wanted;
+            var group = GROUP - 1u;
+            while (group > 0u && group_counts[group] < rest) {
+                rest -= group_counts[group];
+                group--;
+            }
+            var digit = group * GROUP + GROUP - 1u;
+            while (digit > group * GROUP && atomicLoad(&histogram[digit]) < rest) {
+                rest -= atomicLoad(&histogram[digit]);
+                digit--;
+            }
+            chosen_digit = digit;
+            chosen_rest = rest;
+        }
+        workgroupBarrier();
+        threshold |= workgroupUniformLoad(&chosen_digit) << shift;
+        wanted = workgroupUniformLoad(&chosen_rest);
+    }
+    if (selected_count == 0u) {
+        threshold = 0xffffffffu;
+    }
+
+    // Keys above and at the threshold, the largest logit that may stay outside, and the largest of all.
+    var above = 0u;
+    var equal = 0u;
+    var largest_below = LOWEST;
+    var largest = LOWEST;
+    for (var key = begin; key < end; key++) {
+        let logit = weights[row + key];
+        let order = order_of(logit);
+        above += select(0u, 1u, order > threshold);
+        equal += select(0u, 1u, order == threshold);
+        largest_below = select(largest_below, max(largest_below, logit), order < threshold);
+        largest = max(largest, logit);
+    }
+    counts[lane] = vec2u(above, equal);
+    values[lane] = vec2f(largest_below, largest);
+    workgroupBarrier();
+    if (lane < GROUP) {
+        var count_sum = vec2u();
+        var maximum = vec2f(LOWEST);
+        for (var i = 0u; i < GROUP; i++) {
+            count_sum += counts[lane * GROUP + i];
+            maximum = max(maximum, values[lane * GROUP + i]);
+        }
+        group_counts[lane] = count_sum.y;
+        atomicStore(&histogram[lane], count_sum.x);
+        values[lane * GROUP] = maximum;
+    }
+    workgroupBarrier();
+    var before = vec2u();
+    let group = lane / GROUP;
+    for (var i = 0u; i < group; i++) {
+        before += vec2u(atomicLoad(&histogram[i]), group_counts[i]);
+    }
+    for (var i = group * GROUP; i < lane; i++) {
+        before += counts[i];
+    }
+    var all_equal = 0u;
+    var maximum = vec2f(LOWEST);
+    for (var i = 0u; i < GROUP; i++) {
+        all_equal += group_counts[i];
+        maximum = max(maximum, values[i * GROUP]);
+    }
+    // The threshold itself stays outside where more keys share it than are wanted.
+    var rest_logit = maximum.x;
+    if (selected_count > 0u && all_equal > wanted) {
+        rest_logit = logit_of(threshold);
+    }
+    let rest_maximum = max(params.scale * rest_logit, LOWEST);
+    let top_maximum = max(params.scale * maximum.y, LOWEST);
+
+    let list = (slice.index * params.clusters + cluster) * params.top_k;
+    var slot = before.x + min(before.y, wanted);
+    var ties = before.y;
+    var top_sum = 0.0;
+    for (var key = begin; key < end; key++) {
+        let logit = weights[row + key];
+        let order = order_of(logit);
+        let tie = order == threshold;
+        let selected = selected_count > 0u && (order > threshold || (tie && ties < wanted));
+        ties += select(0u, 1u, tie);
+        if (selected) {
+            top_keys[list + min(slot, params.top_k - 1u)] = key;
+            slot++;
+            top_sum += exp(params.scale * logit - top_maximum);
+            weights[row + key] = SELECTED;
+        } else {
+            weights[row + key] = exp(params.scale * logit - rest_maximum);
+        }
+    }
+    for (var unused = selected_count + lane; unused < params.top_k; unused += INVOCATIONS) {
+        top_keys[list + unused] = NO_KEY;
+    }
+    workgroupBarrier();
+    values[lane] = vec2f(top_sum, 0.0);
+    workgroupBarrier();
+    if (lane < GROUP) {
+        var sum = 0.0;
+        for (var i = 0u; i < GROUP; i++) {
+            sum += values[lane * GROUP + i].x;
+        }
+        values[lane * GROUP].y = sum;
+    }
+    workgroupBarrier();
+    if (lane == 0u) {
+        var sum = 0.0;
+        for (var i = 0u; i < GROUP; i++) {
+            sum += values[i * GROUP].y;
+        }
+        // The sum outside the top-k follows in `remainder`.
+        cluster_sums[(slice.index * params.clusters + cluster) * (VALUE_VECTORS + 1u)] =
+            vec4f(rest_maximum, 0.0, top_maximum, sum);
+    }
+}
+
+// The logit whose order is given.
+fn logit_of(order: u32) -> f32 {
+    return bitcast<f32>(order ^ select(0xffffffffu, 0x80000000u, (order >> 31u) == 1u));
+}

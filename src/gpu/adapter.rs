@@ -1,0 +1,128 @@
+//! Adapters: which there are, and which is best.
+
+use crate::{Error, Result};
+use std::fmt;
+
+/// An adapter that attention can run on.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct AdapterDescription {
+    /// The adapter's name, such as `NVIDIA GeForce RTX 4070` or `llvmpipe`.
+    pub name: String,
+    /// The driver and its version, where it tells.
+    pub driver: String,
+    /// The API: `vulkan`, `metal`, `dx12`, `gl` or `browserwebgpu`.
+    pub backend: String,
+    /// `discrete`, `integrated`, `virtual`, `software` or `unknown`.
+    pub device_type: String,
+    pub(super) adapter: Option<wgpu::Adapter>,
+}
+
+impl fmt::Display for AdapterDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}, {}", self.name, self.backend, self.device_type)?;
+        if !self.driver.is_empty() {
+            write!(f, ", {}", self.driver)?;
+        }
+        write!(f, ")")
+    }
+}
+
+impl AdapterDescription {
+    pub(super) fn new(info: &wgpu::AdapterInfo, adapter: Option<wgpu::Adapter>) -> Self {
+        let driver = format!("{} {}", info.driver, info.driver_info);
+        let device_type = match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => "discrete",
+            wgpu::DeviceType::IntegratedGpu => "integrated",
+            wgpu::DeviceType::VirtualGpu => "virtual",
+            wgpu::DeviceType::Cpu => "software",
+            wgpu::DeviceType::Other => "unknown",
+        };
+        Self {
+            name: info.name.clone(),
+            driver: driver.trim().to_string(),
+            backend: format!("{:?}", info.backend).to_lowercase(),
+            device_type: device_type.to_string(),
+            adapter,
+        }
+    }
+
+    /// Whether the adapter is a program that runs on the CPU.
+    pub fn is_software(&self) -> bool {
+        self.device_type == "software"
+    }
+
+    /// Lower is better: hardware before software, then native APIs before GL.
+    fn rank(&self) -> (usize, bool) {
+        let kinds = ["discrete", "integrated", "virtual", "unknown", "software"];
+        let kind = kinds.iter().position(|kind| *kind == self.device_type).unwrap_or(kinds.len());
+        (kind, self.backend == "gl")
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        let text = text.to_lowercase();
+        [&self.name, &self.driver, &self.backend].iter().any(|field| field.to_lowercase().contains(&text))
+    }
+}
+
+/// All adapters that can run compute shaders, the best first. In the browser at most one.
+pub async fn adapters() -> Vec<AdapterDescription> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    #[cfg(not(target_arch = "wasm32"))]
+    let found = instance.enumerate_adapters(wgpu::Backends::all()).await;
+    #[cfg(target_arch = "wasm32")]
+    let found: Vec<wgpu::Adapter> = {
+        let options = wgpu::RequestAdapterOptions {
+            power_preference: wgpu::PowerPreference::HighPerformance,
+            ..Default::default()
+        };
+        instance.request_adapter(&options).await.into_iter().collect()
+    };
+    let mut adapters: Vec<_> = found
+        .into_iter()
+        .filter(|adapter| {
+            let flags = adapter.get_downlevel_capabilities().flags;
+            flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
+        })
+        .map(|adapter| AdapterDescription::new(&adapter.get_info(), Some(adapter)))
+        .collect();
+    adapters.sort_by_key(AdapterDescription::rank);
+    adapters
+}
+
+/// [`adapters`] for programs without an async runtime. Not available in the browser.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn adapters_blocking() -> Vec<AdapterDescription> {
+    pollster::block_on(adapters())
+}
+
+/// The best adapter, or the first that matches a name.
+pub(super) async fn find(name: Option<&str>) -> Result<AdapterDescription> {
+    let adapters = adapters().await;
+    let found = match name {
+        None => adapters.first(),
+        Some(name) => adapters.iter().find(|adapter| adapter.matches(name)),
+    };
+    found.cloned().ok_or_else(|| Error::NoAdapter {
+        wanted: name.map_or("with compute shaders".into(), |name| format!("matches `{name}`")),
+        found: if adapters.is_empty() {
+            "none".into()
+        } else {
+            adapters.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        },
+    })
+}
+
+/// Opens an adapter with all it offers that the crate uses.
+pub(super) async fn open(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue)> {
+    let timestamps = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
+    adapter
+        .request_device(&wgpu::DeviceDescriptor {
+            label: Some("clustered-attention"),
+            required_features: timestamps,
+            required_limits: adapter.limits(),
+            ..Default::default()
+        })
+        .await
+        .map_err(|error| Error::Device { message: error.to_string() })
+}

@@ -1,0 +1,236 @@
+//! Attention on an app's own device, encoder and buffers.
+
+use super::pipelines::Kernels;
+use super::recorder::{Memory, Range, Ranges, Recording};
+use crate::plan::dispatch::Given;
+use crate::plan::{Limits, Plan, Tensor};
+use crate::problem::{check_lengths, Supplied};
+use crate::{random, Error, Problem, Result};
+use std::collections::HashMap;
+
+/// Tensors on the device, in the problem's layout, as slices of an app's buffers. Offset and size of each slice count. The buffers need
+/// [`wgpu::BufferUsages::STORAGE`]; queries, keys and values may share a buffer, the output must have another.
+#[derive(Debug, Clone, Copy)]
+pub struct DeviceTensors<'a> {
+    /// Queries, `[N, H, L, E]` or `[N, L, H, E]`, float32.
+    pub queries: wgpu::BufferSlice<'a>,
+    /// Keys, `[N, G, S, E]` or `[N, S, G, E]`, float32.
+    pub keys: wgpu::BufferSlice<'a>,
+    /// Values, `[N, G, S, M]` or `[N, S, G, M]`, float32.
+    pub values: wgpu::BufferSlice<'a>,
+    /// Output, `[N, H, L, M]` or `[N, L, H, M]`, float32.
+    pub output: wgpu::BufferSlice<'a>,
+}
+
+/// Attention for one problem on an app's device: build it once, then record it into the app's command encoders.
+///
+/// Recording neither submits nor waits nor reads back; after the first call with the same buffers it allocates nothing. Scratch memory is
+/// held by this object ([`DeviceAttention::scratch_bytes`]; [`Plan::scratch_bytes`] tells it beforehand), so two recordings of one object
+/// must not run at the same time; commands of one queue never do.
+///
+/// Data on the device is not looked at by the host: NaN or infinity among the valid elements of a slice makes outputs of that slice
+/// meaningless, and never hangs, reads out of range or changes another slice. [`FiniteCheck`](super::FiniteCheck) finds them.
+#[derive(Debug)]
+pub struct DeviceAttention {
+    kernels: Kernels,
+    plan: Plan,
+    memory: Memory,
+    given: Given,
+    recordings: Vec<Recording>,
+}
+
+impl DeviceAttention {
+    /// Sets of buffers whose bind groups are kept.
+    const RECORDINGS: usize = 8;
+
+    /// Allocates scratch memory for a problem. Kernels are compiled by the first recording, or by [`DeviceAttention::prepare`].
+    ///
+    /// # Errors
+    /// Those of [`Plan::new`] with the device's limits.
+    pub fn new(kernels: &Kernels, problem: &Problem, scratch_budget_bytes: u64) -> Result<Self> {
+        let plan = Plan::new(problem, &Limits::from(&kernels.device().limits()), scratch_budget_bytes)?;
+        Ok(Self::with_plan(kernels, plan, &Supplied::default()))
+    }
+
+    pub(super) fn with_plan(kernels: &Kernels, plan: Plan, supplied: &Supplied) -> Self {
+        let device = kernels.device();
+        let slices = plan.slices_per_chunk() as u64;
+        let mut scratch = HashMap::new();
+        for &(piece, words) in plan.cut.scratch() {
+            let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some(piece.name()),
+                size: (4 * words * slices).next_multiple_of(16),
+                usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            });
+            scratch.insert(piece, buffer);
+        }
+        let shape = plan.problem.shape();
+        let lengths: Vec<u32> = [shape.queries, shape.keys]
+            .iter()
+            .flat_map(|&length| std::iter::repeat_n(length as u32, shape.batch))
+            .collect();
+        let (planes, starts) = clustering_constants(&plan, supplied);
+        let memory = Memory {
+            scratch,
+            planes: filled_buffer(device, "planes", bytemuck::cast_slice(&planes)),
+            starts: filled_buffer(device, "starts", bytemuck::cast_slice(&starts)),
+            lengths: filled_buffer(device, "lengths", bytemuck::cast_slice(&lengths)),
+        };
+        let given =
+            Given { positions: supplied.initial_positions.is_some(), assignment: supplied.assignment.is_some() };
+        Self { kernels: kernels.clone(), plan, memory, given, recordings: Vec::new() }
+    }
+
+    /// How the problem is cut.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Bytes of scratch memory held.
+    pub fn scratch_bytes(&self) -> u64 {
+        self.plan.scratch_bytes()
+    }
+
+    pub(super) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Sets the valid lengths of each sequence, `[N]` each; `None` makes all of them full. Takes effect for commands submitted after it,
+    /// as [`wgpu::Queue::write_buffer`] does.
+    ///
+    /// # Errors
+    /// Names an entry that is larger than the tensors are long.
+    pub fn set_lengths(
+        &self,
+        queue: &wgpu::Queue,
+        query_lengths: Option<&[u32]>,
+        key_lengths: Option<&[u32]>,
+    ) -> Result<()> {
+        let shape = self.plan.problem.shape();
+        check_lengths(&self.plan.problem, query_lengths, key_lengths)?;
+        for (lengths, full, first) in [(query_lengths, shape.queries, 0), (key_lengths, shape.keys, shape.batch)] {
+            let offset = 4 * first as u64;
+            match lengths {
+                Some(lengths) => queue.write_buffer(&self.memory.lengths, offset, bytemuck::cast_slice(lengths)),
+                None => {
+                    let lengths = vec![full as u32; shape.batch];
+                    queue.write_buffer(&self.memory.lengths, offset, bytemuck::cast_slice(&lengths));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The lengths on the device, `N` query lengths and then `N` key lengths as `u32`, for apps that compute them there: the buffer is
+    /// a copy destination. Longer ones than the tensors count as full.
+    pub fn lengths_buffer(&self) -> &wgpu::Buffer {
+        &self.memory.lengths
+    }
+
+    /// Compiles the kernels and makes the bind groups for a set of buffers, so that recording with them is quick from the first time.
+    ///
+    /// # Errors
+    /// Names a slice that is too small, lacks a usage or is misaligned.
+    pub fn prepare(&mut self, tensors: &DeviceTensors) -> Result<()> {
+        self.recording(tensors).map(|_| ())
+    }
+
+    /// Records the computation into an encoder.
+    ///
+    /// # Errors
+    /// Names a slice that is too small, lacks a usage or is misaligned; nothing was recorded then.
+    pub fn record(&mut self, encoder: &mut wgpu::CommandEncoder, tensors: &DeviceTensors) -> Result<()> {
+        self.recording(tensors)?.record(encoder);
+        Ok(())
+    }
+
+    pub(super) fn recording(&mut self, tensors: &DeviceTensors) -> Result<&Recording> {
+        let slices = [tensors.queries, tensors.keys, tensors.values, tensors.output];
+        let known = self.recordings.iter().position(|recording| {
+            recording.ranges.iter().zip(&slices).all(|(range, slice)| {
+                range.offset == slice.offset() && range.size == slice.size() && range.buffer == *slice.buffer()
+            })
+        });
+        let index = match known {
+            Some(index) => index,
+            None => {
+                let ranges = self.check(slices)?;
+                if self.recordings.len() == Self::RECORDINGS {
+                    self.recordings.remove(0);
+                }
+                let recording = Recording::new(&self.kernels, &self.plan, &self.memory, &ranges, self.given);
+                self.recordings.push(recording);
+                self.recordings.len() - 1
+            }
+        };
+        Ok(&self.recordings[index])
+    }
+
+    fn check(&self, slices: [wgpu::BufferSlice; 4]) -> Result<Ranges> {
+        for (tensor, slice) in Tensor::ALL.into_iter().zip(&slices) {
+            let needed_bytes = 4 * tensor.elements(&self.plan.problem) as u64;
+            check_slice(tensor.name(), slice, needed_bytes)?;
+            if tensor != Tensor::Output && slice.buffer() == slices[Tensor::Output as usize].buffer() {
+                return Err(Error::BufferOverlap { tensor: tensor.name() });
+            }
+        }
+        Ok(slices.map(|slice| Range { buffer: slice.buffer().clone(), offset: slice.offset(), size: slice.size() }))
+    }
+}
+
+/// Checks that a slice can be bound as storage and holds at least some bytes.
+pub(super) fn check_slice(tensor: &'static str, slice: &wgpu::BufferSlice, needed_bytes: u64) -> Result<()> {
+    let usage = slice.buffer().usage();
+    if !usage.contains(wgpu::BufferUsages::STORAGE) {
+        let (actual, needed) = (format!("{usage:?}"), format!("{:?}", wgpu::BufferUsages::STORAGE));
+        return Err(Error::BufferUsage { tensor, actual, needed });
+    }
+    if slice.offset() % 4 != 0 {
+        return Err(Error::BufferAlignment { tensor, offset_bytes: slice.offset() });
+    }
+    let actual_bytes = slice.size();
+    if actual_bytes < needed_bytes {
+        return Err(Error::BufferTooSmall { tensor, needed_bytes, actual_bytes });
+    }
+    Ok(())
+}
+
+/// Planes as the shaders read them, and the numbers that start the clusters.
+fn clustering_constants(plan: &Plan, supplied: &Supplied) -> (Vec<[f32; 4]>, Vec<u32>) {
+    let Some(clustering) = plan.problem.method().clustering() else {
+        return (vec![[0.0; 4]], vec![0; 4]);
+    };
+    let width = plan.problem.shape().width;
+    let planes = match supplied.planes {
+        Some(planes) => planes.to_vec(),
+        None => random::planes(clustering.seed, clustering.bits, width, clustering.random_thresholds()),
+    };
+    let row = plan.cut.width4 + 1;
+    let mut vectors = vec![[0.0; 4]; 32 * plan.cut.words * row];
+    for (bit, plane) in planes.chunks(width + 1).enumerate() {
+        for (column, &value) in plane[..width].iter().enumerate() {
+            vectors[bit * row + column / 4][column % 4] = value;
+        }
+        vectors[bit * row + row - 1][0] = plane[width];
+    }
+    let starts = match supplied.initial_positions {
+        Some(positions) => positions.to_vec(),
+        None => random::starts(clustering.seed, clustering.clusters),
+    };
+    (vectors, starts)
+}
+
+pub(super) fn filled_buffer(device: &wgpu::Device, label: &str, bytes: &[u8]) -> wgpu::Buffer {
+    let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some(label),
+        size: (bytes.len() as u64).next_multiple_of(16),
+        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
+        mapped_at_creation: true,
+    });
+    if let Ok(mut view) = buffer.slice(..).get_mapped_range_mut() {
+        view.slice(..bytes.len()).copy_from_slice(bytes);
+    }
+    buffer.unmap();
+    buffer
+}

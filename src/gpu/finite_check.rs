@@ -1,0 +1,150 @@
+//! Looks for NaN and infinities in tensors on the device.
+
+use super::device_attention::check_slice;
+use super::device_attention::filled_buffer;
+use super::kernels::kernel;
+use super::params::{layout, Params};
+use super::pipelines::Kernels;
+use crate::plan::dispatch::KernelName;
+use crate::plan::Tensor;
+use crate::{Error, Problem, Result};
+
+/// Value of a [`FiniteCheck`]'s result where every valid element is finite.
+pub const NO_BAD_ELEMENT: u32 = u32::MAX;
+
+/// Finds the first NaN or infinity among the valid elements of queries, keys or values on the device.
+///
+/// Attention on the device does not look at its inputs; this kernel does, where an app wants to know. The result stays on the device
+/// ([`FiniteCheck::result_buffer`]) until the app copies it: one `u32`, the smallest offset in elements from the beginning of the tensor,
+/// or [`NO_BAD_ELEMENT`]. Costs one read of the tensor.
+#[derive(Debug)]
+pub struct FiniteCheck {
+    kernels: Kernels,
+    problem: Problem,
+    result: wgpu::Buffer,
+    initial: wgpu::Buffer,
+}
+
+/// Which input is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CheckedTensor {
+    /// The queries.
+    Queries,
+    /// The keys.
+    Keys,
+    /// The values.
+    Values,
+}
+
+impl FiniteCheck {
+    /// Prepares checks of a problem's inputs.
+    pub fn new(kernels: &Kernels, problem: &Problem) -> Self {
+        let initial = NO_BAD_ELEMENT.to_le_bytes().repeat(4);
+        let buffer = |label| filled_buffer(kernels.device(), label, &initial);
+        Self { kernels: kernels.clone(), problem: *problem, result: buffer("found"), initial: buffer("not found") }
+    }
+
+    /// Records a check of one input. `lengths` are those of [`DeviceAttention::lengths_buffer`](super::DeviceAttention::lengths_buffer).
+    ///
+    /// # Errors
+    /// Names a slice that is too small, lacks a usage or is misaligned, or a tensor that exceeds the device's binding limit.
+    pub fn record(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        checked: CheckedTensor,
+        slice: wgpu::BufferSlice,
+        lengths: &wgpu::Buffer,
+    ) -> Result<()> {
+        let (problem, shape) = (&self.problem, self.problem.shape());
+        let (tensor, strides, heads, rows, width, first_length) = match checked {
+            CheckedTensor::Queries => {
+                (Tensor::Queries, problem.query_strides(), shape.query_heads, shape.queries, shape.width, 0)
+            }
+            CheckedTensor::Keys => {
+                (Tensor::Keys, problem.key_strides(), shape.key_heads, shape.keys, shape.width, shape.batch)
+            }
+            CheckedTensor::Values => {
+                (Tensor::Values, problem.value_strides(), shape.key_heads, shape.keys, shape.value_width, shape.batch)
+            }
+        };
+        let bytes = 4 * tensor.elements(problem) as u64;
+        check_slice(tensor.name(), &slice, bytes)?;
+        let device = self.kernels.device();
+        let limits = device.limits();
+        let alignment = u64::from(limits.min_storage_buffer_offset_alignment);
+        let offset = slice.offset() / alignment * alignment;
+        let size = bytes + slice.offset() - offset;
+        if size > limits.max_storage_buffer_binding_size {
+            return Err(Error::ExceedsLimit {
+                what: format!("`{}`", tensor.name()),
+                needed: size,
+                allowed: limits.max_storage_buffer_binding_size,
+                unit: "bytes",
+                limit: "max_storage_buffer_binding_size",
+            });
+        }
+        // The offset that is found counts from the tensor's first element, wherever the binding begins.
+        let origin = (offset as i64 - slice.offset() as i64) / 4;
+        let most = limits.max_compute_workgroups_per_dimension as usize;
+        let pipeline = self.kernels.pipeline(kernel(KernelName::CheckFinite), &[], false);
+        encoder.copy_buffer_to_buffer(&self.initial, 0, &self.result, 0, 4);
+        let slices = shape.batch * heads;
+        let tiles = rows.div_ceil(64);
+        for first_slice in (0..slices).step_by(most) {
+            for first_tile in (0..tiles).step_by(most) {
+                let params = Params {
+                    query_heads: heads as u32,
+                    key_heads: heads as u32,
+                    queries: rows as u32,
+                    query_layout: layout(strides, origin),
+                    chunk_heads: heads as u32,
+                    slice_begin: first_slice as u32,
+                    tile_begin: first_tile as u32,
+                    mode: width as u32,
+                    key_begin: first_length as u32,
+                    ..Params::default()
+                };
+                let params = uniform(device, &params);
+                let bind = |binding, resource| wgpu::BindGroupEntry { binding, resource };
+                let tensor =
+                    wgpu::BufferBinding { buffer: slice.buffer(), offset, size: std::num::NonZeroU64::new(size) };
+                let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
+                    label: Some("check_finite"),
+                    layout: &pipeline.layout,
+                    entries: &[
+                        bind(0, params.as_entire_binding()),
+                        bind(1, wgpu::BindingResource::Buffer(tensor)),
+                        bind(2, lengths.as_entire_binding()),
+                        bind(3, self.result.as_entire_binding()),
+                    ],
+                });
+                let mut pass = encoder.begin_compute_pass(&Default::default());
+                pass.set_pipeline(&pipeline.pipeline);
+                pass.set_bind_group(0, &group, &[0]);
+                let count = |total: usize, first: usize| (total - first).min(most) as u32;
+                pass.dispatch_workgroups(count(tiles, first_tile), count(slices, first_slice), 1);
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the result is: 4 bytes, readable by a copy or a shader.
+    pub fn result_buffer(&self) -> &wgpu::Buffer {
+        &self.result
+    }
+}
+
+fn uniform(device: &wgpu::Device, params: &Params) -> wgpu::Buffer {
+    let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("check_finite params"),
+        size: size_of::<Params>() as u64,
+        usage: wgpu::BufferUsages::UNIFORM,
+        mapped_at_creation: true,
+    });
+    if let Ok(mut view) = buffer.slice(..).get_mapped_range_mut() {
+        view.copy_from_slice(bytemuck::bytes_of(params));
+    }
+    buffer.unmap();
+    buffer
+}

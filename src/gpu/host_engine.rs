@@ -1,0 +1,207 @@
+//! Host slices on a device: upload, submit, read back.
+
+use super::adapter::{self, AdapterDescription};
+use super::device_attention::{DeviceAttention, DeviceTensors};
+use super::pipelines::Kernels;
+use super::read_back::{read_back, staging_buffer};
+use super::recorder::Step;
+use super::tracer::Tracer;
+use crate::plan::{Limits, Plan, Scratch, Tensor};
+use crate::trace::Trace;
+use crate::{Error, Inputs, Result, Supplied};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Operations after which a command buffer is submitted, so that no submission runs for long.
+const OPERATIONS_PER_SUBMISSION: u64 = 1 << 33;
+
+/// A device that computes on host slices.
+#[derive(Debug)]
+pub(crate) struct HostEngine {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    kernels: Result<Kernels>,
+    description: AdapterDescription,
+    /// The last problem's memory, for callers that repeat one shape.
+    session: Mutex<Option<Session>>,
+    /// What the driver complained about outside of any call.
+    complaint: Arc<Mutex<Option<String>>>,
+}
+
+/// Buffers of one problem.
+#[derive(Debug)]
+struct Session {
+    attention: DeviceAttention,
+    tensors: [wgpu::Buffer; 4],
+    staging: wgpu::Buffer,
+}
+
+impl HostEngine {
+    /// The best hardware adapter that opens.
+    pub async fn open_hardware() -> Option<Self> {
+        for description in adapter::adapters().await {
+            if !description.is_software() {
+                if let Ok(engine) = Self::open_described(description).await {
+                    return Some(engine);
+                }
+            }
+        }
+        None
+    }
+
+    pub async fn open(name: Option<&str>) -> Result<Self> {
+        Self::open_described(adapter::find(name).await?).await
+    }
+
+    pub async fn open_described(description: AdapterDescription) -> Result<Self> {
+        let Some(adapter) = &description.adapter else {
+            return Err(Error::Device { message: "the adapter was not listed by `adapters`".into() });
+        };
+        let (device, queue) = adapter::open(adapter).await?;
+        // Without a handler wgpu panics; here the next call reports what happened.
+        let complaint = Arc::new(Mutex::new(None));
+        let heard = complaint.clone();
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            heard.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error.to_string());
+        }));
+        let kernels = Kernels::new(&device);
+        kernels.as_ref().map_err(Clone::clone)?;
+        Ok(Self { device, queue, kernels, description, session: Mutex::default(), complaint })
+    }
+
+    pub fn with_device(device: wgpu::Device, queue: wgpu::Queue) -> Self {
+        let description = AdapterDescription::new(&device.adapter_info(), None);
+        let kernels = Kernels::new(&device);
+        Self { device, queue, kernels, description, session: Mutex::default(), complaint: Arc::default() }
+    }
+
+    pub fn describe(&self) -> AdapterDescription {
+        self.description.clone()
+    }
+
+    pub fn limits(&self) -> Limits {
+        Limits::from(&self.device.limits())
+    }
+
+    /// Computes a problem whose inputs were validated.
+    pub async fn run(
+        &self,
+        plan: &Plan,
+        inputs: &Inputs<'_>,
+        supplied: &Supplied<'_>,
+        output: &mut [f32],
+        trace: Option<&mut Trace>,
+    ) -> Result<()> {
+        let memory_scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let validation_scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let result = self.run_session(plan, inputs, supplied, output, trace).await;
+        let errors = [validation_scope.pop().await, memory_scope.pop().await];
+        let complaint = self.complaint.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let message = errors.into_iter().flatten().map(|error| error.to_string()).next().or(complaint);
+        match message {
+            Some(message) => Err(Error::Device { message }),
+            None => result,
+        }
+    }
+
+    async fn run_session(
+        &self,
+        plan: &Plan,
+        inputs: &Inputs<'_>,
+        supplied: &Supplied<'_>,
+        output: &mut [f32],
+        trace: Option<&mut Trace>,
+    ) -> Result<()> {
+        let tracing = trace.is_some();
+        let mut session = match self.take_session(plan, tracing) {
+            Some(session) => session,
+            None => self.open_session(plan, supplied)?,
+        };
+        session.attention.set_lengths(&self.queue, inputs.query_lengths, inputs.key_lengths)?;
+        for (buffer, data) in session.tensors.iter().zip([inputs.queries, inputs.keys, inputs.values]) {
+            self.queue.write_buffer(buffer, 0, bytemuck::cast_slice(data));
+        }
+        let Session { attention, tensors: [queries, keys, values, out], staging } = &mut session;
+        let tensors = DeviceTensors {
+            queries: queries.slice(..),
+            keys: keys.slice(..),
+            values: values.slice(..),
+            output: out.slice(..),
+        };
+        attention.prepare(&tensors)?;
+        match trace {
+            Some(trace) => {
+                let tracer = Tracer::new(&self.device, &self.queue);
+                tracer.run(attention, &tensors, supplied, inputs, trace).await?;
+            }
+            None => {
+                let recording = attention.recording(&tensors)?;
+                let steps: Vec<&Step> = recording.chunks.iter().flat_map(|chunk| &chunk.steps).collect();
+                self.submit(&steps);
+            }
+        }
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(out, 0, staging, 0, out.size());
+        self.queue.submit([encoder.finish()]);
+        read_back(&self.device, staging, bytemuck::cast_slice_mut(output)).await?;
+        if !tracing {
+            *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
+        }
+        Ok(())
+    }
+
+    /// The kept session if it fits the plan and nothing is supplied or traced.
+    fn take_session(&self, plan: &Plan, tracing: bool) -> Option<Session> {
+        let mut kept = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        // A session of another problem is dropped before another is opened, so that their memory does not add up.
+        kept.take().filter(|session| !tracing && session.attention.plan() == plan)
+    }
+
+    fn open_session(&self, plan: &Plan, supplied: &Supplied) -> Result<Session> {
+        let kernels = self.kernels.as_ref().map_err(Clone::clone)?;
+        for tensor in Tensor::ALL {
+            let needed = 4 * tensor.elements(&plan.problem) as u64;
+            if needed > plan.limits.buffer_bytes {
+                return Err(Error::ExceedsLimit {
+                    what: format!("`{}`", tensor.name()),
+                    needed,
+                    allowed: plan.limits.buffer_bytes,
+                    unit: "bytes",
+                    limit: "max_buffer_size",
+                });
+            }
+        }
+        let tensors = Tensor::ALL.map(|tensor| {
+            self.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some(tensor.name()),
+                size: (4 * tensor.elements(&plan.problem) as u64).next_multiple_of(16),
+                usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
+                mapped_at_creation: false,
+            })
+        });
+        let staging = staging_buffer(&self.device, tensors[Tensor::Output as usize].size());
+        let attention = DeviceAttention::with_plan(kernels, plan.clone(), supplied);
+        debug_assert!(attention.memory().scratch.contains_key(&Scratch::State));
+        Ok(Session { attention, tensors, staging })
+    }
+
+    /// Submits steps in several command buffers where they take long.
+    fn submit(&self, steps: &[&Step]) {
+        let mut begin = 0;
+        while begin < steps.len() {
+            let mut operations = 0;
+            let mut end = begin;
+            while end < steps.len() && (end == begin || operations + steps[end].operations <= OPERATIONS_PER_SUBMISSION)
+            {
+                operations += steps[end].operations;
+                end += 1;
+            }
+            let mut encoder = self.device.create_command_encoder(&Default::default());
+            {
+                let mut pass = encoder.begin_compute_pass(&Default::default());
+                steps[begin..end].iter().for_each(|step| step.record(&mut pass));
+            }
+            self.queue.submit([encoder.finish()]);
+            begin = end;
+        }
+    }
+}

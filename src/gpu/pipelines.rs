@@ -1,0 +1,128 @@
+//! Compiled kernels of a device, shared by everything that runs on it.
+
+use super::kernels::{module_source, Access, Kernel};
+use crate::{Error, Result};
+use std::collections::HashMap;
+use std::num::NonZeroU64;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A compiled kernel and the layout of its bindings.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    pub pipeline: wgpu::ComputePipeline,
+    pub layout: wgpu::BindGroupLayout,
+}
+
+/// The compiled kernels of one device. Create one a device and share it: each kernel is compiled once for all problems that need the
+/// same sizes. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Kernels {
+    device: wgpu::Device,
+    compiled: Arc<Mutex<HashMap<(&'static str, String), Arc<Pipeline>>>>,
+}
+
+impl Kernels {
+    /// Bindings of one shader stage that kernels need.
+    const STORAGE_BUFFERS: u32 = 8;
+    const INVOCATIONS: u32 = 256;
+    const WORKGROUP_BYTES: u32 = 16 << 10;
+
+    /// Prepares a device. Nothing is compiled yet.
+    ///
+    /// # Errors
+    /// [`Error::ExceedsLimit`] if the device offers less than WebGPU's defaults.
+    pub fn new(device: &wgpu::Device) -> Result<Self> {
+        let limits = device.limits();
+        let at_least = |limit, what: &str, needed: u32, allowed: u32, unit| {
+            if allowed >= needed {
+                return Ok(());
+            }
+            let what = what.to_string();
+            Err(Error::ExceedsLimit { what, needed: needed.into(), allowed: allowed.into(), unit, limit })
+        };
+        at_least(
+            "max_storage_buffers_per_shader_stage",
+            "a kernel",
+            Self::STORAGE_BUFFERS,
+            limits.max_storage_buffers_per_shader_stage,
+            "storage buffers",
+        )?;
+        at_least(
+            "max_compute_invocations_per_workgroup",
+            "a workgroup",
+            Self::INVOCATIONS,
+            limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x),
+            "invocations",
+        )?;
+        at_least(
+            "max_compute_workgroup_storage_size",
+            "a workgroup",
+            Self::WORKGROUP_BYTES,
+            limits.max_compute_workgroup_storage_size,
+            "bytes",
+        )?;
+        Ok(Self { device: device.clone(), compiled: Arc::default() })
+    }
+
+    /// The device the kernels are compiled for.
+    pub fn device(&self) -> &wgpu::Device {
+        &self.device
+    }
+
+    /// The kernel compiled for some constants; compiles it the first time.
+    pub(crate) fn pipeline(
+        &self,
+        kernel: &'static Kernel,
+        constants: &[(&'static str, usize)],
+        vectors: bool,
+    ) -> Arc<Pipeline> {
+        let key = (kernel.entry_point, module_source(kernel, constants, vectors));
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pipeline) = compiled.get(&key) {
+            return pipeline.clone();
+        }
+        let pipeline = Arc::new(self.compile(kernel, &key.1));
+        compiled.insert(key, pipeline.clone());
+        pipeline
+    }
+
+    fn compile(&self, kernel: &Kernel, source: &str) -> Pipeline {
+        let label = Some(kernel.entry_point);
+        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label,
+            source: wgpu::ShaderSource::Wgsl(source.into()),
+        });
+        let entry = |binding, ty, has_dynamic_offset, min_binding_size| wgpu::BindGroupLayoutEntry {
+            binding,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size },
+            count: None,
+        };
+        let params_size = NonZeroU64::new(size_of::<super::params::Params>() as u64);
+        let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform, true, params_size)];
+        for (index, (_, access)) in kernel.bindings.iter().enumerate() {
+            let ty = wgpu::BufferBindingType::Storage { read_only: *access == Access::Read };
+            entries.push(entry(index as u32 + 1, ty, false, None));
+        }
+        let layout =
+            self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+        let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label,
+            bind_group_layouts: &[Some(&layout)],
+            ..Default::default()
+        });
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label,
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some(kernel.entry_point),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                // Every kernel writes its workgroup memory before it reads it.
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
+            cache: None,
+        });
+        Pipeline { pipeline, layout }
+    }
+}

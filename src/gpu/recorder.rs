@@ -1,0 +1,209 @@
+//! Bind groups, parameters and dispatches for one set of tensors: everything that recording needs, made once.
+
+use super::kernels::{constants, kernel, Operand};
+use super::params::Params;
+use super::pipelines::{Kernels, Pipeline};
+use crate::plan::dispatch::{dispatches, Dispatch, Given, KernelName};
+use crate::plan::{Chunk, Plan, Scratch, Tensor};
+use crate::trace::Stage;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A buffer range as a caller gave it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Range {
+    pub buffer: wgpu::Buffer,
+    pub offset: u64,
+    pub size: u64,
+}
+
+/// The tensors of a call, in the order of [`Tensor::ALL`].
+pub(crate) type Ranges = [Range; 4];
+
+/// Memory that belongs to a built problem, whatever tensors it is given.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    pub scratch: HashMap<Scratch, wgpu::Buffer>,
+    pub planes: wgpu::Buffer,
+    pub starts: wgpu::Buffer,
+    pub lengths: wgpu::Buffer,
+}
+
+impl Memory {
+    fn buffer(&self, operand: Operand) -> Option<&wgpu::Buffer> {
+        match operand {
+            Operand::Scratch(scratch) => self.scratch.get(&scratch),
+            Operand::Planes => Some(&self.planes),
+            Operand::Starts => Some(&self.starts),
+            Operand::Lengths => Some(&self.lengths),
+            Operand::Tensor(_) | Operand::Checked | Operand::FoundBad => None,
+        }
+    }
+}
+
+/// One dispatch, ready to be recorded.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub stage: Stage,
+    pub operations: u64,
+    pipeline: Arc<Pipeline>,
+    bind_group: wgpu::BindGroup,
+    params_offset: u32,
+    workgroups: [u32; 3],
+}
+
+impl Step {
+    pub fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
+        let [x, y, z] = self.workgroups;
+        pass.set_pipeline(&self.pipeline.pipeline);
+        pass.set_bind_group(0, &self.bind_group, &[self.params_offset]);
+        pass.dispatch_workgroups(x, y, z);
+    }
+}
+
+/// The steps of a chunk, in order.
+#[derive(Debug)]
+pub(crate) struct ChunkSteps {
+    pub chunk: Chunk,
+    pub steps: Vec<Step>,
+}
+
+/// Everything that is recorded for one set of tensors.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    pub ranges: Ranges,
+    pub chunks: Vec<ChunkSteps>,
+}
+
+impl Recording {
+    /// Makes bind groups and parameters, and compiles kernels that were not yet.
+    pub fn new(kernels: &Kernels, plan: &Plan, memory: &Memory, ranges: &Ranges, given: Given) -> Self {
+        let device = kernels.device();
+        let alignment = device.limits().min_uniform_buffer_offset_alignment as usize;
+        let params_stride = size_of::<Params>().next_multiple_of(alignment);
+        let work: Vec<(Chunk, Vec<Dispatch>)> = plan
+            .chunks()
+            .map(|chunk| {
+                let dispatches = dispatches(plan, &chunk, given);
+                (chunk, dispatches)
+            })
+            .collect();
+        let count: usize = work.iter().map(|(_, dispatches)| dispatches.len()).sum();
+        let params_buffer = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("clustered-attention params"),
+            size: (count * params_stride) as u64,
+            usage: wgpu::BufferUsages::UNIFORM,
+            mapped_at_creation: true,
+        });
+        let mut params_bytes = vec![0; count * params_stride];
+        let vectors = Bindings::all_aligned(plan, ranges);
+        let constants = constants(&plan.problem, &plan.cut);
+        let mut chunks = Vec::with_capacity(work.len());
+        let mut next = 0;
+        for (chunk, dispatches) in work {
+            let bindings = Bindings::new(plan, &chunk, ranges);
+            let mut groups: HashMap<KernelName, (Arc<Pipeline>, wgpu::BindGroup)> = HashMap::new();
+            let mut steps = Vec::with_capacity(dispatches.len());
+            for dispatch in dispatches {
+                let (pipeline, bind_group) = groups.entry(dispatch.kernel).or_insert_with(|| {
+                    let kernel = kernel(dispatch.kernel);
+                    let pipeline = kernels.pipeline(kernel, &constants, vectors);
+                    let bind_group = bindings.group(device, &pipeline, kernel.bindings, memory, &params_buffer);
+                    (pipeline, bind_group)
+                });
+                let params = Params::new(plan, &chunk, &dispatch, bindings.origins);
+                let offset = next * params_stride;
+                params_bytes[offset..][..size_of::<Params>()].copy_from_slice(bytemuck::bytes_of(&params));
+                steps.push(Step {
+                    stage: dispatch.stage,
+                    operations: dispatch.operations,
+                    pipeline: pipeline.clone(),
+                    bind_group: bind_group.clone(),
+                    params_offset: offset as u32,
+                    workgroups: dispatch.workgroups,
+                });
+                next += 1;
+            }
+            chunks.push(ChunkSteps { chunk, steps });
+        }
+        if let Ok(mut view) = params_buffer.slice(..).get_mapped_range_mut() {
+            view.copy_from_slice(&params_bytes);
+        }
+        params_buffer.unmap();
+        Self { ranges: ranges.clone(), chunks }
+    }
+
+    /// Records every step into one compute pass.
+    pub fn record(&self, encoder: &mut wgpu::CommandEncoder) {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+            label: Some("clustered-attention"),
+            timestamp_writes: None,
+        });
+        for step in self.chunks.iter().flat_map(|chunk| &chunk.steps) {
+            step.record(&mut pass);
+        }
+    }
+}
+
+/// Where the tensors of a chunk are bound.
+struct Bindings<'a> {
+    tensors: [wgpu::BufferBinding<'a>; 4],
+    /// Element of the tensor at which its binding begins; may be negative.
+    origins: [i64; 4],
+}
+
+impl<'a> Bindings<'a> {
+    fn new(plan: &Plan, chunk: &Chunk, ranges: &'a Ranges) -> Self {
+        let alignment = u64::from(plan.limits.offset_alignment_bytes);
+        let mut origins = [0; 4];
+        let tensors = Tensor::ALL.map(|tensor| {
+            let range = &ranges[tensor as usize];
+            let (begin, elements) = tensor.span(&plan.problem, chunk);
+            let first_byte = range.offset + 4 * begin as u64;
+            let offset = first_byte / alignment * alignment;
+            origins[tensor as usize] = (offset as i64 - range.offset as i64) / 4;
+            wgpu::BufferBinding {
+                buffer: &range.buffer,
+                offset,
+                size: std::num::NonZeroU64::new(4 * elements as u64 + first_byte - offset),
+            }
+        });
+        Self { tensors, origins }
+    }
+
+    /// Whether all rows of all tensors begin and end at multiples of 16 bytes.
+    fn all_aligned(plan: &Plan, ranges: &Ranges) -> bool {
+        let shape = plan.problem.shape();
+        shape.width % 4 == 0 && shape.value_width % 4 == 0 && ranges.iter().all(|range| range.offset % 16 == 0)
+    }
+
+    fn group(
+        &self,
+        device: &wgpu::Device,
+        pipeline: &Pipeline,
+        operands: &[(Operand, super::kernels::Access)],
+        memory: &Memory,
+        params: &wgpu::Buffer,
+    ) -> wgpu::BindGroup {
+        let params = wgpu::BufferBinding {
+            buffer: params,
+            offset: 0,
+            size: std::num::NonZeroU64::new(size_of::<Params>() as u64),
+        };
+        let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(params) }];
+        for (index, (operand, _)) in operands.iter().enumerate() {
+            let resource = match (operand, memory.buffer(*operand)) {
+                (Operand::Tensor(tensor), _) => wgpu::BindingResource::Buffer(self.tensors[*tensor as usize].clone()),
+                (_, Some(buffer)) => buffer.as_entire_binding(),
+                // A piece that the method does not use stands in for itself with the smallest one there is.
+                (_, None) => memory.starts.as_entire_binding(),
+            };
+            entries.push(wgpu::BindGroupEntry { binding: index as u32 + 1, resource });
+        }
+        device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: None,
+            layout: &pipeline.layout,
+            entries: &entries,
+        })
+    }
+}
