@@ -1,14 +1,15 @@
 // Each query to the nearest centroid in L2, ties to the lowest index, empty clusters never. Twin of `src/cpu/euclidean_assign.rs`.
 //
-// Tile: 64 queries of a slice, one an invocation; all share the centroids, read at uniform addresses, eight at a time.
-// Traffic: each query row once (again for every eight centroids where it is wider than 64), the centroids once a tile.
+// Tile: 64 queries of a slice, one an invocation; all share the centroids, read at uniform addresses.
+// Traffic: each query row once (again for every 16 centroids where it is wider than 64), the centroids once a tile. Workgroup
+// memory: 4 KiB.
 
 @group(0) @binding(1) var<storage, read> queries: array<element>;
 @group(0) @binding(2) var<storage, read> centroids: array<vec4f>;
 @group(0) @binding(3) var<storage, read> lengths: array<u32>;
 @group(0) @binding(4) var<storage, read_write> clusters: array<u32>;
 
-const CENTROID_BLOCK: u32 = 8u;
+const TILE: u32 = 64u;
 
 @compute @workgroup_size(64)
 fn euclidean_assign(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -19,34 +20,41 @@ fn euclidean_assign(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invo
         load_query_part(row, 0u);
     }
     let first = slice.index * params.clusters * (WIDTH_VECTORS + 1u);
-    var nearest = 0u;
+    // Where nothing compares (not finite), a query stays where it is.
+    let place = slice.index * params.queries + min(position, params.queries - 1u);
+    var nearest = clusters[place];
     var highest = LOWEST;
-    for (var block = 0u; block < params.clusters; block += CENTROID_BLOCK) {
-        var products: array<f32, CENTROID_BLOCK>;
+    for (var block = 0u; block < params.clusters; block += SCORE_BLOCK) {
+        let count = min(SCORE_BLOCK, params.clusters - block);
         for (var part = 0u; part < WIDTH_PARTS; part++) {
             if (WIDTH_PARTS > 1u) {
                 load_query_part(row, part);
             }
-            for (var j = 0u; j < CENTROID_BLOCK; j++) {
-                let centroid = first + min(block + j, params.clusters - 1u) * (WIDTH_VECTORS + 1u);
-                var sum = vec4f();
+            for (var j = 0u; j < count; j++) {
+                let centroid = first + (block + j) * (WIDTH_VECTORS + 1u);
+                var products = vec4f();
                 for (var e = 0u; e < QUERY_REGISTERS; e++) {
-                    sum = fma(query[e], centroids[centroid + min(part * QUERY_REGISTERS + e, WIDTH_VECTORS - 1u)], sum);
+                    products = fma(query[e], centroids[centroid + min(part * QUERY_REGISTERS + e, WIDTH_VECTORS - 1u)], products);
                 }
-                products[j] += dot(sum, vec4f(1.0));
-            }
-        }
-        for (var j = 0u; j < CENTROID_BLOCK; j++) {
-            let cluster = block + j;
-            let facts = centroids[first + min(cluster, params.clusters - 1u) * (WIDTH_VECTORS + 1u) + WIDTH_VECTORS];
-            let closeness = 2.0 * products[j] - facts.x;
-            if (cluster < params.clusters && facts.y > 0.0 && closeness > highest) {
-                highest = closeness;
-                nearest = cluster;
+                var product = dot(products, vec4f(1.0));
+                if (part > 0u) {
+                    product += scores[j * TILE + lane];
+                }
+                if (part + 1u < WIDTH_PARTS) {
+                    scores[j * TILE + lane] = product;
+                } else {
+                    // Squared norm and number of members.
+                    let facts = centroids[centroid + WIDTH_VECTORS];
+                    let closeness = 2.0 * product - facts.x;
+                    if (facts.y > 0.0 && closeness > highest) {
+                        highest = closeness;
+                        nearest = block + j;
+                    }
+                }
             }
         }
     }
     if (position < query_length(slice)) {
-        clusters[slice.index * params.queries + position] = nearest;
+        clusters[place] = nearest;
     }
 }

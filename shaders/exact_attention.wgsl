@@ -2,7 +2,7 @@
 //
 // Tile: 64 neighbouring queries of a slice over the keys of this dispatch (`shared/tile.wgsl`). Long rows are cut into several dispatches,
 // between which the unnormalised sums rest in the output and maximum and sum in `state`.
-// Traffic: each query row and output row once a dispatch, each key and value row once a tile. No workgroup memory.
+// Traffic: each query row and output row once a dispatch, each key and value row once a tile. Workgroup memory: 4 KiB.
 // Intensity: 2 * 64 * (E + M) operations for each key and value row of 4 * (E + M) bytes, 32 operations a byte.
 // params.mode: bit 0 continues a softmax, bit 1 finishes it.
 
@@ -13,16 +13,22 @@
 @group(0) @binding(5) var<storage, read> lengths: array<u32>;
 @group(0) @binding(6) var<storage, read_write> state: array<vec4f>;
 
+const TILE: u32 = 64u;
+
+fn key_at(index: u32) -> u32 {
+    return index;
+}
+
 @compute @workgroup_size(64)
 fn exact_attention(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
     let value_part = workgroup.z;
-    let first = (params.tile_begin + workgroup.x) * 64u;
+    let first = (params.tile_begin + workgroup.x) * TILE;
     let position = min(first + lane, params.queries - 1u);
     let row = query_row(slice, position);
     let out = output_row(slice, position);
     let place = state_index(slice, position, value_part);
-    begin_tile(row);
+    begin_tile(slice, row);
     if ((params.mode & 1u) != 0u) {
         let softmax = state[place];
         running_maximum = softmax.x;
@@ -32,19 +38,10 @@ fn exact_attention(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoc
     let length = query_length(slice);
     // A tile of padding has nothing to compute; its rows become zero.
     let end = select(0u, min(params.key_end, valid_keys(slice)), first < length);
-    for (var block = params.key_begin; block < end; block += KEY_BLOCK) {
-        var key_rows: array<u32, KEY_BLOCK>;
-        var value_rows: array<u32, KEY_BLOCK>;
-        for (var j = 0u; j < KEY_BLOCK; j++) {
-            let key = min(block + j, end - 1u);
-            key_rows[j] = row_of(params.key_layout, slice.batch, key_head(slice), key);
-            value_rows[j] = row_of(params.value_layout, slice.batch, key_head(slice), key);
-        }
-        var logits = logits_of(row, key_rows);
-        for (var j = 0u; j < KEY_BLOCK; j++) {
-            logits[j] = select(LOWEST, logits[j], block + j < end);
-        }
-        attend(logits, value_rows, value_part);
+    for (var block = params.key_begin; block < end; block += SCORE_BLOCK) {
+        let count = min(SCORE_BLOCK, end - block);
+        score_block(row, block, count, lane);
+        attend_block(block, count, lane, value_part);
     }
     let finished = (params.mode & 2u) != 0u;
     let scale = select(0.0, inverse(running_sum), position < length);

@@ -1,7 +1,7 @@
-// Codes of the queries: bit b is 1 iff q·a_b > c_b (paper, section 3.2.1). Twin of `src/cpu/hash_codes.rs`.
+// Codes of the queries: bit b is 1 iff q·a_b > c_b (paper, section 3.2). Twin of `src/cpu/hash_codes.rs`.
 //
 // Tile: 64 queries of a slice, one an invocation; all share the planes, read at uniform addresses.
-// Traffic: each query row once (again for every eight bits where it is wider than 64), the planes once a tile. No workgroup memory.
+// Traffic: each query row once (again for every 16 bits where it is wider than 64), the planes once a tile. Workgroup memory: 4 KiB.
 
 @group(0) @binding(1) var<storage, read> queries: array<element>;
 // Rows of WIDTH_VECTORS vectors a plane, then a vector whose x is the threshold; zero rows up to 32 bits a word.
@@ -10,7 +10,7 @@
 @group(0) @binding(3) var<storage, read> centroids: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> codes: array<u32>;
 
-const BIT_BLOCK: u32 = 8u;
+const TILE: u32 = 64u;
 
 fn load_centered_part(slice: Slice, row: u32, part: u32) {
     load_query_part(row, part);
@@ -32,31 +32,38 @@ fn hash_codes(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation
     if (WIDTH_PARTS == 1u) {
         load_centered_part(slice, row, 0u);
     }
-    for (var word = 0u; word < WORDS; word++) {
-        var code = 0u;
-        for (var block = 0u; block < 32u; block += BIT_BLOCK) {
-            var projections: array<f32, BIT_BLOCK>;
-            for (var part = 0u; part < WIDTH_PARTS; part++) {
-                if (WIDTH_PARTS > 1u) {
-                    load_centered_part(slice, row, part);
-                }
-                for (var j = 0u; j < BIT_BLOCK; j++) {
-                    let plane = (word * 32u + block + j) * (WIDTH_VECTORS + 1u);
-                    var sum = vec4f();
-                    for (var e = 0u; e < QUERY_REGISTERS; e++) {
-                        let column = min(part * QUERY_REGISTERS + e, WIDTH_VECTORS - 1u);
-                        sum = fma(query[e], planes[plane + column], sum);
-                    }
-                    projections[j] += dot(sum, vec4f(1.0));
-                }
+    var code = 0u;
+    for (var first_bit = 0u; first_bit < params.bits; first_bit += SCORE_BLOCK) {
+        let count = min(SCORE_BLOCK, params.bits - first_bit);
+        for (var part = 0u; part < WIDTH_PARTS; part++) {
+            if (WIDTH_PARTS > 1u) {
+                load_centered_part(slice, row, part);
             }
-            for (var j = 0u; j < BIT_BLOCK; j++) {
-                let threshold = planes[(word * 32u + block + j) * (WIDTH_VECTORS + 1u) + WIDTH_VECTORS].x;
-                code |= select(0u, 1u, projections[j] > threshold) << (block + j);
+            for (var j = 0u; j < count; j++) {
+                let bit = first_bit + j;
+                let plane = bit * (WIDTH_VECTORS + 1u);
+                var products = vec4f();
+                for (var e = 0u; e < QUERY_REGISTERS; e++) {
+                    let column = min(part * QUERY_REGISTERS + e, WIDTH_VECTORS - 1u);
+                    products = fma(query[e], planes[plane + column], products);
+                }
+                var projection = dot(products, vec4f(1.0));
+                if (part > 0u) {
+                    projection += scores[j * TILE + lane];
+                }
+                if (part + 1u < WIDTH_PARTS) {
+                    scores[j * TILE + lane] = projection;
+                } else {
+                    code |= select(0u, 1u, projection > planes[plane + WIDTH_VECTORS].x) << (bit % 32u);
+                }
             }
         }
-        if (position < params.queries) {
-            codes[(slice.index * params.queries + position) * WORDS + word] = code;
+        let word = first_bit / 32u;
+        if ((first_bit + SCORE_BLOCK) % 32u == 0u || first_bit + SCORE_BLOCK >= params.bits) {
+            if (position < params.queries) {
+                codes[(slice.index * params.queries + position) * WORDS + word] = code;
+            }
+            code = 0u;
         }
     }
 }

@@ -2,8 +2,8 @@
 //
 // Tile: up to 64 queries of one cluster, which share its top-k keys (`shared/tile.wgsl`). Workgroups are tiles of clusters, so a large
 // cluster is spread over many. The padding is a cluster of its own, whose rows become zero.
-// Traffic: each query row and output row once, the top-k keys and values once a tile. No workgroup memory.
-// params.mode: 0 improved (paper, equations 9 to 11), 1 stitched without a window, 2 the window follows: unnormalised sums and `state`.
+// Traffic: each query row and output row once, the top-k keys and values once a tile. Workgroup memory: 4 KiB.
+// params.mode: 0 improved (paper, section 3.3), 1 stitched without a window, 2 the window follows: unnormalised sums and `state`.
 
 @group(0) @binding(1) var<storage, read> queries: array<element>;
 @group(0) @binding(2) var<storage, read> keys: array<element>;
@@ -14,6 +14,15 @@
 // Of each cluster: (rest maximum, rest sum, top maximum, top sum), then the weighted values outside the top-k.
 @group(0) @binding(7) var<storage, read> cluster_sums: array<vec4f>;
 @group(0) @binding(8) var<storage, read_write> state: array<vec4f>;
+
+const TILE: u32 = 64u;
+
+// Where the cluster's keys begin in `top_keys`.
+var<private> list: u32;
+
+fn key_at(index: u32) -> u32 {
+    return min(top_keys[list + index], params.keys - 1u);
+}
 
 // Cluster whose tiles include a tile: the last one that begins at or before it.
 fn cluster_of(tiles: u32, tile: u32) -> u32 {
@@ -42,7 +51,7 @@ fn refine_top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
         return;
     }
     let cluster = cluster_of(tiles, tile);
-    let first = groups[offsets + cluster] + (tile - groups[tiles + cluster]) * 64u;
+    let first = groups[offsets + cluster] + (tile - groups[tiles + cluster]) * TILE;
     let last = groups[offsets + cluster + 1u] - 1u;
     let position = groups[members + min(first + lane, last)];
     let valid = first + lane <= last;
@@ -60,27 +69,16 @@ fn refine_top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
     }
 
     let row = query_row(slice, position);
-    begin_tile(row);
-    let list = (slice.index * params.clusters + cluster) * params.top_k;
-    for (var block = 0u; block < params.top_k; block += KEY_BLOCK) {
-        if (top_keys[list + block] == NO_KEY) {
-            break;
-        }
-        var key_rows: array<u32, KEY_BLOCK>;
-        var value_rows: array<u32, KEY_BLOCK>;
-        var present: array<bool, KEY_BLOCK>;
-        for (var j = 0u; j < KEY_BLOCK; j++) {
-            let key = top_keys[list + min(block + j, params.top_k - 1u)];
-            present[j] = block + j < params.top_k && key != NO_KEY;
-            let known = min(key, params.keys - 1u);
-            key_rows[j] = row_of(params.key_layout, slice.batch, key_head(slice), select(0u, known, present[j]));
-            value_rows[j] = row_of(params.value_layout, slice.batch, key_head(slice), select(0u, known, present[j]));
-        }
-        var logits = logits_of(row, key_rows);
-        for (var j = 0u; j < KEY_BLOCK; j++) {
-            logits[j] = select(LOWEST, logits[j], present[j]);
-        }
-        attend(logits, value_rows, value_part);
+    begin_tile(slice, row);
+    list = (slice.index * params.clusters + cluster) * params.top_k;
+    var key_count = 0u;
+    while (key_count < params.top_k && top_keys[list + key_count] != NO_KEY) {
+        key_count++;
+    }
+    for (var block = 0u; block < key_count; block += SCORE_BLOCK) {
+        let count = min(SCORE_BLOCK, key_count - block);
+        score_block(row, block, count, lane);
+        attend_block(block, count, lane, value_part);
     }
 
     let facts = (slice.index * params.clusters + cluster) * (VALUE_VECTORS + 1u);

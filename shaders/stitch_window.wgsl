@@ -3,8 +3,8 @@
 //
 // Tile: 32 neighbouring queries of a slice and the 32 + 2w keys in reach of any of them, as a dense band (`shared/tile.wgsl`); keys out of
 // a query's own reach are masked. Continues the sums and `state` that `refine_top_k` left.
-// Traffic: each query row and output row once, 1 + 2w/32 times each key and value row, the weights of the window twice.
-// No workgroup memory.
+// Traffic: each query row and output row once, 1 + 2w/32 times each key and value row, the weights of the window three times.
+// Workgroup memory: 2 KiB.
 
 @group(0) @binding(1) var<storage, read> queries: array<element>;
 @group(0) @binding(2) var<storage, read> keys: array<element>;
@@ -16,6 +16,10 @@
 @group(0) @binding(8) var<storage, read> state: array<vec4f>;
 
 const TILE: u32 = 32u;
+
+fn key_at(index: u32) -> u32 {
+    return index;
+}
 
 @compute @workgroup_size(32)
 fn stitch_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -52,7 +56,7 @@ fn stitch_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
     let rest_left = select(0.0, max(statistics.y - taken, 0.0), rest_counts);
     let rest_maximum = select(LOWEST, statistics.x, rest_counts);
 
-    begin_tile(row);
+    begin_tile(slice, row);
     running_maximum = softmax.x;
     running_sum = softmax.y;
     load_sums(out, value_part);
@@ -65,33 +69,23 @@ fn stitch_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
 
     let band_begin = select(0u, first - params.window, first > params.window);
     let band_end = min(min(first + TILE, length) + params.window, key_count);
-    for (var block = band_begin; block < band_end; block += KEY_BLOCK) {
-        var key_rows: array<u32, KEY_BLOCK>;
-        var value_rows: array<u32, KEY_BLOCK>;
-        for (var j = 0u; j < KEY_BLOCK; j++) {
-            let key = min(block + j, band_end - 1u);
-            key_rows[j] = row_of(params.key_layout, slice.batch, key_head(slice), key);
-            value_rows[j] = row_of(params.value_layout, slice.batch, key_head(slice), key);
-        }
-        var logits = logits_of(row, key_rows);
-        var given: array<f32, KEY_BLOCK>;
-        for (var j = 0u; j < KEY_BLOCK; j++) {
+    for (var block = band_begin; block < band_end; block += SCORE_BLOCK) {
+        let count = min(SCORE_BLOCK, band_end - block);
+        score_block(row, block, count, lane);
+        for (var j = 0u; j < count; j++) {
             let key = block + j;
-            let within = key >= reach_begin && key < reach_end;
-            let weight = weights[weight_row + min(key, band_end - 1u)];
-            let kept = within && weight >= 0.0;
-            given[j] = select(0.0, weight, kept);
-            logits[j] = select(LOWEST, logits[j], kept);
+            let kept = key >= reach_begin && key < reach_end && weights[weight_row + key] >= 0.0;
+            scores[j * TILE + lane] = select(LOWEST, scores[j * TILE + lane], kept);
         }
-        raise_maximum(highest(logits));
+        raise_maximum(highest_score(count, lane));
         rest_factor = select(0.0, exp(rest_maximum - running_maximum), rest_counts);
-        var factors: array<f32, KEY_BLOCK>;
-        for (var j = 0u; j < KEY_BLOCK; j++) {
-            let weight = weight_of(logits[j]);
+        for (var j = 0u; j < count; j++) {
+            let score = scores[j * TILE + lane];
+            let weight = weight_of(score);
+            let given = select(0.0, weights[weight_row + block + j] * rest_factor, score > LOWEST);
             running_sum += weight;
-            factors[j] = weight - given[j] * rest_factor;
+            add_value(block + j, weight - given, value_part);
         }
-        add_values(value_rows, factors, value_part);
     }
     if (first + lane < length && in_pass) {
         store_sums(out, value_part, inverse(running_sum + rest_left * rest_factor));

@@ -1,6 +1,6 @@
 //! Random numbers that depend on a seed and a position only, the same on every platform and in the browser.
 //!
-//! SplitMix64 (Steele, Lea, Flood 2014) used as a counter-based generator: value `i` of stream `s` is one mix of the two, so nothing
+//! SplitMix64 (Steele, Lea, Flood 2014) used as a counter-based generator: value `i` of stream `s` is a mix of the two, so nothing
 //! is carried from draw to draw. The normal numbers go through `libm`, whose software logarithm and cosine give the same bits everywhere.
 
 /// A stream of numbers for one purpose.

@@ -86,7 +86,8 @@ pub struct Trace {
     /// Seconds of each stage that ran, in the order of the computation: on the GPU from its timestamps where the adapter has them,
     /// otherwise wall time.
     pub stages: Vec<(Stage, f64)>,
-    /// Codes of the queries, `[N, H, L, words]`, lowest bit first. Empty where an assignment was supplied.
+    /// Codes of the queries, `[N, H, L, words]`, lowest bit first; those of padding queries mean nothing. Empty where an assignment
+    /// was supplied.
     pub codes: Vec<u32>,
     /// Cluster of each query after the Hamming K-means, `[N, H, L]`, [`NO_CLUSTER`] for padding. Empty where one was supplied.
     pub hamming_assignment: Vec<u32>,

@@ -40,6 +40,8 @@ struct Params {
     scale: f32,
     // Clusters whose logits are in memory together.
     cluster_rows: u32,
+    // Bits of a code.
+    bits: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

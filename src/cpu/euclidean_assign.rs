@@ -38,7 +38,9 @@ pub(crate) fn euclidean_assign(work: &Work, groups: &[u32], centroids: &[f32], c
                 let first = begin + tile * LANES;
                 pack(panel, (first..first + clusters.len()).map(|position| queries.row(position)));
                 dot_rows(centroids, width, panel, dots);
+                // Where nothing compares (not finite), a query stays where it is.
                 let mut nearest = [0u32; LANES];
+                nearest[..clusters.len()].copy_from_slice(clusters);
                 let mut highest = [f32::NEG_INFINITY; LANES];
                 for (index, (dot, &norm)) in dots.iter().zip(norms).enumerate() {
                     for lane in 0..LANES {

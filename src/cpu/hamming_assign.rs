@@ -1,8 +1,10 @@
 //! Each query to the centroid of smallest Hamming distance, ties to the lowest index. Twin of `shaders/hamming_assign.wgsl`.
 
+use super::panel::LANES;
 use super::parallel::{blocks, each};
 use super::work::Work;
-use pulp::Arch;
+use crate::Clustering;
+use pulp::{Arch, Simd, WithSimd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const BLOCK: usize = 1024;
@@ -31,35 +33,58 @@ pub(crate) fn hamming_assign(
             let candidates = candidates(block.slice) * words;
             let centroids = &centroid_codes[block.slice * cluster_count * words..][..candidates];
             let valid = work.query_length(block.slice).saturating_sub(begin).min(block.data.len());
-            Arch::new().dispatch(
-                #[inline(always)]
-                || match words {
-                    1 => nearest_codes::<1>(codes, centroids, &mut block.data[..valid]),
-                    2 => nearest_codes::<2>(codes, centroids, &mut block.data[..valid]),
-                    4 => nearest_codes::<4>(codes, centroids, &mut block.data[..valid]),
-                    _ => nearest_codes_of(words, codes, centroids, &mut block.data[..valid]),
-                },
-            );
+            Arch::new().dispatch(NearestCodes { words, codes, centroids, clusters: &mut block.data[..valid] });
             block.data[valid..].fill(cluster_count as u32);
         },
     );
 }
 
-#[inline(always)]
-fn nearest_codes<const WORDS: usize>(codes: &[u32], centroids: &[u32], clusters: &mut [u32]) {
-    nearest_codes_of(WORDS, codes, centroids, clusters);
+struct NearestCodes<'a> {
+    words: usize,
+    codes: &'a [u32],
+    centroids: &'a [u32],
+    clusters: &'a mut [u32],
 }
 
+impl WithSimd for NearestCodes<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        match self.words {
+            1 => nearest_codes(1, self.codes, self.centroids, self.clusters),
+            2 => nearest_codes(2, self.codes, self.centroids, self.clusters),
+            words => nearest_codes(words, self.codes, self.centroids, self.clusters),
+        }
+    }
+}
+
+/// Sixteen queries at a time, one a lane; a centroid's code is shared by all lanes.
 #[inline(always)]
-fn nearest_codes_of(words: usize, codes: &[u32], centroids: &[u32], clusters: &mut [u32]) {
-    for (code, cluster) in codes.chunks_exact(words).zip(clusters) {
-        let (mut nearest, mut shortest) = (0, u32::MAX);
-        for (index, centroid) in centroids.chunks_exact(words).enumerate() {
-            let distance = code.iter().zip(centroid).map(|(a, b)| (a ^ b).count_ones()).sum();
-            if distance < shortest {
-                (nearest, shortest) = (index as u32, distance);
+fn nearest_codes(words: usize, codes: &[u32], centroids: &[u32], clusters: &mut [u32]) {
+    let mut panel = [[0u32; LANES]; Clustering::MAX_BITS / 32];
+    for (codes, clusters) in codes.chunks(words * LANES).zip(clusters.chunks_mut(LANES)) {
+        for (lane, code) in codes.chunks_exact(words).enumerate() {
+            for word in 0..words {
+                panel[word][lane] = code[word];
             }
         }
-        *cluster = nearest;
+        let mut nearest = [u32::MAX; LANES];
+        for (index, centroid) in centroids.chunks_exact(words).enumerate() {
+            let mut distance = [0; LANES];
+            for word in 0..words {
+                for lane in 0..LANES {
+                    distance[lane] += (panel[word][lane] ^ centroid[word]).count_ones();
+                }
+            }
+            // The distance above the index (both below 2^16): the smallest number is the nearest centroid, the lowest on ties.
+            for lane in 0..LANES {
+                let candidate = distance[lane] << 16 | index as u32;
+                nearest[lane] = if candidate < nearest[lane] { candidate } else { nearest[lane] };
+            }
+        }
+        for (cluster, nearest) in clusters.iter_mut().zip(&nearest) {
+            *cluster = nearest & 0xffff;
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::parallel::{blocks, each};
 use super::work::Work;
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Updates `centroid_codes[slice]` where `changed_slices[slice]` is set, and clears it where no code changed: the assignment cannot change
@@ -29,10 +29,7 @@ pub(crate) fn hamming_update(
             let valid = work.query_length(block.slice);
             let codes = &codes[block.slice * length * words..][..valid * words];
             let clusters = &clusters[block.slice * length..][..valid];
-            Arch::new().dispatch(
-                #[inline(always)]
-                || count_votes(words, codes, clusters, votes, members),
-            );
+            Arch::new().dispatch(CountVotes { words, codes, clusters, votes, members });
             for ((code, votes), &members) in
                 block.data.chunks_mut(words).zip(votes.chunks(words * 32)).zip(members.iter())
             {
@@ -53,14 +50,27 @@ pub(crate) fn hamming_update(
     );
 }
 
-#[inline(always)]
-fn count_votes(words: usize, codes: &[u32], clusters: &[u32], votes: &mut [u32], members: &mut [u32]) {
-    for (code, &cluster) in codes.chunks_exact(words).zip(clusters) {
-        members[cluster as usize] += 1;
-        let votes = &mut votes[cluster as usize * words * 32..][..words * 32];
-        for (votes, &word) in votes.chunks_exact_mut(32).zip(code) {
-            for (bit, vote) in votes.iter_mut().enumerate() {
-                *vote += (word >> bit) & 1;
+struct CountVotes<'a> {
+    words: usize,
+    codes: &'a [u32],
+    clusters: &'a [u32],
+    votes: &'a mut [u32],
+    members: &'a mut [u32],
+}
+
+impl WithSimd for CountVotes<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { words, codes, clusters, votes, members } = self;
+        for (code, &cluster) in codes.chunks_exact(words).zip(clusters) {
+            members[cluster as usize] += 1;
+            let votes = &mut votes[cluster as usize * words * 32..][..words * 32];
+            for (votes, &word) in votes.chunks_exact_mut(32).zip(code) {
+                for (bit, vote) in votes.iter_mut().enumerate() {
+                    *vote += (word >> bit) & 1;
+                }
             }
         }
     }

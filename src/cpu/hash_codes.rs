@@ -1,4 +1,4 @@
-//! Codes of the queries: bit `b` is 1 iff `q·a_b > c_b` (paper, section 3.2.1). Twin of `shaders/hash_codes.wgsl`.
+//! Codes of the queries: bit `b` is 1 iff `q·a_b > c_b` (paper, section 3.2). Twin of `shaders/hash_codes.wgsl`.
 
 use super::panel::{dot_rows, set_lane, Panel, LANES};
 use super::parallel::{blocks, each};

@@ -157,13 +157,14 @@ impl Run<'_> {
             });
         }
         let steps = if supplied.assignment.is_some() { 0 } else { clustering.euclidean_steps };
+        let centroid_size = clustering.clusters * self.work.problem.shape().width;
         for step in 0..=steps {
             if step > 0 {
                 self.timed(Stage::EuclideanAssign, |work, m| {
                     euclidean_assign::euclidean_assign(
                         work,
                         &m.groups,
-                        &m.centroids,
+                        &m.centroids[..slices * centroid_size],
                         &mut m.clusters[..slices * queries],
                     );
                 });
@@ -172,7 +173,6 @@ impl Run<'_> {
             self.timed(Stage::GroupByCluster, |work, m| {
                 group_by_cluster::group_by_cluster(work, &m.clusters, &mut m.groups[..slices * group_size]);
             });
-            let centroid_size = clustering.clusters * self.work.problem.shape().width;
             self.timed(Stage::CentroidMeans, |work, m| {
                 centroid_means::centroid_means(work, &m.groups, &mut m.centroids[..slices * centroid_size]);
             });

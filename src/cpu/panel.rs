@@ -52,6 +52,16 @@ impl WithSimd for DotRows<'_> {
 fn dot_block<S: Simd, const R: usize>(simd: S, rows: [&[f32]; R], panel: &[Panel], out: &mut [Panel]) {
     let depth = panel.len();
     let rows = rows.map(|row| &row[..depth]);
+    if 2 * S::F32_LANES > LANES {
+        // Vectors as wide as a panel: the compiler uses them by itself.
+        for (out, row) in out.iter_mut().zip(rows) {
+            *out = [0.0; LANES];
+            for (columns, &factor) in panel.iter().zip(row) {
+                add_scaled(out, columns, factor);
+            }
+        }
+        return;
+    }
     for pair in 0..LANES / (2 * S::F32_LANES) {
         let mut sums = [[simd.splat_f32s(0.0); 2]; R];
         for j in 0..depth {
@@ -93,6 +103,14 @@ impl WithSimd for AddOuter<'_> {
 
 #[inline(always)]
 fn outer_block<S: Simd, const R: usize>(simd: S, rows: &[f32], stride: usize, panel: &[Panel], out: &mut [Panel]) {
+    if 2 * S::F32_LANES > LANES {
+        for (row, columns) in rows.chunks(stride).zip(panel) {
+            for (out, &factor) in out.iter_mut().zip(&row[..R]) {
+                add_scaled(out, columns, factor);
+            }
+        }
+        return;
+    }
     for pair in 0..LANES / (2 * S::F32_LANES) {
         let mut sums = [[simd.splat_f32s(0.0); 2]; R];
         for (sum, out) in sums.iter_mut().zip(out.iter()) {
@@ -109,6 +127,13 @@ fn outer_block<S: Simd, const R: usize>(simd: S, rows: &[f32], stride: usize, pa
         for (out, sum) in out.iter_mut().zip(sums) {
             S::as_mut_simd_f32s(out).0[2 * pair..][..2].copy_from_slice(&sum);
         }
+    }
+}
+
+#[inline(always)]
+fn add_scaled(out: &mut Panel, columns: &Panel, factor: f32) {
+    for (out, &column) in out.iter_mut().zip(columns) {
+        *out += factor * column;
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct State {
 /// What becomes of the exact part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Finish {
-    /// Improved clustered attention (paper, equations 9 to 11): the top-k keys share the mass their centroid gave them.
+    /// Improved clustered attention (paper, section 3.3): the top-k keys share the mass their centroid gave them.
     Improved,
     /// Stitched attention without a window: one softmax with the remainder.
     Stitched,

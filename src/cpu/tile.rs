@@ -4,7 +4,7 @@
 //! loop over different keys.
 
 use super::panel::{add_outer, dot_rows, exp_panel, pack, Panel, LANES};
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 /// Stands for minus infinity: below every logit, yet finite, so that differences stay defined.
 pub(crate) const LOWEST: f32 = f32::MIN;
@@ -79,30 +79,12 @@ impl Tile {
     /// Turns the logits of a block into weights relative to the new maximum, and adds them to the totals.
     pub fn weigh(&mut self, count: usize) {
         let logits = &mut self.logits[..count];
-        let (maximum, total, sums) = (&mut self.maximum, &mut self.total, &mut self.sums);
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                let mut highest = *maximum;
-                for logit in logits.iter() {
-                    for lane in 0..LANES {
-                        highest[lane] = if logit[lane] > highest[lane] { logit[lane] } else { highest[lane] };
-                    }
-                }
-                if highest != *maximum {
-                    rescale(maximum, &highest, total, sums);
-                }
-                for logit in logits.iter_mut() {
-                    let mut weight: Panel = std::array::from_fn(|lane| logit[lane] - highest[lane]);
-                    exp_panel(&mut weight);
-                    for lane in 0..LANES {
-                        // A masked key weighs nothing even where every key so far is masked.
-                        logit[lane] = if logit[lane] > LOWEST { weight[lane] } else { 0.0 };
-                        total[lane] += logit[lane];
-                    }
-                }
-            },
-        );
+        Arch::new().dispatch(Weigh {
+            logits,
+            maximum: &mut self.maximum,
+            total: &mut self.total,
+            sums: &mut self.sums,
+        });
     }
 
     /// Weights of the last block.
@@ -125,6 +107,45 @@ impl Tile {
     pub fn store(&self, lane: usize, factor: f32, row: &mut [f32]) {
         for (value, sum) in row.iter_mut().zip(&self.sums) {
             *value = sum[lane] * factor;
+        }
+    }
+}
+
+/// A struct and not a closure: a closure that only borrows is called through a shim that is not inlined, and so would be compiled
+/// without the vector instructions that were chosen.
+struct Weigh<'a> {
+    logits: &'a mut [Panel],
+    maximum: &'a mut Panel,
+    total: &'a mut Panel,
+    sums: &'a mut [Panel],
+}
+
+impl WithSimd for Weigh<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { logits, maximum, total, sums } = self;
+        let mut highest = *maximum;
+        for logit in logits.iter() {
+            for lane in 0..LANES {
+                highest[lane] = if logit[lane] > highest[lane] { logit[lane] } else { highest[lane] };
+            }
+        }
+        if highest != *maximum {
+            rescale(maximum, &highest, total, sums);
+        }
+        for logit in logits.iter_mut() {
+            let mut weight = [0.0; LANES];
+            for lane in 0..LANES {
+                weight[lane] = logit[lane] - highest[lane];
+            }
+            exp_panel(&mut weight);
+            for lane in 0..LANES {
+                // A masked key weighs nothing even where every key so far is masked.
+                logit[lane] = if logit[lane] > LOWEST { weight[lane] } else { 0.0 };
+                total[lane] += logit[lane];
+            }
         }
     }
 }

@@ -1,12 +1,11 @@
 //! The top-k keys of each cluster, and the weights of the others. Twin of `shaders/top_k.wgsl`.
 
-use super::panel::{exp_panel, Panel, LANES};
+use super::panel::{exp_panel, LANES};
 use super::parallel::each;
 use super::tile::LOWEST;
 use super::work::Work;
 use crate::plan::Scratch;
-use pulp::Arch;
-use std::cmp::Ordering;
+use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 
 /// Marks a key of the top-k among the weights of the remainder, which are never negative.
@@ -74,13 +73,13 @@ fn select(logits: &[f32], top_keys: &mut [u32], candidates: &mut Vec<(f32, u32)>
     candidates.clear();
     if count > 0 {
         // Only logits above the threshold can still enter; it rises each time the candidates are thinned out to the best `count`.
-        let largest_first =
-            |a: &(f32, u32), b: &(f32, u32)| b.0.partial_cmp(&a.0).unwrap_or(Ordering::Equal).then(a.1.cmp(&b.1));
+        let largest_first = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
         let capacity = 4 * count + 64;
         let mut threshold = f32::NEG_INFINITY;
         for (key, &logit) in logits.iter().enumerate() {
             if logit > threshold || candidates.len() < count {
-                candidates.push((logit, key as u32));
+                // Adding zero makes -0 and 0 equal.
+                candidates.push((logit + 0.0, key as u32));
                 if candidates.len() == capacity {
                     candidates.select_nth_unstable_by(count - 1, largest_first);
                     candidates.truncate(count);
@@ -109,10 +108,7 @@ fn weigh(logits: &mut [f32], top_keys: &[u32], scale: f32) -> ClusterStatistics 
         top_sum += (scale * logits[key as usize] - top_maximum).exp();
         logits[key as usize] = f32::NEG_INFINITY;
     }
-    let rest_maximum = Arch::new().dispatch(
-        #[inline(always)]
-        || weigh_rest(logits, scale),
-    );
+    let rest_maximum = Arch::new().dispatch(WeighRest { logits, scale });
     for &key in top_keys {
         logits[key as usize] = SELECTED;
     }
@@ -120,29 +116,40 @@ fn weigh(logits: &mut [f32], top_keys: &[u32], scale: f32) -> ClusterStatistics 
 }
 
 /// Replaces logits by weights relative to the largest, which is returned scaled.
-#[inline(always)]
-fn weigh_rest(logits: &mut [f32], scale: f32) -> f32 {
-    let mut highest = [f32::NEG_INFINITY; LANES];
-    let (panels, tail) = logits.as_chunks_mut::<LANES>();
-    for panel in panels.iter() {
-        for lane in 0..LANES {
-            highest[lane] = if panel[lane] > highest[lane] { panel[lane] } else { highest[lane] };
+struct WeighRest<'a> {
+    logits: &'a mut [f32],
+    scale: f32,
+}
+
+impl WithSimd for WeighRest<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> f32 {
+        let Self { logits, scale } = self;
+        let mut highest = [f32::NEG_INFINITY; LANES];
+        let (panels, tail) = logits.as_chunks_mut::<LANES>();
+        for panel in panels.iter() {
+            for lane in 0..LANES {
+                highest[lane] = if panel[lane] > highest[lane] { panel[lane] } else { highest[lane] };
+            }
         }
+        let highest = highest.iter().chain(tail.iter()).fold(f32::NEG_INFINITY, |a, &b| a.max(b));
+        let maximum = (scale * highest).max(LOWEST);
+        for panel in panels {
+            for logit in panel.iter_mut() {
+                *logit = scale * *logit - maximum;
+            }
+            exp_panel(panel);
+        }
+        let mut last = [f32::NEG_INFINITY; LANES];
+        for (slot, &logit) in last.iter_mut().zip(tail.iter()) {
+            *slot = scale * logit - maximum;
+        }
+        exp_panel(&mut last);
+        tail.copy_from_slice(&last[..tail.len()]);
+        maximum
     }
-    let highest = highest.iter().chain(tail.iter()).fold(f32::NEG_INFINITY, |a, &b| a.max(b));
-    let maximum = (scale * highest).max(LOWEST);
-    for panel in panels {
-        let mut weights: Panel = std::array::from_fn(|lane| scale * panel[lane] - maximum);
-        exp_panel(&mut weights);
-        *panel = weights;
-    }
-    let mut last = [f32::NEG_INFINITY; LANES];
-    for (slot, &logit) in last.iter_mut().zip(tail.iter()) {
-        *slot = scale * logit - maximum;
-    }
-    exp_panel(&mut last);
-    tail.copy_from_slice(&last[..tail.len()]);
-    maximum
 }
 
 #[cfg(test)]

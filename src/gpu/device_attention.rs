@@ -48,7 +48,7 @@ impl DeviceAttention {
     /// # Errors
     /// Those of [`Plan::new`] with the device's limits.
     pub fn new(kernels: &Kernels, problem: &Problem, scratch_budget_bytes: u64) -> Result<Self> {
-        let plan = Plan::new(problem, &Limits::from(&kernels.device().limits()), scratch_budget_bytes)?;
+        let plan = Plan::new(problem, &Limits::of(kernels.device()), scratch_budget_bytes)?;
         Ok(Self::with_plan(kernels, plan, &Supplied::default()))
     }
 

@@ -79,7 +79,7 @@ impl HostEngine {
     }
 
     pub fn limits(&self) -> Limits {
-        Limits::from(&self.device.limits())
+        Limits::of(&self.device)
     }
 
     /// Computes a problem whose inputs were validated.

@@ -40,6 +40,8 @@ pub(crate) struct Params {
     pub mode: u32,
     pub scale: f32,
     pub cluster_rows: u32,
+    pub bits: u32,
+    pub reserved: [u32; 3],
 }
 
 /// Strides of a tensor and the element at which its binding begins, which may lie before the tensor's own first element; the sum wraps.
@@ -86,6 +88,8 @@ impl Params {
             mode: dispatch.mode,
             scale: problem.scale(),
             cluster_rows: number(cut.clusters_per_pass),
+            bits: problem.method().clustering().map_or(0, |clustering| number(clustering.bits)),
+            reserved: [0; 3],
         }
     }
 }

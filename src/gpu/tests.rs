@@ -22,7 +22,8 @@ fn constant_sets() -> Vec<(Vec<(&'static str, usize)>, bool)> {
 }
 
 fn parse(source: &str) -> (Module, ModuleInfo) {
-    let module = naga::front::wgsl::parse_str(source).unwrap_or_else(|error| panic!("{}", error.emit_to_string(source)));
+    let module =
+        naga::front::wgsl::parse_str(source).unwrap_or_else(|error| panic!("{}", error.emit_to_string(source)));
     let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
         .validate(&module)
         .unwrap_or_else(|error| panic!("{}", error.emit_to_string(source)));
@@ -73,7 +74,7 @@ fn params_have_the_layout_of_the_shaders() {
             _ => None,
         })
         .expect("struct Params");
-    assert_eq!(span as usize, size_of::<Params>());
+    assert_eq!((span as usize).next_multiple_of(16), size_of::<Params>());
     let offset = |name: &str| {
         let member = members.iter().find(|member| member.name.as_deref() == Some(name));
         member.unwrap_or_else(|| panic!("the shaders have no `{name}`")).offset as usize
@@ -81,14 +82,44 @@ fn params_have_the_layout_of_the_shaders() {
     macro_rules! same {
         ($($field:ident),*) => {
             $(assert_eq!(offset(stringify!($field)), std::mem::offset_of!(Params, $field), stringify!($field));)*
+            // What follows only fills the struct to a multiple of 16 bytes.
             assert_eq!(members.len(), [$(stringify!($field)),*].len());
         };
     }
     same!(
-        batch, query_heads, key_heads, queries, keys, clusters, top_k, window, query_layout, key_layout,
-        value_layout, output_layout, keys_padded, vote_length, vote_blocks, group_length, group_blocks, mean_parts,
-        key_length, key_blocks, chunk_batch, chunk_head, chunk_heads, slice_begin, tile_begin, cluster_begin,
-        cluster_end, key_begin, key_end, mode, scale, cluster_rows
+        batch,
+        query_heads,
+        key_heads,
+        queries,
+        keys,
+        clusters,
+        top_k,
+        window,
+        query_layout,
+        key_layout,
+        value_layout,
+        output_layout,
+        keys_padded,
+        vote_length,
+        vote_blocks,
+        group_length,
+        group_blocks,
+        mean_parts,
+        key_length,
+        key_blocks,
+        chunk_batch,
+        chunk_head,
+        chunk_heads,
+        slice_begin,
+        tile_begin,
+        cluster_begin,
+        cluster_end,
+        key_begin,
+        key_end,
+        mode,
+        scale,
+        cluster_rows,
+        bits
     );
 }
 

@@ -8,8 +8,6 @@ use std::ops::Range;
 pub(crate) const QUERY_TILE: usize = 64;
 /// Queries of a workgroup of the window, whose band of keys is `QUERY_TILE + 2 * window` wide.
 pub(crate) const WINDOW_TILE: usize = 32;
-/// Vectors of a query, or of a value, that an invocation holds in registers: 64 floats.
-pub(crate) const REGISTER_VECTORS: usize = 16;
 
 /// A range of slices that are computed together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,8 +125,8 @@ impl Cut {
         let clusters = clustering.map_or(0, |clustering| clustering.clusters);
         let words = clustering.map_or(0, |clustering| clustering.words());
         let (width4, value_width4) = (shape.width.div_ceil(4), shape.value_width.div_ceil(4));
-        let query_registers = even_pieces(width4, REGISTER_VECTORS);
-        let value_registers = even_pieces(value_width4, REGISTER_VECTORS);
+        let query_registers = even_pieces(width4, limits.register_vectors);
+        let value_registers = even_pieces(value_width4, limits.register_vectors);
         // Blocks grow with the number of clusters so that what is kept for a block stays proportional to its length.
         let vote_length = 512.max(16 * clusters);
         let group_length = 256.max(clusters);

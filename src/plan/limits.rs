@@ -12,11 +12,26 @@ pub struct Limits {
     pub workgroups_per_dimension: u32,
     /// Offsets of storage bindings are multiples of this.
     pub offset_alignment_bytes: u32,
+    /// Vectors of four floats of a query, or of a value, that an invocation holds in registers. A software adapter keeps none in
+    /// registers and compiles for seconds where many loads are unrolled, so it gets fewer.
+    pub register_vectors: usize,
     /// Whether work runs on the host, which needs no partial sums for workgroups.
     pub host: bool,
 }
 
 impl Limits {
+    const HARDWARE_REGISTER_VECTORS: usize = 16;
+    const SOFTWARE_REGISTER_VECTORS: usize = 8;
+
+    /// The limits of a device.
+    pub fn of(device: &wgpu::Device) -> Self {
+        let mut limits = Self::from(&device.limits());
+        if device.adapter_info().device_type == wgpu::DeviceType::Cpu {
+            limits.register_vectors = Self::SOFTWARE_REGISTER_VECTORS;
+        }
+        limits
+    }
+
     /// What every WebGPU device offers.
     pub fn webgpu_defaults() -> Self {
         Self::from(&wgpu::Limits::defaults())
@@ -29,6 +44,7 @@ impl Limits {
             buffer_bytes: u64::MAX,
             workgroups_per_dimension: u32::MAX,
             offset_alignment_bytes: 4,
+            register_vectors: Self::HARDWARE_REGISTER_VECTORS,
             host: true,
         }
     }
@@ -42,6 +58,7 @@ impl From<&wgpu::Limits> for Limits {
             buffer_bytes: limits.max_buffer_size,
             workgroups_per_dimension: limits.max_compute_workgroups_per_dimension,
             offset_alignment_bytes: limits.min_storage_buffer_offset_alignment,
+            register_vectors: Self::HARDWARE_REGISTER_VECTORS,
             host: false,
         }
     }

@@ -76,6 +76,13 @@ impl Plan {
         })
     }
 
+    /// Bytes of the binding of a chunk's part of a tensor that begins at `offset_bytes` of its buffer: bindings begin at aligned offsets.
+    pub(crate) fn binding_bytes(&self, tensor: Tensor, chunk: &Chunk, offset_bytes: u64) -> u64 {
+        let (begin, elements) = tensor.span(&self.problem, chunk);
+        let first_byte = offset_bytes + 4 * begin as u64;
+        4 * elements as u64 + first_byte % u64::from(self.limits.offset_alignment_bytes)
+    }
+
     fn check_bindings(&self) -> Result<()> {
         let exceeds = |what: &str, needed| Error::ExceedsLimit {
             what: format!("`{what}`, one chunk of it,"),
@@ -90,13 +97,13 @@ impl Plan {
                 return Err(exceeds(scratch.name(), bytes));
             }
         }
-        // The first chunk is the largest; a binding starts at an aligned offset below it.
-        let chunk = Chunk { batches: 0..self.batches_per_chunk, heads: 0..self.heads_per_chunk };
-        for tensor in Tensor::ALL {
-            let (_, elements) = tensor.span(&self.problem, &chunk);
-            let bytes = 4 * elements as u64 + self.limits.offset_alignment_bytes as u64;
-            if bytes - self.limits.offset_alignment_bytes as u64 > self.limits.binding_bytes {
-                return Err(exceeds(tensor.name(), bytes));
+        // Chunks of later sequences are as large as those of the first; among its own, a chunk may touch one key head more than another.
+        for chunk in self.chunks().take_while(|chunk| chunk.batches.start == 0) {
+            for tensor in Tensor::ALL {
+                let bytes = self.binding_bytes(tensor, &chunk, 0);
+                if bytes > self.limits.binding_bytes {
+                    return Err(exceeds(tensor.name(), bytes));
+                }
             }
         }
         Ok(())

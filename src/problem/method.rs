@@ -70,7 +70,7 @@ fn in_range(argument: &'static str, value: usize, minimum: usize, maximum: usize
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Method {
-    /// Softmax attention over all valid keys, fused: `O(L·S·(E+M))` operations, `O(L)` scratch.
+    /// Softmax attention over all valid keys, fused: `O(L·S·(E+M))` operations, at most `O(L)` scratch.
     Exact,
     /// Every query takes its centroid's attention (paper, section 3.2): `O(C·S·(E+M))`.
     Clustered {

@@ -100,8 +100,12 @@ impl VectorFile {
 
     /// Tolerance of outputs relative to the largest value (`docs/method.md`).
     pub fn tolerance(&self) -> f64 {
-        let largest = |name| self.floats(name).iter().fold(0.0f32, |a, &b| a.max(b.abs())) as f64;
-        // Logits near or beyond 100 lose a digit in float32 before the softmax sees them.
+        let width = self.size("E");
+        let largest = |name| {
+            let norms = self.floats(name).chunks(width).map(|row| row.iter().map(|value| value * value).sum::<f32>());
+            norms.fold(0.0, f32::max).sqrt() as f64
+        };
+        // Logits far beyond 100 lose a digit in float32 before the softmax sees them.
         let bound = largest("queries") * largest("keys") * self.floats("scale")[0] as f64;
         if bound > 100.0 {
             2e-5
