@@ -93,7 +93,7 @@ fn read_input(options: &Options) -> Result<Tensors> {
 fn describe(shape: &Shape) -> String {
     let Shape { batch, query_heads, key_heads, queries, keys, width, value_width } = *shape;
     let heads = if key_heads == query_heads {
-        format!("{query_heads} heads")
+        format!("{query_heads} head{}", if query_heads == 1 { "" } else { "s" })
     } else {
         format!("{query_heads} query heads on {key_heads} key heads")
     };
