@@ -246,8 +246,7 @@ fn adapters_are_listed_and_the_table_is_printed() {
     let list = succeed(&["--list-adapters"]);
     assert!(list.starts_with("Adapters:") && !list.contains("method"), "{list}");
     let table = succeed(&["--backend", "cpu", "--length", "100", "--heads", "1", "--repeat", "1"]);
-    for text in ["Adapters:", "the CPU", "1 head, 100 positions", "speed-up", "worst row", "stitched", "All 100 rows"]
-    {
+    for text in ["Adapters:", "the CPU", "1 head, 100 positions", "speed-up", "worst row", "stitched", "All 100 rows"] {
         assert!(table.contains(text), "{text} is missing: {table}");
     }
 }
