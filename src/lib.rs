@@ -1,4 +1,5 @@
 //! Attention whose cost is linear in the sequence length.
+mod accuracy;
 mod attention;
 mod cpu;
 mod error;
@@ -8,6 +9,7 @@ mod problem;
 mod random;
 mod trace;
 
+pub use accuracy::{Accuracy, ExactRows, Rows};
 pub use attention::{Attention, Backend};
 pub use error::{Error, Result};
 #[cfg(not(target_arch = "wasm32"))]

@@ -1,0 +1,75 @@
+//! Queries, keys and values from a safetensors file.
+
+use anyhow::{bail, ensure, Context, Result};
+use clustered_attention::Shape;
+use half::{bf16, f16};
+use safetensors::{Dtype, SafeTensors};
+use std::path::Path;
+
+/// The layer that is used where no file is named.
+pub const SHIPPED_LAYER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/speech_layer1.safetensors");
+
+/// Three tensors, `[N, heads, length, width]`, and their sizes.
+pub struct Tensors {
+    /// Where they come from.
+    pub source: String,
+    pub shape: Shape,
+    pub queries: Vec<f32>,
+    pub keys: Vec<f32>,
+    pub values: Vec<f32>,
+}
+
+/// Loads `q`, `k` and `v` from a file.
+pub fn load(path: &Path) -> Result<Tensors> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    parse(&bytes, path.display().to_string()).with_context(|| format!("cannot use {}", path.display()))
+}
+
+fn parse(bytes: &[u8], source: String) -> Result<Tensors> {
+    let file = SafeTensors::deserialize(bytes).context("it is not a safetensors file, or not a whole one")?;
+    let (queries, q) = tensor(&file, "q")?;
+    let (keys, k) = tensor(&file, "k")?;
+    let (values, v) = tensor(&file, "v")?;
+    ensure!(
+        q[0] == k[0] && q[3] == k[3],
+        "`q` is {q:?} and `k` is {k:?}; they must have as many sequences and the same width"
+    );
+    ensure!(k[..3] == v[..3], "`k` is {k:?} and `v` is {v:?}; they may differ in nothing but the last dimension");
+    let shape = Shape {
+        batch: q[0],
+        query_heads: q[1],
+        key_heads: k[1],
+        queries: q[2],
+        keys: k[2],
+        width: q[3],
+        value_width: v[3],
+    };
+    Ok(Tensors { source, shape, queries, keys, values })
+}
+
+/// A tensor as f32, and its dimensions with a sequence axis in front.
+fn tensor(file: &SafeTensors, name: &str) -> Result<(Vec<f32>, [usize; 4])> {
+    let Ok(view) = file.tensor(name) else {
+        let mut names = file.names();
+        names.sort_unstable();
+        bail!("there is no tensor `{name}` in it; `q`, `k` and `v` are needed, and it holds {names:?}");
+    };
+    let dimensions = match *view.shape() {
+        [heads, length, width] => [1, heads, length, width],
+        [batch, heads, length, width] => [batch, heads, length, width],
+        ref other => bail!(
+            "`{name}` has the dimensions {other:?}; [heads, length, width] or [batch, heads, length, width] is needed"
+        ),
+    };
+    let bytes = view.data();
+    let halves = || bytes.chunks_exact(2).map(|bytes| [bytes[0], bytes[1]]);
+    let data = match view.dtype() {
+        Dtype::F32 => {
+            bytes.chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect()
+        }
+        Dtype::F16 => halves().map(|bytes| f16::from_le_bytes(bytes).to_f32()).collect(),
+        Dtype::BF16 => halves().map(|bytes| bf16::from_le_bytes(bytes).to_f32()).collect(),
+        other => bail!("`{name}` is of type {other:?}; F32, F16 or BF16 is needed"),
+    };
+    Ok((data, dimensions))
+}

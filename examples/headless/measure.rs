@@ -1,0 +1,165 @@
+//! Runs the methods, takes the times and compares the outputs.
+
+use crate::input::Tensors;
+use crate::options::{MethodName, Options};
+use crate::progress::Progress;
+use anyhow::{Context, Result};
+use clustered_attention::{Accuracy, Attention, Backend, ExactRows, Inputs, Method, Problem, Rows, Stage, Supplied};
+use std::time::Instant;
+
+/// Operations of exact attention above which its rows are sampled and it is timed only by request.
+const LONG_OPERATIONS: u128 = 1 << 38;
+/// Operations of exact attention above which progress is shown.
+const SLOW_OPERATIONS: u128 = 1 << 34;
+/// Rows of a head that are compared in a sample.
+pub const SAMPLED_ROWS: usize = 256;
+/// A method is not called again once its timed calls took this long together.
+const LONG_SECONDS: f64 = 20.0;
+
+/// What was found out about one method.
+pub struct Run {
+    pub method: Method,
+    /// Seconds of each timed call, ascending.
+    pub seconds: Vec<f64>,
+    pub accuracy: Accuracy,
+    pub scratch_bytes: u64,
+    pub stages: Vec<(Stage, f64)>,
+}
+
+impl Run {
+    pub fn seconds_median(&self) -> f64 {
+        median(&self.seconds)
+    }
+}
+
+/// All that was found out.
+pub struct Measurements {
+    pub runs: Vec<Run>,
+    /// Median seconds of exact attention, where it was timed.
+    pub exact_seconds: Option<f64>,
+    /// Whether errors were taken on a sample of the rows.
+    pub sampled: bool,
+    /// Operations of exact attention.
+    pub operations: u128,
+}
+
+/// One method on its way.
+struct Candidate {
+    problem: Problem,
+    /// Calls to time.
+    repeat: usize,
+    /// Whether it is reported; otherwise it only serves to tell the speed-ups.
+    reported: bool,
+    seconds: Vec<f64>,
+    accuracy: Option<Accuracy>,
+}
+
+/// Measures the methods that the options ask for.
+pub fn measure(attention: &Attention, tensors: &Tensors, options: &Options) -> Result<Measurements> {
+    let shape = tensors.shape;
+    let methods = options.methods(shape.queries == shape.keys);
+    let inputs = Inputs::new(&tensors.queries, &tensors.keys, &tensors.values);
+    let exact_problem = Problem::new(shape, Method::Exact).context("the input's shape")?;
+    let operations = [shape.slices(), shape.queries, shape.keys, shape.width + shape.value_width]
+        .iter()
+        .fold(2, |product, &size| product * size as u128);
+    let long = operations > LONG_OPERATIONS;
+
+    let mut candidates = Vec::new();
+    if !long && !methods.contains(&Method::Exact) {
+        candidates.push(Candidate::new(exact_problem, 1, false));
+    }
+    for method in methods {
+        if method == Method::Exact && long && !options.names(MethodName::Exact) {
+            continue;
+        }
+        let problem = Problem::new(shape, method).with_context(|| format!("{} attention", method.name()))?;
+        candidates.push(Candidate::new(problem, options.repeat, true));
+    }
+
+    let steps = 1 + candidates.iter().map(|candidate| 2 + candidate.repeat).sum::<usize>();
+    let progress = Progress::new(steps, operations > SLOW_OPERATIONS);
+    // The reference is computed by the CPU on every back end, so that a wrong result of an adapter cannot hide.
+    progress.step("exact attention, for the errors");
+    let rows = if long { Rows::Sample { per_head: SAMPLED_ROWS, seed: options.seed } } else { Rows::All };
+    let reference =
+        ExactRows::compute_blocking(&Attention::new_blocking(Backend::Cpu)?, &exact_problem, &inputs, rows)?;
+
+    let mut output = vec![0.0; shape.output_elements()];
+    for candidate in &mut candidates {
+        progress.step(&format!("{}, warming up", candidate.name()));
+        candidate.call(attention, &inputs, &mut output)?;
+        candidate.accuracy = Some(reference.compare(&output)?);
+    }
+    for repetition in 0..options.repeat {
+        for candidate in &mut candidates {
+            if repetition < candidate.repeat {
+                progress.step(&format!("{}, {} of {}", candidate.name(), repetition + 1, candidate.repeat));
+                if candidate.seconds.iter().sum::<f64>() < LONG_SECONDS {
+                    let seconds = candidate.call(attention, &inputs, &mut output)?;
+                    candidate.seconds.push(seconds);
+                }
+            }
+        }
+    }
+    drop(output);
+
+    let exact_seconds = candidates
+        .iter()
+        .find(|candidate| *candidate.problem.method() == Method::Exact)
+        .map(|candidate| median(&sorted(&candidate.seconds)));
+    let mut runs = Vec::new();
+    for candidate in candidates {
+        progress.step(&format!("{}, stage by stage", candidate.name()));
+        if candidate.reported {
+            runs.push(candidate.finish(attention, &inputs)?);
+        }
+    }
+    Ok(Measurements { runs, exact_seconds, sampled: long, operations })
+}
+
+impl Candidate {
+    fn new(problem: Problem, repeat: usize, reported: bool) -> Self {
+        Self { problem, repeat, reported, seconds: Vec::new(), accuracy: None }
+    }
+
+    fn name(&self) -> &'static str {
+        self.problem.method().name()
+    }
+
+    /// Computes the method once and returns the seconds that it took.
+    fn call(&self, attention: &Attention, inputs: &Inputs, output: &mut [f32]) -> Result<f64> {
+        let begin = Instant::now();
+        attention
+            .run_into_blocking(&self.problem, inputs, output)
+            .with_context(|| format!("{} attention", self.name()))?;
+        Ok(begin.elapsed().as_secs_f64())
+    }
+
+    /// Takes the times of the stages in one more call and puts everything together.
+    fn finish(self, attention: &Attention, inputs: &Inputs) -> Result<Run> {
+        let trace = attention.trace_blocking(&self.problem, inputs, &Supplied::default())?;
+        Ok(Run {
+            method: *self.problem.method(),
+            seconds: sorted(&self.seconds),
+            accuracy: self.accuracy.context("the output was compared")?,
+            scratch_bytes: attention.plan(&self.problem)?.scratch_bytes(),
+            stages: trace.stages,
+        })
+    }
+}
+
+fn sorted(seconds: &[f64]) -> Vec<f64> {
+    let mut seconds = seconds.to_vec();
+    seconds.sort_by(f64::total_cmp);
+    seconds
+}
+
+/// The middle one, or the mean of the two in the middle; 0 where there is none.
+fn median(sorted: &[f64]) -> f64 {
+    match sorted.len() {
+        0 => 0.0,
+        length if length % 2 == 1 => sorted[length / 2],
+        length => (sorted[length / 2 - 1] + sorted[length / 2]) / 2.0,
+    }
+}

@@ -1,0 +1,187 @@
+//! What can be asked on the command line.
+
+use clap::{CommandFactory, Parser, ValueEnum};
+use clustered_attention::{Backend, Method};
+use std::path::PathBuf;
+
+/// Runs attention by several methods on real or synthetic queries, keys and values, and prints time, error against exact attention
+/// and scratch memory of each.
+///
+/// Options of the clustering that are not given take each method's own default: the paper's for `clustered` and `improved` (no
+/// centring, no Euclidean step), the stitched method's for `stitched` (centring, 2 Euclidean steps). What is given holds for every
+/// method.
+///
+/// Times are medians of whole calls on host slices (on a GPU with upload and read-back), the methods taking turns, after one call
+/// of each to warm up. A method is called again only until its calls have taken 20 seconds together.
+///
+/// Long inputs: where exact attention would take more than 2^38 operations (2·N·H·L·S·(E+M); 8 heads of width 64 reach it at 11,585
+/// positions), errors are taken on a seeded sample of 256 rows a head, and exact attention is timed only if `--method` names it.
+/// Below that it is timed once even if `--method` leaves it out, to tell the speed-up.
+#[derive(Debug, Parser)]
+#[command(name = "headless", version)]
+pub struct Options {
+    /// Safetensors file with `q` [N,H,L,E], `k` [N,G,S,E] and `v` [N,G,S,M], or without N; f32, f16 or bf16. Default: a layer of a
+    /// speech recogniser, 6 heads of 1500 positions, which ships with the crate
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// Instead of a file: synthetic input of this length with structure like that of real attention (topics that many queries
+    /// share, a few strong keys, a bond between neighbours), from `--seed`
+    #[arg(long, value_name = "L", conflicts_with = "input", value_parser = at_least_one)]
+    pub length: Option<usize>,
+    /// Heads of the synthetic input
+    #[arg(long, value_name = "H", default_value = "8", requires = "length", value_parser = at_least_one)]
+    pub heads: usize,
+    /// Width of queries, keys and values of the synthetic input
+    #[arg(long, value_name = "E", default_value = "64", requires = "length", value_parser = at_least_one)]
+    pub width: usize,
+    /// Methods, separated by commas [default: all four]
+    #[arg(long, value_name = "METHODS", value_enum, value_delimiter = ',')]
+    pub method: Vec<MethodName>,
+    /// Clusters of each head
+    #[arg(long, value_name = "C", default_value_t = 25)]
+    pub clusters: usize,
+    /// Keys of each cluster that are computed exactly (improved, stitched)
+    #[arg(long, value_name = "K", default_value_t = 32)]
+    pub top_k: usize,
+    /// Half-width of the exact band (stitched), or `none` [default: 16; none where queries and keys differ in number]
+    #[arg(long, value_name = "W")]
+    pub window: Option<Window>,
+    /// Bits of a code [default: 63]
+    #[arg(long, value_name = "B")]
+    pub bits: Option<usize>,
+    /// Rounds of K-means in Hamming space [default: 10]
+    #[arg(long, value_name = "ROUNDS")]
+    pub iterations: Option<usize>,
+    /// Euclidean steps after the Hamming K-means [default: 2 for stitched, otherwise 0]
+    #[arg(long, value_name = "STEPS")]
+    pub euclidean_steps: Option<usize>,
+    /// Subtract the mean query before hashing [default: true for stitched, otherwise false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub center: Option<bool>,
+    /// Seed of the clustering, of the sampled rows and of the synthetic input
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Causal attention: refused, it is not supported yet
+    #[arg(long)]
+    pub causal: bool,
+    /// Where to compute: on a real GPU if there is one and otherwise on the CPU; on the best adapter, a software one if need be; on
+    /// the CPU
+    #[arg(long, value_enum, default_value_t = BackendName::Auto)]
+    pub backend: BackendName,
+    /// Compute on the adapter whose name, driver or API contains this text
+    #[arg(long, value_name = "NAME")]
+    pub adapter: Option<String>,
+    /// Calls of each method that are timed
+    #[arg(long, value_name = "TIMES", default_value = "5", value_parser = at_least_one)]
+    pub repeat: usize,
+    /// Bound of the scratch memory, in MiB [default: 128]
+    #[arg(long, value_name = "MIB")]
+    pub scratch_budget: Option<u32>,
+    /// Write the results to this file as JSON too
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// List the adapters and stop
+    #[arg(long)]
+    pub list_adapters: bool,
+}
+
+/// A method by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MethodName {
+    Exact,
+    Clustered,
+    Improved,
+    Stitched,
+}
+
+/// A back end by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BackendName {
+    Auto,
+    Gpu,
+    Cpu,
+}
+
+/// Half-width of the exact band, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window(pub Option<usize>);
+
+impl std::str::FromStr for Window {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self(None));
+        }
+        text.parse().map(|window| Self(Some(window))).map_err(|_| "a whole number or `none` is needed".into())
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("a whole number of at least 1 is needed".into()),
+    }
+}
+
+impl Options {
+    /// Reads the command line; ends the program with a message where it asks for what there is not.
+    pub fn read() -> Self {
+        let options = Self::parse();
+        let refuse = |message: &str| -> ! {
+            Self::command().error(clap::error::ErrorKind::ArgumentConflict, message).exit();
+        };
+        if options.causal {
+            refuse("causal attention is not supported yet; leave out --causal to run without a mask");
+        }
+        if options.adapter.is_some() && options.backend == BackendName::Cpu {
+            refuse("--adapter names a GPU adapter, but --backend cpu computes without one");
+        }
+        options
+    }
+
+    /// The back end asked for.
+    pub fn backend(&self) -> Backend {
+        match (&self.adapter, self.backend) {
+            (Some(name), _) => Backend::Adapter(name.clone()),
+            (None, BackendName::Auto) => Backend::Auto,
+            (None, BackendName::Gpu) => Backend::Gpu,
+            (None, BackendName::Cpu) => Backend::Cpu,
+        }
+    }
+
+    /// Whether a method was asked for by name.
+    pub fn names(&self, method: MethodName) -> bool {
+        self.method.contains(&method)
+    }
+
+    /// The methods asked for, each once, with exact attention first so that speed-ups read from top to bottom.
+    pub fn methods(&self, square: bool) -> Vec<Method> {
+        let all = [MethodName::Exact, MethodName::Clustered, MethodName::Improved, MethodName::Stitched];
+        all.into_iter()
+            .filter(|&name| self.method.is_empty() || self.names(name))
+            .map(|name| self.configure(name, square))
+            .collect()
+    }
+
+    fn configure(&self, name: MethodName, square: bool) -> Method {
+        let method = match name {
+            MethodName::Exact => Method::Exact,
+            MethodName::Clustered => Method::clustered(self.clusters),
+            MethodName::Improved => Method::improved(self.clusters),
+            MethodName::Stitched => Method::stitched(self.clusters),
+        };
+        let method = method.with_top_k(self.top_k).with_clustering(|clustering| {
+            clustering.seed = self.seed;
+            clustering.bits = self.bits.unwrap_or(clustering.bits);
+            clustering.iterations = self.iterations.unwrap_or(clustering.iterations);
+            clustering.euclidean_steps = self.euclidean_steps.unwrap_or(clustering.euclidean_steps);
+            clustering.center = self.center.unwrap_or(clustering.center);
+        });
+        match self.window {
+            Some(Window(window)) => method.with_window(window),
+            None if square => method,
+            None => method.with_window(None),
+        }
+    }
+}

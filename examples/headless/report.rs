@@ -1,0 +1,197 @@
+//! The results as a table for people and as JSON for machines.
+
+use crate::measure::{Measurements, Run, SAMPLED_ROWS};
+use anyhow::{Context, Result};
+use clustered_attention::Shape;
+use comfy_table::{presets::UTF8_FULL_CONDENSED, CellAlignment, Table};
+use serde::Serialize;
+use std::path::Path;
+
+/// Where the results come from.
+pub struct Origin<'a> {
+    /// The adapter; `None` on the CPU.
+    pub adapter: Option<String>,
+    pub input: &'a str,
+    pub shape: Shape,
+    pub seed: u64,
+}
+
+/// The table and what must be known to read it.
+pub fn table(measurements: &Measurements, seed: u64) -> String {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_header([
+        "method",
+        "time",
+        "speed-up",
+        "relative error",
+        "worst row",
+        "scratch",
+    ]);
+    for run in &measurements.runs {
+        table.add_row([
+            run.method.name().to_owned(),
+            seconds(run.seconds_median()),
+            speedup(measurements, run).map_or("-".to_owned(), |factor| format!("{factor:.1}×")),
+            error(run.accuracy.relative_error),
+            error(run.accuracy.max_row_error),
+            format!("{:.1} MiB", run.scratch_bytes as f64 / f64::from(1 << 20)),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    format!("{table}\n{}", notes(measurements, seed))
+}
+
+fn notes(measurements: &Measurements, seed: u64) -> String {
+    let mut notes =
+        "Errors are L2, relative to exact attention as the CPU computes it: of all rows together, and of the worst row.".to_owned();
+    if let Some(run) = measurements.runs.first() {
+        let (rows, valid) = (run.accuracy.rows, run.accuracy.valid_rows);
+        if measurements.sampled {
+            notes += &format!(
+                "\nSAMPLED: errors are taken on {SAMPLED_ROWS} rows a head (seed {seed}), {rows} of {valid}, since exact attention \
+                 over all rows would take {:.1e} operations.",
+                measurements.operations as f64
+            );
+        } else {
+            notes += &format!("\nAll {rows} rows are compared.");
+        }
+    }
+    if measurements.exact_seconds.is_none() {
+        notes += "\nNo speed-up is given: exact attention would take long and was not timed; ask for it with --method exact,…";
+    }
+    notes
+}
+
+fn speedup(measurements: &Measurements, run: &Run) -> Option<f64> {
+    measurements.exact_seconds.map(|exact| exact / run.seconds_median())
+}
+
+fn seconds(seconds: f64) -> String {
+    if seconds < 1.0 {
+        format!("{:.2} ms", seconds * 1e3)
+    } else {
+        format!("{seconds:.2} s")
+    }
+}
+
+fn error(error: f64) -> String {
+    if error != 0.0 && error < 1e-3 {
+        format!("{error:.1e}")
+    } else {
+        format!("{error:.3}")
+    }
+}
+
+/// Writes the results as one JSON object.
+pub fn write_json(path: &Path, origin: &Origin, measurements: &Measurements) -> Result<()> {
+    let document = Document::new(origin, measurements);
+    let mut text = serde_json::to_string_pretty(&document)?;
+    text.push('\n');
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    version: &'static str,
+    adapter: Option<&'a str>,
+    backend: &'static str,
+    input: &'a str,
+    shape: ShapeDocument,
+    seed: u64,
+    error_rows: ErrorRows,
+    exact_seconds_median: Option<f64>,
+    runs: Vec<RunDocument>,
+}
+
+#[derive(Serialize)]
+struct ShapeDocument {
+    batch: usize,
+    query_heads: usize,
+    key_heads: usize,
+    queries: usize,
+    keys: usize,
+    width: usize,
+    value_width: usize,
+}
+
+/// Rows that the errors were taken on.
+#[derive(Serialize)]
+struct ErrorRows {
+    sampled: bool,
+    compared: usize,
+    valid: usize,
+}
+
+/// An infinite error, of an output that is not finite, is written as `null`, which JSON has no number for.
+#[derive(Serialize)]
+struct RunDocument {
+    method: &'static str,
+    clusters: Option<usize>,
+    top_k: Option<usize>,
+    window: Option<usize>,
+    bits: Option<usize>,
+    iterations: Option<usize>,
+    euclidean_steps: Option<usize>,
+    center: Option<bool>,
+    seconds_median: f64,
+    seconds: Vec<f64>,
+    speedup_vs_exact: Option<f64>,
+    relative_error: f64,
+    max_row_error: f64,
+    scratch_bytes: u64,
+    stages: Vec<StageDocument>,
+}
+
+#[derive(Serialize)]
+struct StageDocument {
+    name: &'static str,
+    seconds: f64,
+}
+
+impl<'a> Document<'a> {
+    fn new(origin: &'a Origin, measurements: &Measurements) -> Self {
+        let Shape { batch, query_heads, key_heads, queries, keys, width, value_width } = origin.shape;
+        let accuracy = measurements.runs.first().map(|run| run.accuracy);
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            adapter: origin.adapter.as_deref(),
+            backend: if origin.adapter.is_some() { "gpu" } else { "cpu" },
+            input: origin.input,
+            shape: ShapeDocument { batch, query_heads, key_heads, queries, keys, width, value_width },
+            seed: origin.seed,
+            error_rows: ErrorRows {
+                sampled: measurements.sampled,
+                compared: accuracy.map_or(0, |accuracy| accuracy.rows),
+                valid: accuracy.map_or(0, |accuracy| accuracy.valid_rows),
+            },
+            exact_seconds_median: measurements.exact_seconds,
+            runs: measurements.runs.iter().map(|run| RunDocument::new(run, speedup(measurements, run))).collect(),
+        }
+    }
+}
+
+impl RunDocument {
+    fn new(run: &Run, speedup_vs_exact: Option<f64>) -> Self {
+        let clustering = run.method.clustering();
+        let refined = matches!(run.method.name(), "improved" | "stitched");
+        Self {
+            method: run.method.name(),
+            clusters: clustering.map(|clustering| clustering.clusters),
+            top_k: refined.then(|| run.method.top_k()),
+            window: run.method.window(),
+            bits: clustering.map(|clustering| clustering.bits),
+            iterations: clustering.map(|clustering| clustering.iterations),
+            euclidean_steps: clustering.map(|clustering| clustering.euclidean_steps),
+            center: clustering.map(|clustering| clustering.center),
+            seconds_median: run.seconds_median(),
+            seconds: run.seconds.clone(),
+            speedup_vs_exact,
+            relative_error: run.accuracy.relative_error,
+            max_row_error: run.accuracy.max_row_error,
+            scratch_bytes: run.scratch_bytes,
+            stages: run.stages.iter().map(|&(stage, seconds)| StageDocument { name: stage.name(), seconds }).collect(),
+        }
+    }
+}

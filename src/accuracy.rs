@@ -1,0 +1,264 @@
+//! How far an approximate output is from exact attention.
+
+use crate::problem::check_output;
+use crate::random::{self, Stream};
+use crate::{Attention, Error, Inputs, Method, Problem, Result};
+
+/// Which rows of the output are compared with exact attention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Rows {
+    /// Every valid row. Costs as much as exact attention: `O(L·S·(E+M))` a head.
+    #[default]
+    All,
+    /// Some rows of each head, so that the cost stays linear in the length: `O(per_head·S·(E+M))` a head.
+    Sample {
+        /// Rows of each head, at least 1. Where a head has no more valid rows than this, all are compared.
+        per_head: usize,
+        /// The valid rows of a head are cut into `per_head` runs of equal length and one row is drawn from each, by this seed.
+        seed: u64,
+    },
+}
+
+impl Rows {
+    /// Rows compared among `valid` rows.
+    fn count(self, valid: usize) -> usize {
+        match self {
+            Self::All => valid,
+            Self::Sample { per_head, .. } => per_head.min(valid),
+        }
+    }
+
+    /// Positions of the rows of a slice, ascending and distinct.
+    fn positions(self, slice: usize, queries: usize, valid: usize) -> Vec<usize> {
+        let count = self.count(valid);
+        let draw = |row: usize| match self {
+            Self::All => 0,
+            Self::Sample { seed, .. } => {
+                (random::bits(seed, Stream::Rows, slice as u64 * queries as u64 + row as u64) >> 32) as u32
+            }
+        };
+        (0..count).filter_map(|row| random::start_position(draw(row), row, count, valid)).collect()
+    }
+}
+
+/// Error of an output against exact attention. An output that is not finite has an infinite error.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Accuracy {
+    /// Relative L2 error `|a - e| / |e|` over all values compared, `a` the output and `e` exact attention. Zero where both are zero.
+    pub relative_error: f64,
+    /// The largest relative L2 error of a single row. A row in which exact attention is zero counts as 0 where the output is zero too,
+    /// otherwise as infinite.
+    pub max_row_error: f64,
+    /// Rows that were compared.
+    pub rows: usize,
+    /// Valid rows there are.
+    pub valid_rows: usize,
+}
+
+/// Exact attention at all or some rows of a problem: computed once, compared with any number of outputs.
+///
+/// ```
+/// use clustered_attention::{Attention, Backend, ExactRows, Inputs, Method, Problem, Rows, Shape};
+/// let problem = Problem::new(Shape::self_attention(1, 2, 300, 16), Method::stitched(10))?;
+/// let data: Vec<f32> = (0..2 * 300 * 16).map(|i| (i as f32 * 0.37).sin()).collect();
+/// let inputs = Inputs::new(&data, &data, &data);
+/// let attention = Attention::new_blocking(Backend::Cpu)?;
+/// let output = attention.run_blocking(&problem, &inputs)?;
+/// let exact = ExactRows::compute_blocking(&attention, &problem, &inputs, Rows::Sample { per_head: 32, seed: 0 })?;
+/// let accuracy = exact.compare(&output)?;
+/// assert!(accuracy.relative_error <= accuracy.max_row_error);
+/// assert_eq!((accuracy.rows, accuracy.valid_rows), (64, 600));
+/// # Ok::<(), clustered_attention::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct ExactRows {
+    problem: Problem,
+    /// Cross attention of the chosen queries over all keys, in the layout of `problem`.
+    chosen: Problem,
+    /// Positions of the chosen queries of each slice.
+    positions: Vec<Vec<usize>>,
+    output: Vec<f32>,
+    valid_rows: usize,
+}
+
+impl ExactRows {
+    /// Computes exact attention at the rows chosen, by `attention`. The method of `problem` does not matter.
+    ///
+    /// # Errors
+    /// As [`Attention::run`]; also if a sample of no rows is asked for.
+    pub async fn compute(attention: &Attention, problem: &Problem, inputs: &Inputs<'_>, rows: Rows) -> Result<Self> {
+        if let Rows::Sample { per_head: 0, .. } = rows {
+            return Err(Error::OutOfRange { argument: "per_head", value: "0".into(), allowed: "at least 1".into() });
+        }
+        inputs.validate(problem)?;
+        let shape = problem.shape();
+        let valid = |batch: usize| inputs.query_lengths.map_or(shape.queries, |lengths| lengths[batch] as usize);
+        let counts: Vec<u32> = (0..shape.batch).map(|batch| rows.count(valid(batch)) as u32).collect();
+        let positions: Vec<Vec<usize>> = (0..shape.slices())
+            .map(|slice| rows.positions(slice, shape.queries, valid(slice / shape.query_heads)))
+            .collect();
+
+        let longest = counts.iter().fold(1, |longest, &count| longest.max(count as usize));
+        let chosen = Problem::new(crate::Shape { queries: longest, ..*shape }, Method::Exact)?
+            .with_layout(problem.layout())
+            .with_scale(problem.scale())?;
+        let mut queries = vec![0.0; chosen.shape().query_elements()];
+        for (slice, positions) in positions.iter().enumerate() {
+            let (batch, head) = (slice / shape.query_heads, slice % shape.query_heads);
+            for (row, &position) in positions.iter().enumerate() {
+                let source = &inputs.queries[problem.query_strides().offset(batch, head, position)..][..shape.width];
+                queries[chosen.query_strides().offset(batch, head, row)..][..shape.width].copy_from_slice(source);
+            }
+        }
+        let chosen_inputs = Inputs { queries: &queries, query_lengths: Some(&counts), ..*inputs };
+        let output = attention.run(&chosen, &chosen_inputs).await?;
+        let valid_rows = (0..shape.batch).map(valid).sum::<usize>() * shape.query_heads;
+        Ok(Self { problem: *problem, chosen, positions, output, valid_rows })
+    }
+
+    /// [`ExactRows::compute`] for programs without an async runtime. Not available in the browser.
+    ///
+    /// # Errors
+    /// As [`ExactRows::compute`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn compute_blocking(attention: &Attention, problem: &Problem, inputs: &Inputs, rows: Rows) -> Result<Self> {
+        pollster::block_on(Self::compute(attention, problem, inputs, rows))
+    }
+
+    /// Error of an output of the same problem, by any method, in the problem's layout. Padding rows are not looked at.
+    ///
+    /// # Errors
+    /// The output must have the problem's size.
+    pub fn compare(&self, output: &[f32]) -> Result<Accuracy> {
+        check_output(&self.problem, output)?;
+        let shape = self.problem.shape();
+        let (mut difference, mut norm, mut max_row_error) = (0.0, 0.0, 0.0f64);
+        for (slice, positions) in self.positions.iter().enumerate() {
+            let (batch, head) = (slice / shape.query_heads, slice % shape.query_heads);
+            for (row, &position) in positions.iter().enumerate() {
+                let exact = &self.output[self.chosen.output_strides().offset(batch, head, row)..][..shape.value_width];
+                let actual = &output[self.problem.output_strides().offset(batch, head, position)..];
+                let (mut row_difference, mut row_norm) = (0.0, 0.0);
+                for (&exact, &actual) in exact.iter().zip(actual) {
+                    row_difference += (f64::from(actual) - f64::from(exact)).powi(2);
+                    row_norm += f64::from(exact).powi(2);
+                }
+                max_row_error = max_row_error.max(relative(row_difference, row_norm));
+                difference += row_difference;
+                norm += row_norm;
+            }
+        }
+        let rows = self.positions.iter().map(Vec::len).sum();
+        Ok(Accuracy { relative_error: relative(difference, norm), max_row_error, rows, valid_rows: self.valid_rows })
+    }
+}
+
+/// Relative error from squared norms; NaN must not pass as a small error.
+fn relative(difference: f64, norm: f64) -> f64 {
+    if difference.is_nan() {
+        f64::INFINITY
+    } else if difference == 0.0 {
+        0.0
+    } else {
+        (difference / norm).sqrt()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Backend, Layout, Shape};
+
+    const SHAPE: Shape =
+        Shape { batch: 3, query_heads: 4, key_heads: 2, queries: 50, keys: 37, width: 5, value_width: 3 };
+    const LENGTHS: ([u32; 3], [u32; 3]) = ([50, 0, 11], [37, 20, 9]);
+
+    fn numbers(count: usize, seed: u64) -> Vec<f32> {
+        (0..count as u64).map(|index| random::normal(seed, Stream::Planes, index)).collect()
+    }
+
+    /// Inputs of [`SHAPE`], the exact output, and its rows of a choice.
+    fn case(layout: Layout, rows: Rows) -> (Vec<f32>, ExactRows) {
+        let problem = Problem::new(SHAPE, Method::Exact).expect("a problem").with_layout(layout);
+        let problem = problem.with_scale(0.7).expect("a scale");
+        let (queries, keys, values) =
+            (numbers(SHAPE.query_elements(), 1), numbers(SHAPE.key_elements(), 2), numbers(SHAPE.value_elements(), 3));
+        let inputs = Inputs::new(&queries, &keys, &values).with_lengths(&LENGTHS.0, &LENGTHS.1);
+        let attention = Attention::new_blocking(Backend::Cpu).expect("the CPU");
+        let output = attention.run_blocking(&problem, &inputs).expect("an output");
+        (output, ExactRows::compute_blocking(&attention, &problem, &inputs, rows).expect("exact rows"))
+    }
+
+    #[test]
+    fn exact_attention_has_no_error_and_a_scaled_one_a_known_error() {
+        for layout in [Layout::HeadsFirst, Layout::LengthFirst] {
+            for (rows, compared) in [(Rows::All, 244), (Rows::Sample { per_head: 16, seed: 4 }, 108)] {
+                let (mut output, exact) = case(layout, rows);
+                let accuracy = exact.compare(&output).expect("a comparison");
+                assert!(accuracy.max_row_error < 1e-6, "{layout:?} {rows:?} {accuracy:?}");
+                assert_eq!((accuracy.rows, accuracy.valid_rows), (compared, 244));
+                output.iter_mut().for_each(|value| *value *= 1.25);
+                let accuracy = exact.compare(&output).expect("a comparison");
+                assert!((accuracy.relative_error - 0.25).abs() < 1e-6, "{accuracy:?}");
+                assert!((accuracy.max_row_error - 0.25).abs() < 1e-5, "{accuracy:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_wrong_row_is_the_worst_and_padding_is_not_looked_at() {
+        let (mut output, exact) = case(Layout::HeadsFirst, Rows::All);
+        let width = SHAPE.value_width;
+        let row = (2 * SHAPE.query_heads + 1) * SHAPE.queries + 10;
+        output[row * width..][..width].iter_mut().for_each(|value| *value *= 3.0);
+        output[(row + 1) * width] = f32::NAN;
+        let accuracy = exact.compare(&output).expect("a comparison");
+        assert!((accuracy.max_row_error - 2.0).abs() < 1e-5, "{accuracy:?}");
+        assert!(accuracy.relative_error > 0.0 && accuracy.relative_error < 0.5, "{accuracy:?}");
+        output[row * width] = f32::NAN;
+        let accuracy = exact.compare(&output).expect("a comparison");
+        assert_eq!((accuracy.relative_error, accuracy.max_row_error), (f64::INFINITY, f64::INFINITY));
+    }
+
+    #[test]
+    fn rows_of_zeros_are_defined() {
+        let problem = Problem::new(Shape::self_attention(1, 1, 4, 2), Method::Exact).expect("a problem");
+        let attention = Attention::new_blocking(Backend::Cpu).expect("the CPU");
+        let (data, zeros) = ([0.5; 8], [0.0; 8]);
+        let inputs = Inputs::new(&data, &data, &zeros);
+        let exact = ExactRows::compute_blocking(&attention, &problem, &inputs, Rows::All).expect("exact rows");
+        assert_eq!(exact.compare(&zeros).expect("a comparison").max_row_error, 0.0);
+        assert_eq!(exact.compare(&data).expect("a comparison").relative_error, f64::INFINITY);
+    }
+
+    #[test]
+    fn sampled_rows_are_distinct_valid_and_differ_between_heads_and_seeds() {
+        let sample = |seed, slice| Rows::Sample { per_head: 256, seed }.positions(slice, 5000, 4001);
+        let rows = sample(0, 0);
+        assert_eq!(rows.len(), 256);
+        assert!(rows.windows(2).all(|pair| pair[0] < pair[1]) && rows.iter().all(|&row| row < 4001));
+        assert_eq!(rows, sample(0, 0));
+        assert_ne!(rows, sample(0, 1));
+        assert_ne!(rows, sample(1, 0));
+        assert_eq!(Rows::Sample { per_head: 256, seed: 0 }.positions(3, 200, 200), (0..200).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn bad_input_is_named() {
+        let (output, exact) = case(Layout::HeadsFirst, Rows::All);
+        let short = exact.compare(&output[1..]);
+        assert!(matches!(short, Err(Error::SliceLength { argument: "output", .. })), "{short:?}");
+        let problem = Problem::new(Shape::self_attention(1, 1, 4, 2), Method::Exact).expect("a problem");
+        let attention = Attention::new_blocking(Backend::Cpu).expect("the CPU");
+        let data = [0.5; 8];
+        let compute = |queries, rows| {
+            ExactRows::compute_blocking(&attention, &problem, &Inputs::new(queries, &data, &data), rows)
+        };
+        let empty = compute(&data, Rows::Sample { per_head: 0, seed: 0 });
+        assert!(matches!(empty, Err(Error::OutOfRange { argument: "per_head", .. })), "{empty:?}");
+        let short = compute(&data[1..], Rows::All);
+        assert!(matches!(short, Err(Error::SliceLength { argument: "queries", .. })), "{short:?}");
+    }
+}

@@ -1,0 +1,252 @@
+//! The `headless` example as its users see it: options, messages, exit codes and JSON.
+//!
+//! `cargo test` builds the examples; with `--test headless` alone they must have been built before.
+
+use safetensors::{serialize_to_file, tensor::TensorView, Dtype};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The example's program, beside the folder of this test's own.
+fn program() -> PathBuf {
+    let test = std::env::current_exe().expect("this program's path");
+    let profile = test.parent().and_then(Path::parent).expect("a folder of the build");
+    let program = profile.join("examples").join(format!("headless{}", std::env::consts::EXE_SUFFIX));
+    assert!(program.exists(), "{} is missing: build it by `cargo test`, without `--test`", program.display());
+    program
+}
+
+fn headless(arguments: &[&str]) -> Output {
+    Command::new(program()).args(arguments).output().expect("the example starts")
+}
+
+/// Standard output of a run that succeeds.
+fn succeed(arguments: &[&str]) -> String {
+    let output = headless(arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+    assert!(!errors.contains('\u{1b}'), "progress was drawn although the output is piped: {errors}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Standard error of a run that fails with an exit code.
+fn fail(arguments: &[&str], code: i32) -> String {
+    let output = headless(arguments);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
+    assert!(!errors.contains("panicked"), "{arguments:?}: {errors}");
+    errors
+}
+
+fn scratch_file(name: &str) -> String {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    path.to_str().expect("a path in Unicode").to_owned()
+}
+
+/// What a run on the CPU writes as JSON.
+fn json(name: &str, arguments: &[&str]) -> Value {
+    let path = scratch_file(name);
+    let common = ["--backend", "cpu", "--repeat", "1", "--json", &path];
+    succeed(&[&common, arguments].concat());
+    serde_json::from_str(&std::fs::read_to_string(&path).expect("the file was written")).expect("JSON")
+}
+
+fn run<'a>(document: &'a Value, method: &str) -> &'a Value {
+    let runs = document["runs"].as_array().expect("a list of runs");
+    runs.iter().find(|run| run["method"] == method).unwrap_or_else(|| panic!("no run of {method} in {document}"))
+}
+
+fn error(document: &Value, method: &str) -> f64 {
+    run(document, method)["relative_error"].as_f64().expect("a number")
+}
+
+/// Writes `q`, `k` and `v` of a type and of some dimensions; numbers are made up.
+fn write_tensors(name: &str, dtype: Dtype, tensors: &[(&str, &[usize])]) -> String {
+    let data: Vec<Vec<u8>> = tensors
+        .iter()
+        .map(|(name, dimensions)| {
+            let values = (0..dimensions.iter().product::<usize>()).map(|i| ((i * i + name.len()) as f32 * 0.37).sin());
+            match dtype {
+                Dtype::F16 => values.flat_map(|value| half::f16::from_f32(value).to_le_bytes()).collect(),
+                Dtype::BF16 => values.flat_map(|value| half::bf16::from_f32(value).to_le_bytes()).collect(),
+                _ => values.flat_map(f32::to_le_bytes).collect(),
+            }
+        })
+        .collect();
+    let views = tensors.iter().zip(&data).map(|(&(name, dimensions), data)| {
+        (name, TensorView::new(dtype, dimensions.to_vec(), data).expect("dimensions that fit the data"))
+    });
+    let path = scratch_file(name);
+    serialize_to_file(views, None, Path::new(&path)).expect("the file can be written");
+    path
+}
+
+#[test]
+fn json_has_every_key_and_each_methods_own_defaults() {
+    let document = json("defaults.json", &["--length", "150", "--heads", "2", "--width", "16", "--clusters", "9"]);
+    assert_eq!(document["backend"], "cpu");
+    assert!(document["adapter"].is_null());
+    let expected = serde_json::json!({
+        "batch": 1, "query_heads": 2, "key_heads": 2, "queries": 150, "keys": 150, "width": 16, "value_width": 16
+    });
+    assert_eq!(document["shape"], expected);
+    assert_eq!(document["error_rows"], serde_json::json!({ "sampled": false, "compared": 300, "valid": 300 }));
+    let names: Vec<&str> =
+        document["runs"].as_array().expect("runs").iter().filter_map(|r| r["method"].as_str()).collect();
+    assert_eq!(names, ["exact", "clustered", "improved", "stitched"]);
+    for name in names {
+        let run = run(&document, name);
+        for key in ["seconds_median", "speedup_vs_exact", "relative_error", "max_row_error", "scratch_bytes"] {
+            assert!(run[key].is_number(), "{name}: {key} is {}", run[key]);
+        }
+        let stages = run["stages"].as_array().expect("stages");
+        assert!(!stages.is_empty());
+        assert!(stages.iter().all(|stage| stage["name"].is_string() && stage["seconds"].is_number()), "{stages:?}");
+    }
+    let options = |method| {
+        let keys = ["clusters", "top_k", "window", "bits", "iterations", "euclidean_steps", "center"];
+        keys.map(|key| run(&document, method)[key].clone())
+    };
+    let expected = |text| serde_json::from_str::<Vec<Value>>(text).expect("JSON");
+    assert_eq!(options("exact").as_slice(), expected("[null, null, null, null, null, null, null]"));
+    assert_eq!(options("clustered").as_slice(), expected("[9, null, null, 63, 10, 0, false]"));
+    assert_eq!(options("improved").as_slice(), expected("[9, 32, null, 63, 10, 0, false]"));
+    assert_eq!(options("stitched").as_slice(), expected("[9, 32, 16, 63, 10, 2, true]"));
+    assert!(error(&document, "exact") < 1e-6);
+    assert!(error(&document, "stitched") < error(&document, "improved"));
+}
+
+#[test]
+fn options_override_every_method_and_results_repeat() {
+    let arguments = ["--length", "200", "--heads", "1", "--width", "8", "--method", "stitched,clustered"];
+    let changed = [
+        "--clusters",
+        "5",
+        "--top-k",
+        "7",
+        "--window",
+        "none",
+        "--bits",
+        "31",
+        "--iterations",
+        "3",
+        "--euclidean-steps",
+        "1",
+        "--center=false",
+        "--seed",
+        "6",
+        "--scratch-budget",
+        "64",
+    ];
+    let first = json("first.json", &[&arguments[..], &changed].concat());
+    assert_eq!(first["runs"].as_array().map(Vec::len), Some(2), "exact attention was not asked for");
+    assert!(run(&first, "stitched")["speedup_vs_exact"].is_number(), "but its time is needed");
+    assert_eq!(run(&first, "stitched")["top_k"], 7);
+    assert!(run(&first, "stitched")["window"].is_null());
+    for method in ["stitched", "clustered"] {
+        let run = run(&first, method);
+        assert_eq!(run["clusters"], 5);
+        assert_eq!(run["bits"], 31);
+        assert_eq!(run["iterations"], 3);
+        assert_eq!(run["euclidean_steps"], 1);
+        assert_eq!(run["center"], false);
+    }
+    let again = json("again.json", &[&arguments[..], &changed].concat());
+    assert_eq!(error(&first, "stitched"), error(&again, "stitched"));
+    let other = json("other.json", &[&arguments[..], &["--seed", "7"]].concat());
+    assert_ne!(error(&first, "stitched"), error(&other, "stitched"));
+}
+
+#[test]
+fn long_input_is_sampled_and_exact_attention_left_out() {
+    // 2·4·33000²·(16+16) operations: just above 2^38.
+    let arguments =
+        ["--length", "33000", "--heads", "4", "--width", "16", "--clusters", "4", "--top-k", "4", "--window", "1"];
+    let document = json("long.json", &[&arguments[..], &["--iterations", "1", "--euclidean-steps", "0"]].concat());
+    assert_eq!(document["error_rows"], serde_json::json!({ "sampled": true, "compared": 1024, "valid": 132_000 }));
+    assert!(document["exact_seconds_median"].is_null());
+    assert_eq!(document["runs"].as_array().map(Vec::len), Some(3));
+    assert!(run(&document, "stitched")["speedup_vs_exact"].is_null());
+    assert!(error(&document, "stitched") > 0.0);
+}
+
+#[test]
+fn files_of_every_type_and_shape_are_read() {
+    let square: &[usize] = &[2, 70, 12];
+    for (name, dtype) in [("f32", Dtype::F32), ("f16", Dtype::F16), ("bf16", Dtype::BF16)] {
+        let file = write_tensors(&format!("{name}.safetensors"), dtype, &[("q", square), ("k", square), ("v", square)]);
+        let document = json(&format!("{name}.json"), &["--input", &file, "--method", "exact,stitched"]);
+        assert_eq!(document["shape"]["queries"], 70);
+        assert_eq!(document["input"], file.as_str());
+        assert!(error(&document, "exact") < 1e-6);
+    }
+    let cross: [(&str, &[usize]); 3] = [("q", &[2, 4, 30, 6]), ("k", &[2, 2, 41, 6]), ("v", &[2, 2, 41, 5])];
+    let file = write_tensors("cross.safetensors", Dtype::F32, &cross);
+    let document = json("cross.json", &["--input", &file, "--clusters", "30"]);
+    assert_eq!((&document["shape"]["key_heads"], &document["shape"]["value_width"]), (&2.into(), &5.into()));
+    assert!(run(&document, "stitched")["window"].is_null(), "no window where queries and keys differ in number");
+    let window = fail(&["--backend", "cpu", "--input", &file, "--window", "3"], 1);
+    assert!(window.contains("30 queries") && window.contains("41 keys"), "{window}");
+}
+
+#[test]
+fn bad_files_are_named_with_what_is_wrong() {
+    let message = |path: &str| fail(&["--backend", "cpu", "--input", path], 1);
+    let holds = |path: &str, texts: &[&str]| {
+        let message = message(path);
+        assert!(message.contains(path), "{message}");
+        texts.iter().for_each(|text| assert!(message.contains(text), "{message} should say {text}"));
+    };
+    let square: &[usize] = &[2, 20, 4];
+    let all = |q, k, v| [("q", q), ("k", k), ("v", v)];
+    let whole = write_tensors("whole.safetensors", Dtype::F32, &all(square, square, square));
+    let bytes = std::fs::read(&whole).expect("the file");
+    let cut = scratch_file("cut.safetensors");
+    for length in [0, 5, 40, bytes.len() - 1] {
+        std::fs::write(&cut, &bytes[..length]).expect("the file can be written");
+        holds(&cut, &["not a whole one"]);
+    }
+    holds(&scratch_file("absent.safetensors"), &["cannot read"]);
+    let values_missing =
+        write_tensors("missing.safetensors", Dtype::F32, &[("q", square), ("k", square), ("w", square)]);
+    holds(&values_missing, &["no tensor `v`", "\"w\""]);
+    let integers = write_tensors("integers.safetensors", Dtype::I32, &all(square, square, square));
+    holds(&integers, &["`q`", "I32", "BF16"]);
+    let flat = write_tensors("flat.safetensors", Dtype::F32, &all(square, &[20, 4], square));
+    holds(&flat, &["`k`", "[20, 4]", "[heads, length, width]"]);
+    let narrow = write_tensors("narrow.safetensors", Dtype::F32, &all(square, &[2, 20, 3], &[2, 20, 3]));
+    holds(&narrow, &["`q`", "`k`", "same width"]);
+    let short = write_tensors("short.safetensors", Dtype::F32, &all(square, square, &[2, 19, 4]));
+    holds(&short, &["`v`", "19"]);
+    let heads = write_tensors("heads.safetensors", Dtype::F32, &all(&[3, 20, 4], square, square));
+    assert!(message(&heads).contains("multiple of key heads"));
+}
+
+#[test]
+fn what_there_is_not_is_refused() {
+    let causal = fail(&["--causal"], 2);
+    assert!(causal.contains("causal attention is not supported yet"), "{causal}");
+    assert!(fail(&["--method", "linear"], 2).contains("stitched"));
+    assert!(fail(&["--window", "wide"], 2).contains("none"));
+    assert!(fail(&["--repeat", "0"], 2).contains("at least 1"));
+    assert!(fail(&["--heads", "2"], 2).contains("--length"));
+    assert!(fail(&["--length", "9", "--input", "x"], 2).contains("cannot be used"));
+    assert!(fail(&["--backend", "cpu", "--adapter", "any"], 2).contains("--backend cpu"));
+    let small = ["--backend", "cpu", "--length", "64", "--heads", "1"];
+    assert!(fail(&[&small[..], &["--bits", "300"]].concat(), 1).contains("`bits` is 300"));
+    assert!(fail(&[&small[..], &["--clusters", "0"]].concat(), 1).contains("`clusters` is 0"));
+    assert!(fail(&[&small[..], &["--width", "999"]].concat(), 1).contains("`width` is 999"));
+    assert!(fail(&[&small[..], &["--scratch-budget", "0"]].concat(), 1).contains("scratch_budget_bytes"));
+    let unwritable = fail(&[&small[..], &["--json", &scratch_file("no/such/folder.json")]].concat(), 1);
+    assert!(unwritable.contains("cannot write"), "{unwritable}");
+}
+
+#[test]
+fn adapters_are_listed_and_the_table_is_printed() {
+    let list = succeed(&["--list-adapters"]);
+    assert!(list.starts_with("Adapters:") && !list.contains("method"), "{list}");
+    let table = succeed(&["--backend", "cpu", "--length", "100", "--heads", "1", "--repeat", "1"]);
+    for text in ["Adapters:", "the CPU", "1 head, 100 positions", "speed-up", "worst row", "stitched", "All 100 rows"] {
+        assert!(table.contains(text), "{text} is missing: {table}");
+    }
+}
