@@ -5,10 +5,15 @@ use anyhow::{Context, Result};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+/// Variables by which a user chooses Vulkan drivers.
+const DRIVER_VARIABLES: [&str; 3] = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_ADD_DRIVER_FILES"];
+
 /// Variables for every program that is started, over those that are set already.
 #[derive(Default)]
 pub struct Environment {
     variables: Vec<(&'static str, OsString)>,
+    /// Kept for as long as programs use it.
+    _runtime_folder: Option<TemporaryFolder>,
 }
 
 impl Environment {
@@ -17,10 +22,11 @@ impl Environment {
         let mut environment = Self::default();
         // Software Vulkan drivers and EGL want a private folder, which a container or a service often lacks.
         if cfg!(target_os = "linux") && std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-            let folder = temporary_folder("runtime")?;
+            let folder = TemporaryFolder::new("runtime")?;
             #[cfg(unix)]
-            std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
-            environment.variables.push(("XDG_RUNTIME_DIR", folder.into()));
+            std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+            environment.variables.push(("XDG_RUNTIME_DIR", folder.path().into()));
+            environment._runtime_folder = Some(folder);
         }
         Ok(environment)
     }
@@ -28,10 +34,7 @@ impl Environment {
     /// The same with SwiftShader, which comes with Chromium, as one more Vulkan driver. Its limits are lower than lavapipe's, so it
     /// catches what only fits a large device. The machine's own drivers stay in use.
     pub fn with_swiftshader(mut self) -> Self {
-        if ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_ADD_DRIVER_FILES"]
-            .iter()
-            .any(|name| std::env::var_os(name).is_some())
-        {
+        if drivers_are_chosen() {
             return self;
         }
         if let Some(manifest) = browser::swiftshader_manifest() {
@@ -45,14 +48,33 @@ impl Environment {
     }
 }
 
-/// An empty folder of this process.
-pub fn temporary_folder(purpose: &str) -> Result<PathBuf> {
-    let folder = std::env::temp_dir().join(format!("clustered-attention-{purpose}-{}", std::process::id()));
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {}", folder.display()))?;
+/// An empty folder that is removed when it is no longer used.
+pub struct TemporaryFolder(PathBuf);
+
+impl TemporaryFolder {
+    pub fn new(purpose: &str) -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("clustered-attention-{purpose}-{}", std::process::id()));
+        if path.exists() {
+            std::fs::remove_dir_all(&path).with_context(|| format!("cannot empty {}", path.display()))?;
+        }
+        std::fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        Ok(Self(path))
     }
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    Ok(folder)
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        // A program that was just stopped may still be writing; what stays is in the system's temporary folder.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn drivers_are_chosen() -> bool {
+    DRIVER_VARIABLES.iter().any(|name| std::env::var_os(name).is_some())
 }
 
 /// Manifests of the Vulkan drivers that are installed on a Linux machine.
@@ -66,10 +88,7 @@ pub fn vulkan_manifests() -> Vec<PathBuf> {
 
 /// What to tell a user whose machine has no adapter; `None` where there may be one.
 pub fn missing_driver_hint() -> Option<String> {
-    let has_named_driver = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_ADD_DRIVER_FILES"]
-        .iter()
-        .any(|name| std::env::var_os(name).is_some());
-    (cfg!(target_os = "linux") && !has_named_driver && vulkan_manifests().is_empty()).then(|| {
+    (cfg!(target_os = "linux") && !drivers_are_chosen() && vulkan_manifests().is_empty()).then(|| {
         "No Vulkan driver is installed, so the CPU back end does the work. \
          A software driver would show the GPU's path too, slowly: `cargo xtask setup`."
             .into()

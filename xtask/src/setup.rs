@@ -1,6 +1,6 @@
 //! What the tests need from the system, and how to get it.
 
-use crate::environment::vulkan_manifests;
+use crate::environment::{vulkan_manifests, TemporaryFolder};
 use crate::process::{find_program, output, run};
 use crate::{browser, Options};
 use anyhow::{bail, Context, Result};
@@ -133,7 +133,8 @@ impl Apt {
         let target =
             format!("/etc/apt/sources.list.d/{suite}.{}", if entry.starts_with("deb ") { "list" } else { "sources" });
         println!("adding {target}");
-        let file = crate::environment::temporary_folder("apt")?.join("source");
+        let folder = TemporaryFolder::new("apt")?;
+        let file = folder.path().join("source");
         std::fs::write(&file, entry)?;
         let Some(file) = file.to_str() else { bail!("{} is no text", file.display()) };
         run(&mut self.as_root(&["install", "-m", "644", file, &target]))

@@ -124,7 +124,10 @@ async fn compare(case: &Case, method: Method, reference: &Attention, candidate: 
     if difference > TOLERANCE {
         return Err(format!("the outputs differ by {difference:.1e} of the largest value"));
     }
-    Ok(format!("difference {difference:.1e}, {:.0}% in the same cluster", 100.0 * same_cluster))
+    Ok(match assignment {
+        Some(_) => format!("difference {difference:.1e}, {:.0}% in the same cluster", 100.0 * same_cluster),
+        None => format!("difference {difference:.1e}"),
+    })
 }
 
 async fn trace(

@@ -8,5 +8,7 @@ fn main() -> Result<()> {
     let mut arguments = std::env::args_os().skip(1);
     let library = arguments.next().context("the first argument is the library")?;
     let folder = arguments.next().context("the second argument is the folder to write to")?;
-    Bindgen::new().input_path(library).out_name("test").web(true)?.typescript(false).generate(folder)
+    let mut bindgen = Bindgen::new();
+    bindgen.input_path(library).out_name("test").web(true)?.typescript(false).omit_default_module_path(false);
+    bindgen.generate(folder)
 }
