@@ -55,8 +55,7 @@ impl Apt {
 
     fn setup(&self, options: &Options) -> Result<()> {
         let mut missing: Vec<&str> = DRIVERS.into_iter().filter(|package| installed(package).is_none()).collect();
-        let has_slow_mesa = installed("mesa-vulkan-drivers").is_some_and(|version| major(&version) < FAST_MESA);
-        let wants_backports = self.codename == "bookworm" && (!missing.is_empty() || has_slow_mesa);
+        let wants_backports = self.codename == "bookworm" && (!missing.is_empty() || has_slow_mesa());
         if wants_backports && options.install_backports {
             // One suite for all of Mesa, or its libraries don't fit together.
             missing = DRIVERS.to_vec();
@@ -69,11 +68,7 @@ impl Apt {
         }
         if missing.is_empty() && browser.is_none() {
             println!("nothing is missing");
-            if has_slow_mesa {
-                println!(
-                    "note: Mesa is old and its software Vulkan driver slow; `--install-backports` takes a newer one"
-                );
-            }
+            advise_on_mesa();
             return Ok(());
         }
         let packages: Vec<&str> = missing.iter().copied().chain(browser).collect();
@@ -96,13 +91,11 @@ impl Apt {
         if !missing.is_empty() {
             let suite: &[&str] = if from_backports { &["--target-release", &backports] } else { &[] };
             self.install(suite, &missing)?;
-            if wants_backports && !from_backports {
-                println!("note: this Mesa's software Vulkan driver is slow; `--install-backports` takes a newer one");
-            }
         }
         if let Some(browser) = browser {
             self.install(&[], &[browser])?;
         }
+        advise_on_mesa();
         Ok(())
     }
 
@@ -145,6 +138,16 @@ impl Apt {
 fn installed(package: &str) -> Option<String> {
     let status = output(Command::new("dpkg-query").args(["-W", "-f", "${db:Status-Status} ${Version}\n", package]))?;
     status.lines().find_map(|line| Some(line.strip_prefix("installed ")?.to_string()))
+}
+
+fn has_slow_mesa() -> bool {
+    installed("mesa-vulkan-drivers").is_some_and(|version| major(&version) < FAST_MESA)
+}
+
+fn advise_on_mesa() {
+    if has_slow_mesa() {
+        println!("note: Mesa is old and its software Vulkan driver slow; on Debian 12, `--install-backports` takes a newer one");
+    }
 }
 
 /// The first number of a version.
