@@ -1,0 +1,96 @@
+//! The environment that the demo and the tests run in.
+
+use crate::browser;
+use anyhow::{Context, Result};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Variables by which a user chooses Vulkan drivers.
+const DRIVER_VARIABLES: [&str; 3] = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_ADD_DRIVER_FILES"];
+
+/// Variables for every program that is started, over those that are set already.
+#[derive(Default)]
+pub struct Environment {
+    variables: Vec<(&'static str, OsString)>,
+    /// Kept for as long as programs use it.
+    _runtime_folder: Option<TemporaryFolder>,
+}
+
+impl Environment {
+    /// What any program that opens an adapter needs.
+    pub fn prepare() -> Result<Self> {
+        let mut environment = Self::default();
+        // Software Vulkan drivers and EGL want a private folder, which a container or a service often lacks.
+        if cfg!(target_os = "linux") && std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+            let folder = TemporaryFolder::new("runtime")?;
+            #[cfg(unix)]
+            std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+            environment.variables.push(("XDG_RUNTIME_DIR", folder.path().into()));
+            environment._runtime_folder = Some(folder);
+        }
+        Ok(environment)
+    }
+
+    /// The same with SwiftShader, which comes with Chromium, as one more Vulkan driver. Its limits are lower than lavapipe's, so it
+    /// catches what only fits a large device. The machine's own drivers stay in use.
+    pub fn with_swiftshader(mut self) -> Self {
+        if drivers_are_chosen() {
+            return self;
+        }
+        if let Some(manifest) = browser::swiftshader_manifest() {
+            self.variables.push(("VK_ADD_DRIVER_FILES", manifest.into()));
+        }
+        self
+    }
+
+    pub fn variables(&self) -> impl Iterator<Item = (&'static str, &OsString)> {
+        self.variables.iter().map(|(name, value)| (*name, value))
+    }
+}
+
+/// An empty folder that is removed when it is no longer used.
+pub struct TemporaryFolder(PathBuf);
+
+impl TemporaryFolder {
+    pub fn new(purpose: &str) -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("clustered-attention-{purpose}-{}", std::process::id()));
+        if path.exists() {
+            std::fs::remove_dir_all(&path).with_context(|| format!("cannot empty {}", path.display()))?;
+        }
+        std::fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        // A program that was just stopped may still be writing; what stays is in the system's temporary folder.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn drivers_are_chosen() -> bool {
+    DRIVER_VARIABLES.iter().any(|name| std::env::var_os(name).is_some())
+}
+
+/// Manifests of the Vulkan drivers that are installed on a Linux machine.
+pub fn vulkan_manifests() -> Vec<PathBuf> {
+    ["/usr/share/vulkan/icd.d", "/usr/local/share/vulkan/icd.d", "/etc/vulkan/icd.d"]
+        .iter()
+        .filter_map(|folder| Path::new(folder).read_dir().ok())
+        .flat_map(|entries| entries.flatten().map(|entry| entry.path()))
+        .collect()
+}
+
+/// What to tell a user whose machine has no adapter; `None` where there may be one.
+pub fn missing_driver_hint() -> Option<String> {
+    (cfg!(target_os = "linux") && !drivers_are_chosen() && vulkan_manifests().is_empty()).then(|| {
+        "No Vulkan driver is installed, so the CPU back end does the work. \
+         A software driver would show the GPU's path too, slowly: `cargo xtask setup`."
+            .into()
+    })
+}

@@ -1,0 +1,113 @@
+//! Set-up, demo and tests, the same on every platform: `cargo xtask help`.
+
+mod browser;
+mod environment;
+mod process;
+mod rust_version;
+mod setup;
+mod steps;
+mod wasm;
+
+use anyhow::{bail, Context, Result};
+use environment::Environment;
+use lexopt::{Arg, Parser, ValueExt};
+use std::ffi::OsString;
+use std::process::ExitCode;
+use steps::Step;
+
+const HELP: &str = "\
+Set-up, demo and tests of clustered-attention.
+
+cargo xtask demo [-- ARGUMENTS]   runs the main job: every method on a real input, on the CPU and on the GPU if there is one;
+                                  arguments go to the example `headless`
+cargo xtask test [OPTIONS]        installs what the tests need and runs all of them
+cargo xtask web-check [OPTIONS]   the tests' browser part: the same as `test --only setup,wasm,browser`
+cargo xtask setup [OPTIONS]       only installs what the tests need
+
+Options
+  --only STEP,...       runs only these steps
+  --skip STEP,...       leaves these steps out
+  --no-install          says what is missing instead of installing it
+  --install-backports   on Debian 12, adds the suite bookworm-backports if need be and takes Mesa from it; its software
+                        Vulkan driver is about five times faster than the stable one
+Steps
+";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the command; `false` if a step failed and was reported.
+fn run() -> Result<bool> {
+    std::env::set_current_dir(process::root()).context("cannot enter the workspace's folder")?;
+    let mut parser = Parser::from_env();
+    let command = match parser.next()? {
+        Some(Arg::Value(command)) => command.string()?,
+        Some(Arg::Short('h') | Arg::Long("help")) | None => "help".into(),
+        Some(other) => return Err(other.unexpected().into()),
+    };
+    match command.as_str() {
+        "demo" => demo(parser.raw_args()?.collect()),
+        "test" => steps::run(&Options::parse(&mut parser, &Step::ALL)?),
+        "web-check" => steps::run(&Options::parse(&mut parser, &[Step::Setup, Step::Wasm, Step::Browser])?),
+        "setup" => steps::run(&Options::parse(&mut parser, &[Step::Setup])?),
+        "help" => {
+            print!("{HELP}");
+            Step::ALL.iter().for_each(|step| println!("  {:10}{}", step.name(), step.describe()));
+            Ok(true)
+        }
+        other => bail!("there is no command `{other}`; `cargo xtask help` lists them"),
+    }
+}
+
+/// What `test` and its relatives were asked for.
+pub struct Options {
+    /// Steps of the command, in order.
+    pub steps: Vec<Step>,
+    /// Steps among them that are to be left out.
+    pub skip: Vec<Step>,
+    /// Install what is missing where that is possible.
+    pub install: bool,
+    /// Add Debian's backports for a faster software driver.
+    pub install_backports: bool,
+}
+
+impl Options {
+    fn parse(parser: &mut Parser, steps: &[Step]) -> Result<Self> {
+        let mut options = Self { steps: steps.to_vec(), skip: vec![], install: true, install_backports: false };
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Arg::Long("only") => {
+                    let only = Step::parse_list(&parser.value()?.string()?)?;
+                    options.steps.retain(|step| only.contains(step));
+                }
+                Arg::Long("skip") => options.skip.extend(Step::parse_list(&parser.value()?.string()?)?),
+                Arg::Long("no-install") => options.install = false,
+                Arg::Long("install-backports") => options.install_backports = true,
+                other => return Err(other.unexpected().into()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Runs the example `headless` in release mode. It needs nothing but this workspace: without an adapter it runs on the CPU.
+fn demo(mut arguments: Vec<OsString>) -> Result<bool> {
+    if arguments.first().is_some_and(|first| first == "--") {
+        arguments.remove(0);
+    }
+    let environment = Environment::prepare()?;
+    if let Some(hint) = environment::missing_driver_hint() {
+        println!("{hint}");
+    }
+    let mut command = process::cargo(&environment);
+    command.args(["run", "--release", "--example", "headless", "--"]).args(arguments);
+    Ok(command.status().context("cannot start cargo")?.success())
+}

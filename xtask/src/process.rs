@@ -1,0 +1,72 @@
+//! Starting other programs.
+
+use crate::environment::Environment;
+use anyhow::{bail, Context, Result};
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The workspace's folder.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace's folder")
+}
+
+/// Cargo, in the environment that tests run in.
+pub fn cargo(environment: &Environment) -> Command {
+    cargo_of(environment, None)
+}
+
+/// Cargo of another rustup toolchain than the one in use.
+pub fn cargo_of(environment: &Environment, toolchain: Option<&str>) -> Command {
+    // Inside `cargo xtask`, CARGO names the toolchain's own program, which knows no other toolchains; on the path is rustup's.
+    let mut command = match toolchain {
+        None => Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())),
+        Some(_) => Command::new("cargo"),
+    };
+    command.current_dir(root()).envs(environment.variables());
+    if let Some(toolchain) = toolchain {
+        command.env("RUSTUP_TOOLCHAIN", toolchain).env_remove("CARGO").env_remove("RUSTC");
+    }
+    command
+}
+
+/// Runs a command whose output the user sees.
+pub fn run(command: &mut Command) -> Result<()> {
+    println!("$ {}", describe(command));
+    let status = command.status().with_context(|| format!("cannot start `{}`", describe(command)))?;
+    if !status.success() {
+        bail!("`{}` failed ({status})", describe(command));
+    }
+    Ok(())
+}
+
+/// Runs a command and returns what it printed; `None` if it isn't there or fails.
+pub fn output(command: &mut Command) -> Option<String> {
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// A command as a person would type it.
+fn describe(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_stem().unwrap_or(command.get_program());
+    let mut words = vec![program.to_string_lossy().into_owned()];
+    words.extend(command.get_args().map(|argument| argument.to_string_lossy().into_owned()));
+    words.join(" ")
+}
+
+/// Where a program is, if it is on the path.
+pub fn find_program(name: impl AsRef<OsStr>) -> Option<PathBuf> {
+    let file = format!("{}{}", name.as_ref().to_string_lossy(), std::env::consts::EXE_SUFFIX);
+    std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(&file)).find(|path| path.is_file())
+}
+
+/// What `cargo metadata` says.
+pub fn metadata(environment: &Environment) -> Result<Value> {
+    let mut command = cargo(environment);
+    let output = command.args(["metadata", "--format-version", "1"]).stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        bail!("`cargo metadata` failed ({})", output.status);
+    }
+    serde_json::from_slice(&output.stdout).context("`cargo metadata` printed something unexpected")
+}
