@@ -24,8 +24,7 @@ fn a_long_sequence_runs_under_default_limits_and_budget() {
         println!("left out: {NO_ADAPTER_VARIABLE} says that there is no adapter");
         return;
     };
-    let problem =
-        Problem::new(Shape::self_attention(1, 1, LENGTH, 64), Method::stitched(25)).expect("a valid problem");
+    let problem = Problem::new(Shape::self_attention(1, 1, LENGTH, 64), Method::stitched(25)).expect("a valid problem");
     let (queries, keys, values) = (numbers(LENGTH * 64, 1), numbers(LENGTH * 64, 2), numbers(LENGTH * 64, 3));
     let inputs = Inputs::new(&queries, &keys, &values);
 

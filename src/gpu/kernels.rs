@@ -236,10 +236,13 @@ pub(crate) const KERNELS: &[Kernel] = &[
 
 /// The declaration of a kernel.
 pub(crate) fn kernel(name: KernelName) -> &'static Kernel {
-    // The list is short and looked at once a pipeline.
-    KERNELS.iter().find(|kernel| kernel.name == name).unwrap_or(&KERNELS[0])
+    // A test holds the order of the list against that of the names.
+    let kernel = &KERNELS[name as usize];
+    debug_assert_eq!(kernel.name, name);
+    kernel
 }
 
+#[cfg(test)]
 impl Operand {
     /// The name of the variable in the shaders.
     pub fn name(self) -> &'static str {
