@@ -2,8 +2,7 @@
 
 use super::panel::LANES;
 use super::parallel::each;
-use super::refine_top_k::inverse;
-use super::tile::Tile;
+use super::tile::{inverse, Tile};
 use super::work::Work;
 
 /// Writes the output of every query of the chunk. `O(L·S·(E+M))` a slice.

@@ -3,10 +3,11 @@
 use super::group_by_cluster::Groups;
 use super::panel::LANES;
 use super::parallel::each;
-use super::tile::Tile;
-use super::top_k::{ClusterStatistics, NO_KEY};
+use super::tile::{inverse, Tile};
+use super::top_k::ClusterStatistics;
 use super::work::{OutputBlock, Work};
 use crate::plan::Scratch;
+use crate::trace::NO_KEY;
 use std::ops::Range;
 
 /// Running softmax of a query over the keys computed so far: maximum and sum; the weighted values lie in the output.
@@ -135,15 +136,6 @@ impl Refiner {
                 }
             }
         }
-    }
-}
-
-/// `1 / total`, and 0 where there was nothing to attend to.
-pub(crate) fn inverse(total: f32) -> f32 {
-    if total > 0.0 {
-        1.0 / total
-    } else {
-        0.0
     }
 }
 

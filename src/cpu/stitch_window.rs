@@ -3,8 +3,8 @@
 
 use super::panel::{Panel, LANES};
 use super::parallel::each;
-use super::refine_top_k::{add_scaled, inverse, ClusterResults, State};
-use super::tile::{Tile, KEY_BLOCK, LOWEST};
+use super::refine_top_k::{add_scaled, ClusterResults, State};
+use super::tile::{inverse, Tile, KEY_BLOCK, LOWEST};
 use super::work::{OutputBlock, Work};
 use crate::plan::Scratch;
 use std::ops::Range;

@@ -150,6 +150,15 @@ impl WithSimd for Weigh<'_> {
     }
 }
 
+/// `1 / total`, and 0 where there was nothing to attend to.
+pub(crate) fn inverse(total: f32) -> f32 {
+    if total > 0.0 {
+        1.0 / total
+    } else {
+        0.0
+    }
+}
+
 #[inline(always)]
 fn rescale(maximum: &mut Panel, highest: &Panel, total: &mut Panel, sums: &mut [Panel]) {
     let mut factor: Panel = std::array::from_fn(|lane| maximum[lane] - highest[lane]);

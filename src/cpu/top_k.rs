@@ -5,13 +5,12 @@ use super::parallel::each;
 use super::tile::LOWEST;
 use super::work::Work;
 use crate::plan::Scratch;
+use crate::trace::NO_KEY;
 use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 
 /// Marks a key of the top-k among the weights of the remainder, which are never negative.
 pub(crate) const SELECTED: f32 = -1.0;
-/// Fills the list of a cluster that has fewer keys than `top_k`.
-pub(crate) const NO_KEY: u32 = u32::MAX;
 
 /// Statistics of a cluster's softmax, all logits scaled.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -30,7 +29,7 @@ impl ClusterStatistics {
     /// Share of the centroid's attention that falls on the top-k (`m_c`; paper, section 3.3).
     pub fn top_mass(&self) -> f32 {
         let total = self.top_sum + self.rest_sum * (self.rest_maximum - self.top_maximum).exp();
-        self.top_sum * super::refine_top_k::inverse(total)
+        self.top_sum * super::tile::inverse(total)
     }
 }
 
