@@ -123,8 +123,8 @@ impl Cut {
         let clusters = clustering.map_or(0, |clustering| clustering.clusters);
         let words = clustering.map_or(0, |clustering| clustering.words());
         let (width4, value_width4) = (shape.width.div_ceil(4), shape.value_width.div_ceil(4));
-        let query_registers = even_pieces(width4, limits.register_vectors);
-        let value_registers = even_pieces(value_width4, limits.register_vectors);
+        let query_registers = even_pieces(width4, limits.query_registers);
+        let value_registers = even_pieces(value_width4, limits.value_registers);
         // Blocks grow with the number of clusters so that what is kept for a block stays proportional to its length.
         let vote_length = 512.max(16 * clusters);
         let group_length = 256.max(clusters);
