@@ -1,12 +1,24 @@
 //! What the integration tests share: back ends to run on, comparison, and inputs without structure.
 #![allow(dead_code)]
 
+pub mod case;
+pub mod clustering;
+pub mod device;
+pub mod reference;
 pub mod vector_file;
 
 use clustered_attention::{adapters_blocking, Attention, Backend};
 
 /// Set on a machine that is known to have no adapter at all; without it, a missing adapter fails the tests.
 pub const NO_ADAPTER_VARIABLE: &str = "CLUSTERED_ATTENTION_NO_ADAPTER";
+
+/// Only adapters whose name, API or driver contains this text, in any case, are tested; for quick work on one of several adapters.
+pub const ADAPTER_VARIABLE: &str = "CLUSTERED_ATTENTION_ADAPTER";
+
+/// Whether an adapter, described by all that is known of it, is to be tested.
+fn is_wanted(description: &str) -> bool {
+    std::env::var(ADAPTER_VARIABLE).map_or(true, |wanted| description.to_lowercase().contains(&wanted.to_lowercase()))
+}
 
 /// A back end and its name.
 pub struct Engine {
@@ -24,7 +36,8 @@ pub fn engines() -> Vec<Engine> {
 
 /// Every adapter there is; at least one, unless the machine is said to have none.
 pub fn gpu_engines() -> Vec<Engine> {
-    let adapters = adapters_blocking();
+    let mut adapters = adapters_blocking();
+    adapters.retain(|adapter| is_wanted(&adapter.to_string()));
     if adapters.is_empty() {
         assert!(
             std::env::var_os(NO_ADAPTER_VARIABLE).is_some(),
