@@ -195,8 +195,9 @@ impl Errors {
     }
 }
 
-/// DESIGN.md's tolerance: at most twice the error of a plain float32 evaluation. Where that happens to be nearly exact, as with a single
-/// key, one rounding of the result is allowed.
+/// The tolerance of `docs/method.md`: at most twice the error of a plain float32 evaluation, in the L2 norm. The largest error alone is one
+/// draw of chance; it may be four times that of the plain evaluation, so that a bad row cannot hide among good ones. Where the plain
+/// evaluation happens to be nearly exact, as with a single key, it counts as one rounding of the largest value.
 pub fn within_twice_plain(actual: &[f32], plain: &[f64], truth: &[f64]) -> Result<(), String> {
     assert_eq!(actual.len(), truth.len());
     let largest = truth.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
@@ -204,11 +205,11 @@ pub fn within_twice_plain(actual: &[f32], plain: &[f64], truth: &[f64]) -> Resul
     let plain = Errors::new(plain.iter().copied(), truth);
     let count = truth.len() as f64;
     let allowed_norm = 2.0 * plain.norm.max(ROUNDING * largest * count.sqrt());
-    let allowed = 2.0 * plain.largest.max(ROUNDING * largest);
+    let allowed = 4.0 * plain.largest.max(ROUNDING * largest);
     if actual.norm <= allowed_norm && actual.largest <= allowed {
         return Ok(());
     }
-    Err(format!("{actual:?}; allowed twice {plain:?}; largest value {largest:.3}, {count} values"))
+    Err(format!("{actual:?}; plain {plain:?}; largest value {largest:.3}, {count} values"))
 }
 
 /// Compares an output with the truth for what a trace says was chosen (for exact attention nothing is).
