@@ -25,7 +25,7 @@ fn devices() -> Vec<OwnDevice> {
 const NAMES: [&str; 4] = ["queries", "keys", "values", "output"];
 
 fn problem() -> Problem {
-    Problem::new(Shape { value_width: 4, ..Shape::self_attention(1, 2, 30, 8) }, Method::stitched(3))
+    Problem::new(Shape { value_width: 20, ..Shape::self_attention(1, 2, 30, 12) }, Method::stitched(3))
         .expect("a problem")
 }
 
@@ -41,8 +41,8 @@ fn buffers_that_do_not_fit_are_named() {
         let mut attention =
             DeviceAttention::new(&kernels, &problem(), DEFAULT_SCRATCH_BUDGET_BYTES).expect("a device attention");
         let storage = BufferUsages::STORAGE | BufferUsages::COPY_SRC;
-        let buffers = [0; 4].map(|_| own.buffer_with(4096, storage, &[]));
-        let bytes = [1920, 1920, 960, 960];
+        let buffers = [0; 4].map(|_| own.buffer_with(12_288, storage, &[]));
+        let bytes = [2880, 2880, 4800, 4800];
         let mut record = |tensors: &DeviceTensors| {
             let mut encoder = own.device.create_command_encoder(&Default::default());
             let recorded = attention.record(&mut encoder, tensors);
@@ -68,7 +68,7 @@ fn buffers_that_do_not_fit_are_named() {
                 }
 
                 let mut wrong = buffers.clone();
-                wrong[i] = own.buffer_with(4096, BufferUsages::COPY_DST | BufferUsages::UNIFORM, &[]);
+                wrong[i] = own.buffer_with(12_288, BufferUsages::COPY_DST | BufferUsages::UNIFORM, &[]);
                 let named = format!("`{name}`");
                 let error = refused(record(&tensors(&wrong, [0; 4], bytes)), &[&named, "UNIFORM", "STORAGE"]);
                 assert!(matches!(error, Error::BufferUsage { tensor, .. } if tensor == name));
@@ -77,7 +77,7 @@ fn buffers_that_do_not_fit_are_named() {
                     let mut shared = buffers.clone();
                     shared[3] = shared[i].clone();
                     // Apart in the buffer, but one buffer.
-                    let offsets = [0, 0, 0, 2048];
+                    let offsets = [0, 0, 0, 6144];
                     let error = refused(record(&tensors(&shared, offsets, bytes)), &[&named, "`output`"]);
                     assert!(matches!(error, Error::BufferOverlap { tensor } if tensor == name));
                 }
@@ -107,18 +107,18 @@ fn the_finite_check_names_buffers_too() {
         let kernels = Kernels::new(&own.device).expect("kernels");
         let attention = DeviceAttention::new(&kernels, &problem(), DEFAULT_SCRATCH_BUDGET_BYTES).expect("it fits");
         let check = FiniteCheck::new(&kernels, &problem());
-        let buffer = own.buffer_with(4096, BufferUsages::STORAGE, &[]);
-        let other = own.buffer_with(4096, BufferUsages::COPY_DST, &[]);
+        let buffer = own.buffer_with(12_288, BufferUsages::STORAGE, &[]);
+        let other = own.buffer_with(12_288, BufferUsages::COPY_DST, &[]);
         let record = |tensor, slice| {
             let mut encoder = own.device.create_command_encoder(&Default::default());
             check.record(&mut encoder, tensor, slice, attention.lengths_buffer())
         };
         own.without_complaint(|| {
-            let error = refused(record(CheckedTensor::Queries, buffer.slice(..1916)), &["`queries`", "1916", "1920"]);
+            let error = refused(record(CheckedTensor::Queries, buffer.slice(..2876)), &["`queries`", "2876", "2880"]);
             assert!(matches!(error, Error::BufferTooSmall { .. }));
             refused(record(CheckedTensor::Keys, buffer.slice(6..)), &["`keys`", "byte 6", "multiple of 4"]);
             refused(record(CheckedTensor::Values, other.slice(..)), &["`values`", "STORAGE"]);
-            record(CheckedTensor::Values, buffer.slice(..960)).expect("a buffer that fits");
+            record(CheckedTensor::Values, buffer.slice(..4800)).expect("a buffer that fits");
         });
     }
 }
@@ -183,5 +183,19 @@ fn a_tensor_beyond_a_buffer_is_refused() {
         let attention = Attention::with_device(own.device.clone(), own.queue.clone());
         let result = own.without_complaint(|| attention.run_blocking(&case.problem, &case.inputs()));
         refused(result, &["`queries`", "1280000 bytes", "max_buffer_size", "1048576"]);
+    }
+}
+
+#[test]
+fn a_lost_device_is_an_error() {
+    for own in devices() {
+        let case = Case::new(problem(), 4);
+        let attention = Attention::with_device(own.device.clone(), own.queue.clone());
+        attention.run_blocking(&case.problem, &case.inputs()).expect("the device works");
+        own.device.destroy();
+        for _ in 0..2 {
+            let error = refused(attention.run_blocking(&case.problem, &case.inputs()), &["device"]);
+            assert!(matches!(error, Error::Device { .. }), "{error:?}");
+        }
     }
 }

@@ -21,7 +21,7 @@ fn refused<T: Debug>(result: Result<T>, texts: &[&str]) -> Error {
 }
 
 fn shape() -> Shape {
-    Shape { batch: 2, query_heads: 4, key_heads: 2, queries: 9, keys: 9, width: 6, value_width: 5 }
+    Shape { batch: 2, query_heads: 4, key_heads: 2, queries: 9, keys: 9, width: 12, value_width: 20 }
 }
 
 fn cpu() -> Attention {
@@ -115,11 +115,11 @@ fn slices_of_the_wrong_length_are_named() {
     for engine in engines() {
         let run = |inputs: Inputs| engine.attention.run_blocking(&case.problem, &inputs);
         let (q, k, v) = (case.queries.as_slice(), case.keys.as_slice(), case.values.as_slice());
-        let error = refused(run(Inputs::new(&q[1..], k, v)), &["`queries`", "431", "432", "[2, 4, 9, 6]"]);
-        assert!(matches!(error, Error::SliceLength { argument: "queries", expected: 432, actual: 431, .. }));
-        refused(run(Inputs::new(q, &[], v)), &["`keys`", " 0 elements", "216", "[2, 2, 9, 6]"]);
+        let error = refused(run(Inputs::new(&q[1..], k, v)), &["`queries`", "863", "864", "[2, 4, 9, 12]"]);
+        assert!(matches!(error, Error::SliceLength { argument: "queries", expected: 864, actual: 863, .. }));
+        refused(run(Inputs::new(q, &[], v)), &["`keys`", " 0 elements", "432", "[2, 2, 9, 12]"]);
         let long = [v, v].concat();
-        refused(run(Inputs::new(q, k, &long)), &["`values`", "360", "180", "[2, 2, 9, 5]"]);
+        refused(run(Inputs::new(q, k, &long)), &["`values`", "1440", "720", "[2, 2, 9, 20]"]);
         let inputs = Inputs::new(q, k, v);
         let lengths = |queries, keys| run(inputs.with_lengths(queries, keys));
         refused(lengths(&[9], &[9, 9]), &["`query_lengths`", "1 elements", "2 are needed"]);
@@ -127,9 +127,9 @@ fn slices_of_the_wrong_length_are_named() {
         let error = refused(lengths(&[9, 10], &[9, 9]), &["`query_lengths[1]` is 10", "at most 9"]);
         assert!(matches!(error, Error::EntryOutOfRange { argument: "query_lengths", index: 1, .. }));
         refused(lengths(&[9, 9], &[u32::MAX, 9]), &["`key_lengths[0]` is 4294967295", "at most 9"]);
-        let mut output = vec![7.0; 359];
+        let mut output = vec![7.0; 1439];
         let result = engine.attention.run_into_blocking(&case.problem, &inputs, &mut output);
-        refused(result, &["`output`", "359", "360", "[2, 4, 9, 5]"]);
+        refused(result, &["`output`", "1439", "1440", "[2, 4, 9, 20]"]);
         assert!(output.iter().all(|&value| value == 7.0));
         // A refusal leaves the back end usable.
         case.run(&engine);
@@ -141,7 +141,7 @@ fn nan_and_infinity_are_found_where_they_are_in_both_layouts() {
     for layout in [Layout::HeadsFirst, Layout::LengthFirst] {
         let clean = Case::of(shape(), Method::stitched(3), 2).in_layout(layout).with_lengths(&[9, 5], &[8, 9]);
         for (value, shown) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (f32::NEG_INFINITY, "-inf")] {
-            for (tensor, dimensions) in [("queries", [4, 9, 6]), ("keys", [2, 9, 6]), ("values", [2, 9, 5])] {
+            for (tensor, dimensions) in [("queries", [4, 9, 12]), ("keys", [2, 9, 12]), ("values", [2, 9, 20])] {
                 for (batch, head, row, column) in [(0, 0, 0, 0), (0, 1, 7, 4), (1, dimensions[0] - 1, 4, 3)] {
                     let mut case = clean.clone();
                     let index = row_offset(layout, dimensions, batch, head, row) + column;
@@ -169,7 +169,7 @@ fn supplied_results_are_checked() {
     let method = case.problem.method().with_clustering(|clustering| clustering.bits = 8);
     let case = case.with_method(method);
     let assignment = vec![2; 72];
-    let planes = vec![0.5; 8 * 7];
+    let planes = vec![0.5; 8 * 13];
     let mut bad_planes = planes.clone();
     bad_planes[17] = f32::NAN;
     let mut bad_assignment = assignment.clone();
@@ -183,8 +183,8 @@ fn supplied_results_are_checked() {
             |positions: &[u32]| trace(Supplied { initial_positions: Some(positions), ..Supplied::default() });
         let with_assignment =
             |assignment: &[u32]| trace(Supplied { assignment: Some(assignment), ..Supplied::default() });
-        refused(with_planes(&[0.0; 55]), &["`planes`", "55 elements", "56 are needed", "[8, 7]"]);
-        refused(with_planes(&bad_planes), &["`planes` holds NaN", "element 17", "row 2, column 3"]);
+        refused(with_planes(&[0.0; 103]), &["`planes`", "103 elements", "104 are needed", "[8, 13]"]);
+        refused(with_planes(&bad_planes), &["`planes` holds NaN", "element 17", "row 1, column 4"]);
         with_planes(&planes).expect("planes of the right size");
         refused(with_positions(&[0, 1]), &["`initial_positions`", "2 elements", "3 are needed"]);
         refused(with_positions(&[0, 9, 1]), &["`initial_positions[1]` is 9", "at most 8"]);
@@ -197,7 +197,7 @@ fn supplied_results_are_checked() {
 
 #[test]
 fn a_scratch_budget_that_is_too_small_says_what_is_needed() {
-    let case = Case::of(Shape::self_attention(2, 3, 200, 16), Method::stitched(9), 4);
+    let case = Case::of(Shape { value_width: 20, ..Shape::self_attention(2, 3, 200, 12) }, Method::stitched(9), 4);
     for engine in engines() {
         let name = engine.name.clone();
         let attention = engine.attention.with_scratch_budget_bytes(1000);
@@ -232,4 +232,16 @@ fn an_adapter_that_is_not_there_is_named_beside_those_that_are() {
     for engine in engines().iter().filter_map(|engine| engine.attention.adapter()) {
         assert!(found.contains(&engine.name), "{found}");
     }
+}
+
+#[test]
+fn wrong_slices_are_named_before_anything_is_allocated() {
+    // An output of 512 TiB, if it were allocated first.
+    let huge =
+        Shape { batch: 1 << 11, query_heads: 1, key_heads: 1, queries: 1 << 28, keys: 1, width: 1, value_width: 255 };
+    let problem = Problem::new(huge, Method::Exact).expect("below 2^48 elements");
+    let attention = cpu();
+    refused(attention.run_blocking(&problem, &Inputs::new(&[], &[], &[])), &["`queries`", " 0 elements"]);
+    let result = attention.trace_blocking(&problem, &Inputs::new(&[], &[], &[]), &Supplied::default());
+    refused(result, &["`queries`", " 0 elements"]);
 }
