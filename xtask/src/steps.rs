@@ -164,7 +164,9 @@ pub fn run(options: &Options) -> Result<bool> {
             Ok(Outcome::Skipped("as asked".into()))
         } else {
             // Set-up may just have brought another driver.
-            Environment::prepare().and_then(|environment| step.run(&environment.with_swiftshader(), options))
+            Environment::prepare().and_then(|environment| {
+                step.run(&environment.with_swiftshader().with_quick_software_compilers(), options)
+            })
         };
         match &result {
             Ok(Outcome::Passed) => {}
