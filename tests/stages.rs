@@ -6,9 +6,8 @@ mod common;
 use clustered_attention::{Clustering, Layout, Method, Problem, Shape, Stage, Supplied, Trace, NO_CLUSTER, NO_KEY};
 use common::case::{Case, Slice};
 use common::reference::{self, Choices, ROUNDING};
-use common::{clustering, engines, Engine};
+use common::{assert_holds, clustering, engines, Engine};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestRunner};
 use std::cell::RefCell;
 
 /// Width, value width and bits. Each combination has kernels of its own, which software adapters take seconds to compile.
@@ -29,21 +28,8 @@ struct Tally {
 #[test]
 fn every_stage_is_right_on_every_back_end() {
     let engines = engines();
-    let config = Config {
-        cases: CASES,
-        failure_persistence: None,
-        rng_algorithm: RngAlgorithm::ChaCha,
-        rng_seed: RngSeed::Fixed(20_070_482),
-        max_shrink_iters: 12,
-        ..Config::default()
-    };
     let tally = RefCell::new(Tally::default());
-    let result = TestRunner::new(config)
-        .run(&cases(), |case| check(&case, &engines, &mut tally.borrow_mut()).map_err(TestCaseError::fail));
-    if let Err(error) = result {
-        // The tensors of a case would fill the screen.
-        panic!("{}", error.to_string().lines().next().unwrap_or_default());
-    }
+    assert_holds(CASES, 20_070_482, &cases(), |case| check(&case, &engines, &mut tally.borrow_mut()));
     let tally = tally.into_inner();
     println!("{CASES} cases on {} back ends; {tally:?}", engines.len());
     // What is excused stays rare, or the comparison would mean nothing.

@@ -8,6 +8,8 @@ pub mod reference;
 pub mod vector_file;
 
 use clustered_attention::{adapters_blocking, Attention, Backend};
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestCaseError, TestError, TestRunner};
 
 /// Set on a machine that is known to have no adapter at all; without it, a missing adapter fails the tests.
 pub const NO_ADAPTER_VARIABLE: &str = "CLUSTERED_ATTENTION_NO_ADAPTER";
@@ -53,6 +55,33 @@ pub fn gpu_engines() -> Vec<Engine> {
             Engine { name, attention }
         })
         .collect()
+}
+
+/// Draws the same cases on every machine and writes no file where one fails.
+fn test_runner(cases: u32, seed: u64) -> TestRunner {
+    TestRunner::new(Config {
+        cases,
+        failure_persistence: None,
+        rng_algorithm: RngAlgorithm::ChaCha,
+        rng_seed: RngSeed::Fixed(seed),
+        max_shrink_iters: 12,
+        ..Config::default()
+    })
+}
+
+/// Runs a property; panics with its message, without the tensors of the case that failed.
+pub fn assert_holds<S: Strategy>(
+    cases: u32,
+    seed: u64,
+    strategy: &S,
+    property: impl Fn(S::Value) -> Result<(), String>,
+) {
+    let result = test_runner(cases, seed).run(strategy, |case| property(case).map_err(TestCaseError::fail));
+    match result {
+        Ok(()) => {}
+        Err(TestError::Fail(reason, _)) => panic!("{reason}"),
+        Err(TestError::Abort(reason)) => panic!("{reason}"),
+    }
 }
 
 /// Largest difference, relative to the largest value of `expected`.
