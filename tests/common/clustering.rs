@@ -77,7 +77,7 @@ pub fn check_codes(slice: &Slice, clustering: &Clustering, planes: &[f32], codes
                 return Err(format!("bit {bit} of query {position} is {set}, its projection is {margin:e}"));
             }
         }
-        if clustering.bits % 32 != 0 && code[words - 1] >> (clustering.bits % 32) != 0 {
+        if !clustering.bits.is_multiple_of(32) && code[words - 1] >> (clustering.bits % 32) != 0 {
             return Err(format!("an unused bit of query {position} is set"));
         }
     }
