@@ -1,12 +1,26 @@
 //! What the integration tests share: back ends to run on, comparison, and inputs without structure.
 #![allow(dead_code)]
 
+pub mod case;
+pub mod clustering;
+pub mod device;
+pub mod reference;
 pub mod vector_file;
 
 use clustered_attention::{adapters_blocking, Attention, Backend};
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestCaseError, TestError, TestRunner};
 
 /// Set on a machine that is known to have no adapter at all; without it, a missing adapter fails the tests.
 pub const NO_ADAPTER_VARIABLE: &str = "CLUSTERED_ATTENTION_NO_ADAPTER";
+
+/// Only adapters whose name, API or driver contains this text, in any case, are tested; for quick work on one of several adapters.
+pub const ADAPTER_VARIABLE: &str = "CLUSTERED_ATTENTION_ADAPTER";
+
+/// Whether an adapter, described by all that is known of it, is to be tested.
+fn is_wanted(description: &str) -> bool {
+    std::env::var(ADAPTER_VARIABLE).map_or(true, |wanted| description.to_lowercase().contains(&wanted.to_lowercase()))
+}
 
 /// A back end and its name.
 pub struct Engine {
@@ -24,7 +38,8 @@ pub fn engines() -> Vec<Engine> {
 
 /// Every adapter there is; at least one, unless the machine is said to have none.
 pub fn gpu_engines() -> Vec<Engine> {
-    let adapters = adapters_blocking();
+    let mut adapters = adapters_blocking();
+    adapters.retain(|adapter| is_wanted(&adapter.to_string()));
     if adapters.is_empty() {
         assert!(
             std::env::var_os(NO_ADAPTER_VARIABLE).is_some(),
@@ -40,6 +55,33 @@ pub fn gpu_engines() -> Vec<Engine> {
             Engine { name, attention }
         })
         .collect()
+}
+
+/// Draws the same cases on every machine and writes no file where one fails.
+fn test_runner(cases: u32, seed: u64) -> TestRunner {
+    TestRunner::new(Config {
+        cases,
+        failure_persistence: None,
+        rng_algorithm: RngAlgorithm::ChaCha,
+        rng_seed: RngSeed::Fixed(seed),
+        max_shrink_iters: 12,
+        ..Config::default()
+    })
+}
+
+/// Runs a property; panics with its message, without the tensors of the case that failed.
+pub fn assert_holds<S: Strategy>(
+    cases: u32,
+    seed: u64,
+    strategy: &S,
+    property: impl Fn(S::Value) -> Result<(), String>,
+) {
+    let result = test_runner(cases, seed).run(strategy, |case| property(case).map_err(TestCaseError::fail));
+    match result {
+        Ok(()) => {}
+        Err(TestError::Fail(reason, _)) => panic!("{reason}"),
+        Err(TestError::Abort(reason)) => panic!("{reason}"),
+    }
 }
 
 /// Largest difference, relative to the largest value of `expected`.

@@ -1,0 +1,247 @@
+//! Every error that a caller can cause: it is the right one, and its message names the argument, what it was and what it may be.
+
+mod common;
+
+use clustered_attention::{
+    Attention, Backend, Error, Inputs, Layout, Limits, Method, Plan, Problem, Result, Shape, Supplied,
+    DEFAULT_SCRATCH_BUDGET_BYTES,
+};
+use common::case::{row_offset, Case};
+use common::engines;
+use std::fmt::Debug;
+
+/// The message of a result that must be an error; it must contain every one of some texts.
+fn refused<T: Debug>(result: Result<T>, texts: &[&str]) -> Error {
+    let error = result.expect_err(&format!("must be refused, naming {texts:?}"));
+    let message = error.to_string();
+    for text in texts {
+        assert!(message.contains(text), "`{message}` does not say `{text}`");
+    }
+    error
+}
+
+fn shape() -> Shape {
+    Shape { batch: 2, query_heads: 4, key_heads: 2, queries: 9, keys: 9, width: 12, value_width: 20 }
+}
+
+fn cpu() -> Attention {
+    Attention::new_blocking(Backend::Cpu).expect("the CPU")
+}
+
+#[test]
+fn dimensions_out_of_range_are_named() {
+    type Field = (&'static str, fn(&mut Shape) -> &mut usize);
+    let fields: [Field; 7] = [
+        ("batch", |shape| &mut shape.batch),
+        ("query_heads", |shape| &mut shape.query_heads),
+        ("key_heads", |shape| &mut shape.key_heads),
+        ("queries", |shape| &mut shape.queries),
+        ("keys", |shape| &mut shape.keys),
+        ("width", |shape| &mut shape.width),
+        ("value_width", |shape| &mut shape.value_width),
+    ];
+    for (name, field) in fields {
+        for value in [0, usize::MAX, usize::MAX / 2, 1 << 40] {
+            for method in [Method::Exact, Method::stitched(4).with_window(None)] {
+                let mut shape = shape();
+                *field(&mut shape) = value;
+                let is = format!("`{name}` is {value};");
+                let error = refused(Problem::new(shape, method), &[&is, "from 1 to"]);
+                assert!(matches!(error, Error::OutOfRange { argument, .. } if argument == name), "{error:?}");
+            }
+        }
+    }
+    for width in [257, 1000] {
+        refused(Problem::new(Shape { width, ..shape() }, Method::Exact), &["`width`", "from 1 to 256"]);
+    }
+}
+
+#[test]
+fn sizes_that_overflow_are_named() {
+    let huge = Shape { queries: 1 << 28, keys: 1 << 28, batch: 1 << 20, ..shape() };
+    let error = refused(Problem::new(huge, Method::Exact), &["`queries`", "268435456", "1048576", "overflows", "2^48"]);
+    assert!(matches!(error, Error::SizeOverflow { tensor: "queries", .. }));
+    let keys = Shape { batch: 1 << 20, keys: 1 << 28, ..shape() };
+    refused(Problem::new(keys, Method::Exact), &["`keys`", "overflows"]);
+    let values = Shape { value_width: 256, width: 1, keys: 1 << 28, batch: 1 << 12, ..shape() };
+    refused(Problem::new(values, Method::Exact), &["`values`", "overflows"]);
+    let output = Shape { value_width: 256, width: 1, queries: 1 << 28, batch: 1 << 12, ..shape() };
+    refused(Problem::new(output, Method::Exact), &["`output`", "overflows"]);
+}
+
+#[test]
+fn heads_and_windows_that_do_not_fit_are_named() {
+    let heads = Shape { query_heads: 5, key_heads: 3, ..shape() };
+    let error = refused(Problem::new(heads, Method::Exact), &["`query_heads` is 5", "`key_heads` is 3", "multiple"]);
+    assert!(matches!(error, Error::HeadsNotDivisible { query_heads: 5, key_heads: 3 }));
+    let few = Shape { query_heads: 2, key_heads: 4, ..shape() };
+    refused(Problem::new(few, Method::Exact), &["`query_heads` is 2"]);
+    let cross = Shape { queries: 8, ..shape() };
+    let error = refused(Problem::new(cross, Method::stitched(3)), &["`window`", "8 queries", "9 keys", "None"]);
+    assert!(matches!(error, Error::WindowNeedsSquare { queries: 8, keys: 9 }));
+    Problem::new(cross, Method::stitched(3).with_window(None)).expect("no window, no complaint");
+}
+
+#[test]
+fn options_out_of_range_are_named() {
+    let clustered = |change: fn(&mut clustered_attention::Clustering)| {
+        Problem::new(shape(), Method::improved(4).with_clustering(change))
+    };
+    refused(clustered(|c| c.clusters = 0), &["`clusters` is 0", "from 1 to 65536"]);
+    refused(clustered(|c| c.clusters = 65_537), &["`clusters` is 65537", "from 1 to 65536"]);
+    refused(clustered(|c| c.clusters = usize::MAX), &["`clusters`", "from 1 to 65536"]);
+    refused(clustered(|c| c.bits = 0), &["`bits` is 0", "from 1 to 256"]);
+    refused(clustered(|c| c.bits = 257), &["`bits` is 257", "from 1 to 256"]);
+    refused(clustered(|c| c.iterations = 0), &["`iterations` is 0", "from 1 to 1000"]);
+    refused(clustered(|c| c.iterations = 1001), &["`iterations` is 1001", "from 1 to 1000"]);
+    refused(clustered(|c| c.euclidean_steps = 1001), &["`euclidean_steps` is 1001", "from 0 to 1000"]);
+    let top_k = |value| Problem::new(shape(), Method::improved(4).with_top_k(value));
+    refused(top_k(1025), &["`top_k` is 1025", "from 0 to 1024"]);
+    refused(top_k(usize::MAX), &["`top_k`", "from 0 to 1024"]);
+    let window = |value| Problem::new(shape(), Method::stitched(4).with_window(Some(value)));
+    refused(window(usize::MAX), &["`window`", "from 0 to"]);
+    refused(window((1 << 28) + 1), &["`window` is 268435457", "from 0 to 268435456"]);
+    let problem = Problem::new(shape(), Method::Exact).expect("a problem");
+    for (scale, shown) in
+        [(0.0, "0"), (-0.0, "-0"), (-1.5, "-1.5"), (f32::NAN, "NaN"), (f32::INFINITY, "inf"), (-f32::INFINITY, "-inf")]
+    {
+        refused(problem.with_scale(scale), &["`scale`", shown, "positive and finite"]);
+    }
+}
+
+#[test]
+fn slices_of_the_wrong_length_are_named() {
+    let case = Case::of(shape(), Method::stitched(3), 1);
+    for engine in engines() {
+        let run = |inputs: Inputs| engine.attention.run_blocking(&case.problem, &inputs);
+        let (q, k, v) = (case.queries.as_slice(), case.keys.as_slice(), case.values.as_slice());
+        let error = refused(run(Inputs::new(&q[1..], k, v)), &["`queries`", "863", "864", "[2, 4, 9, 12]"]);
+        assert!(matches!(error, Error::SliceLength { argument: "queries", expected: 864, actual: 863, .. }));
+        refused(run(Inputs::new(q, &[], v)), &["`keys`", " 0 elements", "432", "[2, 2, 9, 12]"]);
+        let long = [v, v].concat();
+        refused(run(Inputs::new(q, k, &long)), &["`values`", "1440", "720", "[2, 2, 9, 20]"]);
+        let inputs = Inputs::new(q, k, v);
+        let lengths = |queries, keys| run(inputs.with_lengths(queries, keys));
+        refused(lengths(&[9], &[9, 9]), &["`query_lengths`", "1 elements", "2 are needed"]);
+        refused(lengths(&[9, 9], &[9, 9, 9]), &["`key_lengths`", "3 elements", "2 are needed"]);
+        let error = refused(lengths(&[9, 10], &[9, 9]), &["`query_lengths[1]` is 10", "at most 9"]);
+        assert!(matches!(error, Error::EntryOutOfRange { argument: "query_lengths", index: 1, .. }));
+        refused(lengths(&[9, 9], &[u32::MAX, 9]), &["`key_lengths[0]` is 4294967295", "at most 9"]);
+        let mut output = vec![7.0; 1439];
+        let result = engine.attention.run_into_blocking(&case.problem, &inputs, &mut output);
+        refused(result, &["`output`", "1439", "1440", "[2, 4, 9, 20]"]);
+        assert!(output.iter().all(|&value| value == 7.0));
+        // A refusal leaves the back end usable.
+        case.run(&engine);
+    }
+}
+
+#[test]
+fn nan_and_infinity_are_found_where_they_are_in_both_layouts() {
+    for layout in [Layout::HeadsFirst, Layout::LengthFirst] {
+        let clean = Case::of(shape(), Method::stitched(3), 2).in_layout(layout).with_lengths(&[9, 5], &[8, 9]);
+        for (value, shown) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (f32::NEG_INFINITY, "-inf")] {
+            for (tensor, dimensions) in [("queries", [4, 9, 12]), ("keys", [2, 9, 12]), ("values", [2, 9, 20])] {
+                for (batch, head, row, column) in [(0, 0, 0, 0), (0, 1, 7, 4), (1, dimensions[0] - 1, 4, 3)] {
+                    let mut case = clean.clone();
+                    let index = row_offset(layout, dimensions, batch, head, row) + column;
+                    match tensor {
+                        "queries" => case.queries[index] = value,
+                        "keys" => case.keys[index] = value,
+                        _ => case.values[index] = value,
+                    }
+                    let place = format!("batch {batch}, head {head}, row {row}, column {column}");
+                    let element = format!("element {index} ");
+                    let result = cpu().run_blocking(&case.problem, &case.inputs());
+                    let error = refused(result, &[&format!("`{tensor}` holds {shown}"), &place, &element, "finite"]);
+                    assert!(matches!(error, Error::NotFinite { .. }));
+                }
+            }
+        }
+        // Padding may hold anything.
+        cpu().run_blocking(&clean.problem, &clean.inputs()).expect("NaN in padding is no error");
+    }
+}
+
+#[test]
+fn supplied_results_are_checked() {
+    let case = Case::of(shape(), Method::stitched(3), 3).with_lengths(&[9, 4], &[9, 9]);
+    let method = case.problem.method().with_clustering(|clustering| clustering.bits = 8);
+    let case = case.with_method(method);
+    let assignment = vec![2; 72];
+    let planes = vec![0.5; 8 * 13];
+    let mut bad_planes = planes.clone();
+    bad_planes[17] = f32::NAN;
+    let mut bad_assignment = assignment.clone();
+    bad_assignment[5] = 3;
+    let mut padding_assigned = assignment.clone();
+    padding_assigned[36 + 4] = u32::MAX;
+    for engine in engines() {
+        let trace = |supplied: Supplied| engine.attention.trace_blocking(&case.problem, &case.inputs(), &supplied);
+        let with_planes = |planes: &[f32]| trace(Supplied { planes: Some(planes), ..Supplied::default() });
+        let with_positions =
+            |positions: &[u32]| trace(Supplied { initial_positions: Some(positions), ..Supplied::default() });
+        let with_assignment =
+            |assignment: &[u32]| trace(Supplied { assignment: Some(assignment), ..Supplied::default() });
+        refused(with_planes(&[0.0; 103]), &["`planes`", "103 elements", "104 are needed", "[8, 13]"]);
+        refused(with_planes(&bad_planes), &["`planes` holds NaN", "element 17", "row 1, column 4"]);
+        with_planes(&planes).expect("planes of the right size");
+        refused(with_positions(&[0, 1]), &["`initial_positions`", "2 elements", "3 are needed"]);
+        refused(with_positions(&[0, 9, 1]), &["`initial_positions[1]` is 9", "at most 8"]);
+        with_positions(&[8, 8, 0]).expect("positions may repeat and may be padding");
+        refused(with_assignment(&assignment[1..]), &["`assignment`", "71 elements", "72", "[2, 4, 9]"]);
+        refused(with_assignment(&bad_assignment), &["`assignment[5]` is 3", "at most 2"]);
+        with_assignment(&padding_assigned).expect("entries of padding are ignored");
+    }
+}
+
+#[test]
+fn a_scratch_budget_that_is_too_small_says_what_is_needed() {
+    let case = Case::of(Shape { value_width: 20, ..Shape::self_attention(2, 3, 200, 12) }, Method::stitched(9), 4);
+    for engine in engines() {
+        let name = engine.name.clone();
+        let attention = engine.attention.with_scratch_budget_bytes(1000);
+        let result = attention.run_blocking(&case.problem, &case.inputs());
+        let error = refused(result, &["`scratch_budget_bytes` is 1000", "at least"]);
+        let Error::ScratchBudget { needed_bytes, budget_bytes: 1000 } = error else { panic!("{error:?}") };
+        let attention = attention.with_scratch_budget_bytes(needed_bytes - 1);
+        refused(attention.plan(&case.problem), &["`scratch_budget_bytes`", &needed_bytes.to_string()]);
+        let attention = attention.with_scratch_budget_bytes(needed_bytes);
+        let plan = attention.plan(&case.problem).expect("what was needed is enough");
+        assert_eq!(plan.scratch_bytes(), needed_bytes, "{name}");
+        attention.run_blocking(&case.problem, &case.inputs()).expect("what was needed is enough");
+    }
+}
+
+#[test]
+fn tensors_beyond_a_binding_are_named() {
+    // 8 heads of 131,072 x 256 floats: length first, no chunk of heads fits 128 MiB.
+    let shape = Shape::self_attention(1, 8, 131_072, 256);
+    let problem = Problem::new(shape, Method::Exact).expect("a problem").with_layout(Layout::LengthFirst);
+    let plan = Plan::new(&problem, &Limits::webgpu_defaults(), DEFAULT_SCRATCH_BUDGET_BYTES);
+    let error = refused(plan, &["`queries`", "bytes", "max_storage_buffer_binding_size", "134217"]);
+    let Error::ExceedsLimit { needed, allowed, .. } = error else { panic!("{error:?}") };
+    assert!(needed > allowed && allowed <= 128 << 20);
+}
+
+#[test]
+fn an_adapter_that_is_not_there_is_named_beside_those_that_are() {
+    let wanted = "no such adapter in the world";
+    let error = refused(Attention::new_blocking(Backend::Adapter(wanted.into())), &[wanted, "found: "]);
+    let Error::NoAdapter { found, .. } = error else { panic!("{error:?}") };
+    for engine in engines().iter().filter_map(|engine| engine.attention.adapter()) {
+        assert!(found.contains(&engine.name), "{found}");
+    }
+}
+
+#[test]
+fn wrong_slices_are_named_before_anything_is_allocated() {
+    // An output of 512 TiB, if it were allocated first.
+    let huge =
+        Shape { batch: 1 << 11, query_heads: 1, key_heads: 1, queries: 1 << 28, keys: 1, width: 1, value_width: 255 };
+    let problem = Problem::new(huge, Method::Exact).expect("below 2^48 elements");
+    let attention = cpu();
+    refused(attention.run_blocking(&problem, &Inputs::new(&[], &[], &[])), &["`queries`", " 0 elements"]);
+    let result = attention.trace_blocking(&problem, &Inputs::new(&[], &[], &[]), &Supplied::default());
+    refused(result, &["`queries`", " 0 elements"]);
+}

@@ -1,0 +1,349 @@
+//! Attention on a device, in an encoder and on buffers of the caller, under WebGPU's default limits.
+
+mod common;
+
+use clustered_attention::{wgpu, CheckedTensor, DeviceAttention, DeviceTensors, FiniteCheck, Kernels, NO_BAD_ELEMENT};
+use clustered_attention::{Attention, Backend, Layout, Method, Shape, DEFAULT_SCRATCH_BUDGET_BYTES};
+use common::case::{row_offset, Case};
+use common::device::{floats, own_devices, words, OwnDevice};
+use common::{relative_difference, Engine};
+
+/// A word that no computation writes.
+const CANARY: u32 = 0xdead_beef;
+
+fn devices() -> Vec<OwnDevice> {
+    own_devices(&wgpu::Limits::defaults())
+}
+
+fn kernels(own: &OwnDevice) -> Kernels {
+    Kernels::new(&own.device).expect("the default limits suffice")
+}
+
+fn attention(kernels: &Kernels, case: &Case) -> DeviceAttention {
+    DeviceAttention::new(kernels, &case.problem, DEFAULT_SCRATCH_BUDGET_BYTES).expect("the problem fits")
+}
+
+/// All methods on grouped heads; few enough queries that near ties between adapters do not matter.
+fn cases(layout: Layout) -> Vec<Case> {
+    let shape = Shape { query_heads: 4, key_heads: 2, value_width: 20, ..Shape::self_attention(2, 1, 50, 12) };
+    let methods = [
+        Method::Exact,
+        Method::clustered(4),
+        Method::improved(4).with_top_k(6),
+        Method::stitched(4).with_top_k(6).with_window(Some(3)),
+        Method::stitched(4).with_top_k(6).with_window(None),
+    ];
+    methods.into_iter().map(|method| Case::of(shape, method, 31).in_layout(layout)).collect()
+}
+
+/// The output by a host call on the same device, of which the other tests know that it is right.
+fn on_host(own: &OwnDevice, case: &Case) -> Vec<f32> {
+    let attention = Attention::with_device(own.device.clone(), own.queue.clone());
+    case.run(&Engine { name: own.name.clone(), attention })
+}
+
+fn on_cpu(case: &Case) -> Vec<f32> {
+    case.run(&Engine { name: "cpu".into(), attention: Attention::new_blocking(Backend::Cpu).expect("the CPU") })
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+/// Buffers as an app has them: one for queries, keys and values, one for the output, with gaps between and around.
+struct Buffers {
+    inputs: wgpu::Buffer,
+    output: wgpu::Buffer,
+    /// Word at which each of the four tensors begins, and how many it has.
+    spans: [(usize, usize); 4],
+}
+
+impl Buffers {
+    /// Tensors begin at multiples of 4 bytes that are not of 16, and the buffers end later than the tensors.
+    fn new(own: &OwnDevice, case: &Case) -> Self {
+        let sizes = [case.queries.len(), case.keys.len(), case.values.len(), case.shape().output_elements()];
+        let (queries, keys) = (67, 67 + sizes[0] + 6);
+        let values = keys + sizes[1] + 9;
+        let spans = [(queries, sizes[0]), (keys, sizes[1]), (values, sizes[2]), (69, sizes[3])];
+        assert!(spans.iter().all(|(begin, _)| begin % 4 != 0 && begin % 64 != 0));
+        // NaN around the tensors shows where something else is read.
+        let mut inputs = vec![f32::NAN.to_bits(); values + sizes[2] + 77];
+        for ((begin, size), data) in spans.iter().zip([&case.queries, &case.keys, &case.values]) {
+            inputs[*begin..][..*size].copy_from_slice(words(data));
+        }
+        let output = vec![CANARY; 69 + sizes[3] + 91];
+        Self { inputs: own.buffer(&inputs), output: own.buffer(&output), spans }
+    }
+
+    fn tensors(&self) -> DeviceTensors<'_> {
+        let range = |i: usize| 4 * self.spans[i].0 as u64..4 * (self.spans[i].0 + self.spans[i].1) as u64;
+        DeviceTensors {
+            queries: self.inputs.slice(range(0)),
+            keys: self.inputs.slice(range(1)),
+            values: self.inputs.slice(range(2)),
+            // Room behind the tensor belongs to the slice and stays as it is.
+            output: self.output.slice(4 * self.spans[3].0 as u64..),
+        }
+    }
+
+    /// The output; panics if anything around it was written.
+    fn output(&self, own: &OwnDevice) -> Vec<f32> {
+        let all = own.read(&self.output);
+        let (begin, size) = self.spans[3];
+        assert!(all[..begin].iter().all(|&word| word == CANARY), "{}: written before the output", own.name);
+        assert!(all[begin + size..].iter().all(|&word| word == CANARY), "{}: written behind the output", own.name);
+        floats(&all[begin..][..size]).to_vec()
+    }
+}
+
+fn record(own: &OwnDevice, attention: &mut DeviceAttention, tensors: &DeviceTensors) {
+    own.without_complaint(|| {
+        let mut encoder = own.device.create_command_encoder(&Default::default());
+        attention.record(&mut encoder, tensors).expect("tensors that fit");
+        own.queue.submit([encoder.finish()]);
+    });
+}
+
+#[test]
+fn unaligned_slices_of_a_fused_buffer_in_both_layouts() {
+    for own in devices() {
+        let kernels = kernels(&own);
+        for layout in [Layout::HeadsFirst, Layout::LengthFirst] {
+            for case in cases(layout) {
+                let buffers = Buffers::new(&own, &case);
+                let mut attention = attention(&kernels, &case);
+                record(&own, &mut attention, &buffers.tensors());
+                let first = buffers.output(&own);
+                let difference = relative_difference(&first, &on_cpu(&case));
+                assert!(difference < 1e-5, "{} {layout:?} {:?}: {difference:e}", own.name, case.problem.method());
+                // The same commands again, and those of a new object, give the same bits.
+                record(&own, &mut attention, &buffers.tensors());
+                assert_eq!(bits(&buffers.output(&own)), bits(&first), "{}", own.name);
+                let mut other =
+                    DeviceAttention::new(&kernels, &case.problem, attention.scratch_bytes()).expect("it fits");
+                assert_eq!(other.scratch_bytes(), attention.plan().scratch_bytes());
+                record(&own, &mut other, &buffers.tensors());
+                assert_eq!(bits(&buffers.output(&own)), bits(&first), "{}", own.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn commands_of_the_app_keep_their_order() {
+    for own in devices() {
+        let kernels = kernels(&own);
+        let case = cases(Layout::HeadsFirst).remove(3);
+        let mut other = case.clone();
+        other.queries.iter_mut().for_each(|value| *value *= -0.7);
+        other.values.iter_mut().for_each(|value| *value += 1.0);
+        let both = [&case, &other].map(|case| {
+            let buffers = [&case.queries, &case.keys, &case.values].map(|data| own.buffer(words(data)));
+            (buffers, own.buffer(&vec![CANARY; case.shape().output_elements()]))
+        });
+        let work = [&case.queries, &case.keys, &case.values].map(|data| own.buffer(&vec![0; data.len()]));
+        let output = own.buffer(&vec![CANARY; case.shape().output_elements()]);
+        let mut attention = attention(&kernels, &case);
+        let tensors = DeviceTensors {
+            queries: work[0].slice(..),
+            keys: work[1].slice(..),
+            values: work[2].slice(..),
+            output: output.slice(..),
+        };
+        own.without_complaint(|| {
+            let mut encoder = own.device.create_command_encoder(&Default::default());
+            for (sources, result) in &both {
+                for (source, target) in sources.iter().zip(&work) {
+                    encoder.copy_buffer_to_buffer(source, 0, target, 0, source.size());
+                }
+                attention.record(&mut encoder, &tensors).expect("tensors that fit");
+                encoder.copy_buffer_to_buffer(&output, 0, result, 0, output.size());
+                // What comes later must not be seen by what was recorded before.
+                work.iter().for_each(|buffer| encoder.clear_buffer(buffer, 0, None));
+                encoder.clear_buffer(&output, 0, None);
+            }
+            own.queue.submit([encoder.finish()]);
+        });
+        for ((_, result), case) in both.iter().zip([&case, &other]) {
+            assert_eq!(own.read(result), bits(&on_host(&own, case)), "{}", own.name);
+        }
+        assert!(own.read(&output).iter().all(|&word| word == 0));
+    }
+}
+
+#[test]
+fn objects_share_kernels_and_an_encoder() {
+    for own in devices() {
+        let kernels = kernels(&own);
+        let cases = cases(Layout::HeadsFirst);
+        let mut built: Vec<(DeviceAttention, Buffers)> =
+            cases.iter().map(|case| (attention(&kernels.clone(), case), Buffers::new(&own, case))).collect();
+        own.without_complaint(|| {
+            let mut encoder = own.device.create_command_encoder(&Default::default());
+            for (attention, buffers) in &mut built {
+                attention.prepare(&buffers.tensors()).expect("tensors that fit");
+                attention.record(&mut encoder, &buffers.tensors()).expect("tensors that fit");
+            }
+            own.queue.submit([encoder.finish()]);
+        });
+        for (case, (_, buffers)) in cases.iter().zip(&built) {
+            let difference = relative_difference(&buffers.output(&own), &on_cpu(case));
+            assert!(difference < 1e-5, "{} {:?}: {difference:e}", own.name, case.problem.method());
+        }
+    }
+}
+
+#[test]
+fn more_sets_of_buffers_than_are_kept() {
+    for own in devices() {
+        let kernels = kernels(&own);
+        let case = cases(Layout::HeadsFirst).remove(2);
+        let mut attention = attention(&kernels, &case);
+        let sets: Vec<Buffers> = (0..11).map(|_| Buffers::new(&own, &case)).collect();
+        for buffers in sets.iter().chain(&sets) {
+            record(&own, &mut attention, &buffers.tensors());
+        }
+        let first = bits(&sets[0].output(&own));
+        assert!(sets.iter().all(|buffers| bits(&buffers.output(&own)) == first), "{}", own.name);
+    }
+}
+
+#[test]
+fn lengths_can_be_set_between_recordings_and_filled_on_the_device() {
+    for own in devices() {
+        let kernels = kernels(&own);
+        for case in cases(Layout::LengthFirst) {
+            let buffers = Buffers::new(&own, &case);
+            let mut attention = attention(&kernels, &case);
+            record(&own, &mut attention, &buffers.tensors());
+            let full = bits(&buffers.output(&own));
+            // Through the buffer of unaligned tensors, the same kernels as above run; the padding holds ordinary numbers.
+            let shorter = Case { query_lengths: vec![50, 21], key_lengths: vec![33, 50], ..case.clone() };
+            let expected = on_cpu(&shorter);
+            attention.set_lengths(&own.queue, Some(&[50, 21]), Some(&[33, 50])).expect("lengths in range");
+            record(&own, &mut attention, &buffers.tensors());
+            let set = buffers.output(&own);
+            assert!(relative_difference(&set, &expected) < 1e-5, "{} {:?}", own.name, case.problem.method());
+            attention.set_lengths(&own.queue, None, None).expect("no lengths");
+            record(&own, &mut attention, &buffers.tensors());
+            assert_eq!(bits(&buffers.output(&own)), full, "{}", own.name);
+
+            // By a copy in the same encoder; what is longer than the tensors counts as full.
+            let lengths = own.buffer(&[u32::MAX, 21, 33, 51]);
+            own.without_complaint(|| {
+                let mut encoder = own.device.create_command_encoder(&Default::default());
+                encoder.copy_buffer_to_buffer(&lengths, 0, attention.lengths_buffer(), 0, 16);
+                attention.record(&mut encoder, &buffers.tensors()).expect("tensors that fit");
+                own.queue.submit([encoder.finish()]);
+            });
+            assert_eq!(bits(&buffers.output(&own)), bits(&set), "{}", own.name);
+        }
+    }
+}
+
+#[test]
+fn nan_in_one_slice_leaves_the_others_as_they_are() {
+    for own in devices() {
+        let kernels = kernels(&own);
+        for layout in [Layout::HeadsFirst, Layout::LengthFirst] {
+            for clean in cases(layout) {
+                let mut attention = attention(&kernels, &clean);
+                let buffers = Buffers::new(&own, &clean);
+                record(&own, &mut attention, &buffers.tensors());
+                let expected = buffers.output(&own);
+                for value in [f32::NAN, f32::INFINITY, f32::MAX] {
+                    for tensor in 0..3 {
+                        let mut case = clean.clone();
+                        // Query head 1 of the first sequence, or key head 0 of the second.
+                        let spoil = |data: &mut Vec<f32>, heads, width, batch, head| {
+                            for row in 10..13 {
+                                let offset = row_offset(layout, [heads, 50, width], batch, head, row);
+                                data[offset..][..width].fill(value);
+                            }
+                        };
+                        let affected = match tensor {
+                            0 => {
+                                spoil(&mut case.queries, 4, 12, 0, 1);
+                                vec![(0, 1)]
+                            }
+                            1 => {
+                                spoil(&mut case.keys, 2, 12, 1, 0);
+                                vec![(1, 0), (1, 1)]
+                            }
+                            _ => {
+                                spoil(&mut case.values, 2, 20, 1, 0);
+                                vec![(1, 0), (1, 1)]
+                            }
+                        };
+                        let buffers = Buffers::new(&own, &case);
+                        record(&own, &mut attention, &buffers.tensors());
+                        let output = buffers.output(&own);
+                        for (batch, head) in case.slices().filter(|slice| !affected.contains(slice)) {
+                            let rows = |output: &[f32]| bits(&case.output_of(output, batch, head));
+                            let name = format!("{} {:?} {value} in tensor {tensor}", own.name, case.problem.method());
+                            assert_eq!(rows(&output), rows(&expected), "{name}: slice {batch}, {head}");
+                        }
+                    }
+                }
+                // The object is none the worse for it.
+                record(&own, &mut attention, &buffers.tensors());
+                assert_eq!(bits(&buffers.output(&own)), bits(&expected), "{}", own.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_finite_check_finds_the_first_bad_element() {
+    for own in devices() {
+        let kernels = kernels(&own);
+        for layout in [Layout::HeadsFirst, Layout::LengthFirst] {
+            let clean = cases(layout).remove(0).with_lengths(&[50, 21], &[33, 50]);
+            let attention = attention(&kernels, &clean);
+            attention.set_lengths(&own.queue, Some(&[50, 21]), Some(&[33, 50])).expect("lengths in range");
+            let check = FiniteCheck::new(&kernels, &clean.problem);
+            let found = |case: &Case, checked| {
+                let buffers = Buffers::new(&own, case);
+                let tensors = buffers.tensors();
+                let slice = match checked {
+                    CheckedTensor::Queries => tensors.queries,
+                    CheckedTensor::Keys => tensors.keys,
+                    _ => tensors.values,
+                };
+                own.without_complaint(|| {
+                    let mut encoder = own.device.create_command_encoder(&Default::default());
+                    check.record(&mut encoder, checked, slice, attention.lengths_buffer()).expect("a slice that fits");
+                    own.queue.submit([encoder.finish()]);
+                });
+                own.read(check.result_buffer())[0]
+            };
+            // Padding is NaN, and so is all that surrounds the tensors.
+            for checked in [CheckedTensor::Queries, CheckedTensor::Keys, CheckedTensor::Values] {
+                assert_eq!(found(&clean, checked), NO_BAD_ELEMENT, "{} {layout:?} {checked:?}", own.name);
+            }
+            for (checked, heads, width, last_row) in [
+                (CheckedTensor::Queries, 4, 12, 49),
+                (CheckedTensor::Keys, 2, 12, 32),
+                (CheckedTensor::Values, 2, 20, 32),
+            ] {
+                for (batch, head, row, column) in
+                    [(0, 0, 0, 0), (0, 1, last_row, width - 1), (1, heads - 1, 20, 5), (1, 0, 3, 11)]
+                {
+                    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                        let mut case = clean.clone();
+                        let offset = row_offset(layout, [heads, 50, width], batch, head, row) + column;
+                        let last = row_offset(layout, [heads, 50, width], 1, heads - 1, 20) + width - 1;
+                        let data = match checked {
+                            CheckedTensor::Queries => &mut case.queries,
+                            CheckedTensor::Keys => &mut case.keys,
+                            _ => &mut case.values,
+                        };
+                        (data[offset], data[last]) = (value, value);
+                        let name = format!("{} {layout:?} {checked:?} {batch} {head} {row} {column}", own.name);
+                        assert_eq!(found(&case, checked), offset.min(last) as u32, "{name}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What holds for any input, on the CPU: the order of keys does not matter, and outputs lie between the values.
+
+mod common;
+
+use clustered_attention::{Attention, Backend, Clustering, Layout, Method, Problem, Shape, Supplied};
+use common::case::Case;
+use common::reference::{self, Errors, ROUNDING};
+use common::{assert_holds, Engine};
+use proptest::prelude::*;
+
+fn cpu() -> Engine {
+    Engine { name: "cpu".into(), attention: Attention::new_blocking(Backend::Cpu).expect("the CPU") }
+}
+
+/// Small problems of every method with any option.
+fn cases(largest_scale: f32) -> impl Strategy<Value = Case> {
+    let sizes = (1usize..=2, 1usize..=2, 1usize..=2, 1usize..=90, 1usize..=90, 1usize..=20, 1usize..=9);
+    let options = (1usize..=12, 1usize..=70, 1usize..=4, 0usize..=2, any::<bool>(), any::<bool>(), any::<u64>());
+    let rest = (0usize..4, 0usize..30, prop::option::of(0usize..90), 0.1f32..largest_scale, any::<bool>());
+    (sizes, options, rest).prop_map(|(sizes, options, rest)| {
+        let (batch, key_heads, group, queries, keys, width, value_width) = sizes;
+        let (clusters, bits, iterations, euclidean_steps, bias, center, seed) = options;
+        let (method, top_k, window, scale, length_first) = rest;
+        let keys = if window.is_some() { queries } else { keys };
+        let query_heads = key_heads * group;
+        let shape = Shape { batch, query_heads, key_heads, queries, keys, width, value_width };
+        let clustering = Clustering { clusters, bits, iterations, bias, center, euclidean_steps, seed };
+        let method = match method {
+            0 => Method::Exact,
+            1 => Method::Clustered { clustering },
+            2 => Method::Improved { clustering, top_k },
+            _ => Method::Stitched { clustering, top_k, window },
+        };
+        let layout = if length_first { Layout::LengthFirst } else { Layout::HeadsFirst };
+        let problem = Problem::new(shape, method).expect("a valid problem").with_layout(layout);
+        Case::new(problem, seed).with_scale(scale / (width as f32).sqrt())
+    })
+}
+
+/// The errors of two evaluations may add up.
+fn close(a: &[f32], b: &[f32], plain: &[f64], truth: &[f64]) -> Result<(), String> {
+    let largest = truth.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
+    let plain = Errors::new(plain.iter().copied(), truth);
+    let difference = Errors::new(a.iter().map(|&a| a.into()), &b.iter().map(|&b| b.into()).collect::<Vec<f64>>());
+    let allowed = 4.0 * plain.norm.max(ROUNDING * largest * (truth.len() as f64).sqrt());
+    if difference.norm <= allowed {
+        return Ok(());
+    }
+    Err(format!("{difference:?}; allowed {allowed:e}"))
+}
+
+#[test]
+fn the_order_of_keys_does_not_matter() {
+    let engine = cpu();
+    let shuffles = cases(3.0).prop_flat_map(|case| {
+        let order: Vec<usize> = (0..case.shape().keys).collect();
+        (Just(case), Just(order).prop_shuffle())
+    });
+    assert_holds(60, 1, &shuffles, |(case, order)| {
+        // A window is about positions.
+        let method = case.problem.method().with_window(None);
+        let case = case.with_method(method).in_layout(Layout::HeadsFirst);
+        let (shape, mut shuffled) = (*case.shape(), case.clone());
+        for head in 0..shape.batch * shape.key_heads {
+            for (to, &from) in order.iter().enumerate() {
+                let move_row = |source: &[f32], target: &mut [f32], width: usize| {
+                    let row = |position| (head * shape.keys + position) * width;
+                    target[row(to)..][..width].copy_from_slice(&source[row(from)..][..width]);
+                };
+                move_row(&case.keys, &mut shuffled.keys, shape.width);
+                move_row(&case.values, &mut shuffled.values, shape.value_width);
+            }
+        }
+        let chosen = method.clustering().map(|_| case.trace(&engine, &Supplied::default()));
+        if let Some(chosen) = &chosen {
+            // Clusters depend on the queries alone.
+            let trace = shuffled.trace(&engine, &Supplied::default());
+            if trace.assignment != chosen.assignment {
+                return Err("clusters depend on the keys".into());
+            }
+        }
+        let truth = reference::output::<f64>(&case, chosen.as_ref());
+        let plain = reference::output::<f32>(&case, chosen.as_ref());
+        close(&case.run(&engine), &shuffled.run(&engine), &plain, &truth)
+            .map_err(|error| format!("{:?}: {error}", case.problem))
+    });
+}
+
+#[test]
+fn every_output_lies_between_the_values() {
+    let engine = cpu();
+    // Scaled logits of up to about 100.
+    assert_holds(250, 2, &cases(30.0), |case| {
+        let (shape, output) = (*case.shape(), case.run(&engine));
+        for (batch, head) in case.slices() {
+            let values = case.slice(batch, head).values;
+            for column in 0..shape.value_width {
+                let column_values = values.iter().map(|value| value[column]);
+                let lowest = column_values.clone().fold(f32::INFINITY, f32::min);
+                let highest = column_values.fold(f32::NEG_INFINITY, f32::max);
+                let slack = 1e-5 * lowest.abs().max(highest.abs());
+                for position in 0..shape.queries {
+                    let value = output[case.output_offset(batch, head, position) + column];
+                    if !(lowest - slack..=highest + slack).contains(&value) {
+                        let place = format!("slice {batch}, {head}, query {position}, column {column}");
+                        return Err(format!("{:?}: {place}: {value} is not in {lowest}..={highest}", case.problem));
+                    }
+                }
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_constant_value_is_returned_as_it_is() {
+    let engine = cpu();
+    assert_holds(100, 3, &cases(10.0), |mut case| {
+        case.values.fill(0.75);
+        let output = case.run(&engine);
+        let worst = output.iter().fold(0.0f32, |worst, value| worst.max((value - 0.75).abs()));
+        if worst <= 1e-5 * 0.75 {
+            return Ok(());
+        }
+        Err(format!("{:?}: off by {worst:e}", case.problem))
+    });
+}

@@ -1,0 +1,252 @@
+//! Every stage on every adapter against its CPU twin, and both against the formulas in float64, on random shapes that are multiples of
+//! nothing. Discrete results must be right wherever float32 can tell; outputs are compared given the choices that were made.
+
+mod common;
+
+use clustered_attention::{Clustering, Layout, Method, Problem, Shape, Stage, Supplied, Trace, NO_CLUSTER, NO_KEY};
+use common::case::{Case, Slice};
+use common::reference::{self, Choices, ROUNDING};
+use common::{assert_holds, clustering, engines, Engine};
+use proptest::prelude::*;
+use std::cell::RefCell;
+
+/// Width, value width and bits. Each combination has kernels of its own, which software adapters take seconds to compile.
+const SIZES: [(usize, usize, usize); 4] = [(13, 40, 31), (64, 64, 63), (72, 100, 128), (32, 32, 63)];
+/// Likewise, if less so.
+const CLUSTERS: [usize; 4] = [1, 7, 23, 61];
+const CASES: u32 = 14;
+
+/// How often something that float32 cannot tell was met: all bits, those too close to call, all Euclidean moves, those too close.
+#[derive(Debug, Default)]
+struct Tally {
+    bits: usize,
+    close_bits: usize,
+    moves: usize,
+    close_moves: usize,
+}
+
+#[test]
+fn every_stage_is_right_on_every_back_end() {
+    let engines = engines();
+    let tally = RefCell::new(Tally::default());
+    assert_holds(CASES, 20_070_482, &cases(), |case| check(&case, &engines, &mut tally.borrow_mut()));
+    let tally = tally.into_inner();
+    println!("{CASES} cases on {} back ends; {tally:?}", engines.len());
+    // What is excused stays rare, or the comparison would mean nothing.
+    assert!(tally.close_bits * 1000 < tally.bits, "{tally:?}");
+    assert!(tally.close_moves * 1000 < tally.moves, "{tally:?}");
+}
+
+/// Random problems of some hundred thousand products of queries and keys.
+fn cases() -> impl Strategy<Value = Case> {
+    let sizes = (0..SIZES.len(), 0..CLUSTERS.len(), 0usize..45, prop::option::of(0usize..40));
+    let lengths = (1usize..=3, 1usize..=2, 1usize..=3, 1usize..=800, 1usize..=800, any::<bool>());
+    let options = (1usize..=6, any::<bool>(), any::<bool>(), 0usize..=3);
+    let rest = (any::<bool>(), 0.3f32..3.0, any::<u64>(), prop::collection::vec(0.0f64..1.3, 6));
+    (sizes, lengths, options, rest).prop_map(|(sizes, lengths, options, rest)| {
+        let (size, clusters, top_k, window) = sizes;
+        let (batch, key_heads, group, queries, keys, square) = lengths;
+        let (iterations, bias, center, euclidean_steps) = options;
+        let (length_first, scale, seed, shares) = rest;
+        let (width, value_width, bits) = SIZES[size];
+        let keys = if square { queries } else { keys };
+        let query_heads = key_heads * group;
+        // Long sequences come alone.
+        let batch = if batch * query_heads * queries * keys > 1_000_000 { 1 } else { batch };
+        let shape = Shape { batch, query_heads, key_heads, queries, keys, width, value_width };
+        let clusters = CLUSTERS[clusters];
+        let clustering = Clustering { clusters, bits, iterations, bias, center, euclidean_steps, seed };
+        let window = window.filter(|_| queries == keys);
+        let method = Method::Stitched { clustering, top_k, window };
+        let layout = if length_first { Layout::LengthFirst } else { Layout::HeadsFirst };
+        let problem = Problem::new(shape, method).expect("a valid problem").with_layout(layout);
+        let scale = scale / (width as f32).sqrt();
+        let share = |length: usize, share: f64| ((length as f64 * share) as usize).min(length) as u32;
+        let query_lengths: Vec<u32> = (0..batch).map(|batch| share(queries, shares[batch])).collect();
+        let key_lengths: Vec<u32> = (0..batch).map(|batch| share(keys, shares[3 + batch])).collect();
+        Case::new(problem, seed).with_scale(scale).with_lengths(&query_lengths, &key_lengths)
+    })
+}
+
+fn check(case: &Case, engines: &[Engine], tally: &mut Tally) -> Result<(), String> {
+    let clustering = *case.problem.method().clustering().expect("a clustered method");
+    let mut traces: Vec<Trace> = Vec::new();
+    for engine in engines {
+        let named = |error: String| format!("{}: {:?}: {error}", engine.name, case.problem);
+        let trace = case.trace(engine, &Supplied::default());
+        check_choices(case, engine, &trace, tally).map_err(named)?;
+        check_results(case, &trace).map_err(named)?;
+        if let Some(first) = traces.first() {
+            check_twins(case, first, &trace).map_err(named)?;
+            // The CPU twin, given what this adapter chose.
+            let supplied = Supplied { assignment: Some(&trace.assignment), ..Supplied::default() };
+            check_results(case, &case.trace(&engines[0], &supplied)).map_err(named)?;
+        }
+        // The other methods, given the same clusters.
+        let top_k = case.problem.method().top_k();
+        let others = [
+            Method::Improved { clustering, top_k },
+            Method::Clustered { clustering },
+            Method::Stitched { clustering, top_k, window: None },
+        ];
+        for method in others {
+            let case = case.with_method(method);
+            let supplied = Supplied { assignment: Some(&trace.assignment), ..Supplied::default() };
+            let given = case.trace(engine, &supplied);
+            assert!(given.stages.iter().all(|(stage, _)| *stage != Stage::HashCodes));
+            if given.assignment != trace.assignment {
+                return Err(named("the assignment that was supplied was not used".into()));
+            }
+            check_results(&case, &given).map_err(named)?;
+        }
+        let exact = case.with_method(Method::Exact);
+        reference::check_output(&exact, None, &exact.run(engine)).map_err(named)?;
+        traces.push(trace);
+    }
+    Ok(())
+}
+
+/// Codes, and clusters after every step, each given the results of the step before.
+fn check_choices(case: &Case, engine: &Engine, trace: &Trace, tally: &mut Tally) -> Result<(), String> {
+    let method = *case.problem.method();
+    let clustering = *method.clustering().expect("a clustered method");
+    let planes = clustering::planes(&clustering, case.shape().width);
+    let (queries, words) = (case.shape().queries, clustering.bits.div_ceil(32));
+    // Steps are looked at one by one: the same problem with fewer of them.
+    let mut steps = vec![trace.hamming_assignment.clone()];
+    for euclidean_steps in 1..clustering.euclidean_steps {
+        let shorter = case.with_method(method.with_clustering(|c| c.euclidean_steps = euclidean_steps));
+        let shorter = shorter.trace(engine, &Supplied::default());
+        if shorter.hamming_assignment != trace.hamming_assignment {
+            return Err("another run gave other clusters".into());
+        }
+        steps.push(shorter.assignment);
+    }
+    if clustering.euclidean_steps > 0 {
+        steps.push(trace.assignment.clone());
+    } else if trace.assignment != trace.hamming_assignment {
+        return Err("clusters changed without a Euclidean step".into());
+    }
+    for (index, (batch, head)) in case.slices().enumerate() {
+        let slice = case.slice(batch, head);
+        let length = slice.queries.len();
+        let codes = &trace.codes[index * queries * words..][..queries * words];
+        tally.close_bits += clustering::check_codes(&slice, &clustering, &planes, codes)?;
+        tally.bits += length * clustering.bits;
+        let expected = clustering::hamming_assignment(&clustering, codes, length);
+        for (step, assignment) in steps.iter().enumerate() {
+            let assignment = &assignment[index * queries..][..queries];
+            let (valid, padding) = assignment.split_at(length);
+            if padding.iter().any(|&cluster| cluster != NO_CLUSTER) {
+                return Err("a padding query has a cluster".into());
+            }
+            if step == 0 {
+                if valid != expected {
+                    return Err(format!("Hamming assignment {valid:?}, expected {expected:?}"));
+                }
+            } else {
+                let earlier = &steps[step - 1][index * queries..][..length];
+                tally.close_moves += clustering::check_euclidean(&slice, clustering.clusters, earlier, valid)?;
+                tally.moves += length;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where an adapter and the CPU agree on the codes, they agree on what follows without rounding.
+fn check_twins(case: &Case, host: &Trace, device: &Trace) -> Result<(), String> {
+    let (queries, heads) = (case.shape().queries, case.shape().query_heads);
+    let words = host.codes.len() / (case.shape().slices() * queries);
+    for slice in 0..case.shape().slices() {
+        let valid = case.query_lengths[slice / heads] as usize;
+        let codes = |trace: &Trace| trace.codes[slice * queries * words..][..valid * words].to_vec();
+        let clusters = |trace: &Trace| trace.hamming_assignment[slice * queries..][..queries].to_vec();
+        if codes(host) == codes(device) && clusters(host) != clusters(device) {
+            return Err("the same codes gave other clusters than on the CPU".into());
+        }
+    }
+    let lengths = |trace: &Trace| {
+        [trace.codes.len(), trace.counts.len(), trace.centroids.len(), trace.top_keys.len(), trace.top_mass.len()]
+    };
+    if lengths(host) != lengths(device) {
+        return Err("the trace has other sizes than on the CPU".into());
+    }
+    Ok(())
+}
+
+/// Counts, centroids, top-k keys, their mass and the output, given the clusters.
+fn check_results(case: &Case, trace: &Trace) -> Result<(), String> {
+    let (shape, clusters) = (*case.shape(), case.problem.method().clustering().expect("clusters").clusters);
+    let mut truth: [Vec<f64>; 2] = Default::default();
+    let mut plain: [Vec<f64>; 2] = Default::default();
+    let mut mass = Vec::new();
+    for (index, (batch, head)) in case.slices().enumerate() {
+        let slice = case.slice(batch, head);
+        let choices = Choices::of(case, trace, index);
+        let counts = &trace.counts[index * clusters..][..clusters];
+        for cluster in 0..clusters {
+            let members = choices.assignment.iter().filter(|&&c| c as usize == cluster).count();
+            if counts[cluster] as usize != members {
+                return Err(format!("cluster {cluster} counts {} members of {members}", counts[cluster]));
+            }
+        }
+        let z = reference::centroid_logits::<f64>(&slice, &choices.assignment, clusters, shape.width);
+        check_top_keys(case, &slice, trace, index, &choices, &z)?;
+        let rounded = reference::centroid_logits::<f32>(&slice, &choices.assignment, clusters, shape.width);
+        let means = reference::centroids::<f64>(&slice, &choices.assignment, clusters, shape.width);
+        truth[0].extend(means.into_iter().flatten());
+        let means = reference::centroids::<f32>(&slice, &choices.assignment, clusters, shape.width);
+        plain[0].extend(means.into_iter().flatten().map(f64::from));
+        // What an empty cluster would attend to is never read.
+        let masses = reference::top_mass(&z, slice.scale, &choices.top_keys);
+        let rounded = reference::top_mass(&rounded, slice.scale, &choices.top_keys);
+        for cluster in (0..clusters).filter(|&cluster| counts[cluster] > 0) {
+            truth[1].push(masses[cluster]);
+            plain[1].push(f64::from(rounded[cluster]));
+            mass.push(trace.top_mass[index * clusters + cluster]);
+        }
+    }
+    reference::within_twice_plain(&trace.centroids, &plain[0], &truth[0])
+        .map_err(|error| format!("centroids: {error}"))?;
+    reference::within_twice_plain(&mass, &plain[1], &truth[1]).map_err(|error| format!("top mass: {error}"))?;
+    reference::check_output(case, Some(trace), &trace.output)
+}
+
+/// The keys of largest logit, ascending; those within rounding of the last one may be exchanged.
+fn check_top_keys(
+    case: &Case,
+    slice: &Slice,
+    trace: &Trace,
+    index: usize,
+    choices: &Choices,
+    z: &[Vec<f64>],
+) -> Result<(), String> {
+    let stored = case.problem.method().top_k().min(case.shape().keys);
+    let expected = stored.min(slice.keys.len());
+    // Mean size of the queries' entries, which centroids are sums of.
+    let size = |column: usize| slice.queries.iter().map(|q| f64::from(q[column].abs())).sum::<f64>();
+    let sizes: Vec<f64> =
+        (0..case.shape().width).map(|column| size(column) / slice.queries.len().max(1) as f64).collect();
+    for (cluster, keys) in choices.top_keys.iter().enumerate() {
+        if !choices.assignment.contains(&(cluster as u32)) {
+            continue;
+        }
+        let listed = &trace.top_keys[(index * z.len() + cluster) * stored..][..stored];
+        let ascending = keys.windows(2).all(|pair| pair[0] < pair[1]);
+        let in_range = keys.iter().all(|&key| key < slice.keys.len());
+        if keys.len() != expected || !ascending || !in_range || listed[expected..].iter().any(|&key| key != NO_KEY) {
+            return Err(format!("top-k keys of cluster {cluster} are {listed:?}; {expected} were expected"));
+        }
+        let bound = |key: usize| {
+            let products = slice.keys[key].iter().zip(&sizes);
+            8.0 * ROUNDING * products.map(|(&k, size)| f64::from(k.abs()) * size).sum::<f64>()
+        };
+        let lowest = keys.iter().map(|&key| z[cluster][key] + bound(key)).fold(f64::INFINITY, f64::min);
+        let left_out = |key: &usize| !keys.contains(key) && z[cluster][*key] - bound(*key) > lowest;
+        if let Some(key) = (0..slice.keys.len()).find(left_out).filter(|_| expected > 0) {
+            return Err(format!("cluster {cluster} left out key {key}"));
+        }
+    }
+    Ok(())
+}
