@@ -11,7 +11,6 @@
 @group(0) @binding(4) var<storage, read_write> output: array<element>;
 @group(0) @binding(5) var<storage, read> groups: array<u32>;
 @group(0) @binding(6) var<storage, read> top_keys: array<u32>;
-// Of each cluster: (rest maximum, rest sum, top maximum, top sum), then the weighted values outside the top-k.
 @group(0) @binding(7) var<storage, read> cluster_sums: array<vec4f>;
 @group(0) @binding(8) var<storage, read_write> state: array<vec4f>;
 
@@ -81,7 +80,7 @@ fn refine_top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
         attend_block(block, count, lane, value_part);
     }
 
-    let facts = (slice.index * params.clusters + cluster) * (VALUE_VECTORS + 1u);
+    let facts = cluster_row(slice, cluster);
     let statistics = cluster_sums[facts];
     let exact_sum = running_sum;
     var factor = 1.0;

@@ -9,15 +9,12 @@
 @group(0) @binding(1) var<storage, read> weights: array<f32>;
 @group(0) @binding(2) var<storage, read> values: array<element>;
 @group(0) @binding(3) var<storage, read> lengths: array<u32>;
-@group(0) @binding(4) var<storage, read_write> remainder_partials: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> cluster_sums: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> cluster_sums: array<vec4f>;
 
 const COLUMNS: u32 = VALUE_REGISTERS;
 const SETS: u32 = 64u / COLUMNS;
 const SET_CLUSTERS: u32 = (REMAINDER_CLUSTERS + SETS - 1u) / SETS;
 const STAGED: u32 = 32u;
-// Vectors of a cluster: statistics, then the weighted values.
-const ROW: u32 = VALUE_VECTORS + 1u;
 
 var<workgroup> staged: array<f32, SETS * SET_CLUSTERS * STAGED>;
 
@@ -61,16 +58,15 @@ fn partial_remainder(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_inv
             }
         }
     }
-    let out = (slice.index * params.key_blocks + block) * params.cluster_rows + first;
     for (var j = 0u; j < SET_CLUSTERS; j++) {
         let cluster = share * SET_CLUSTERS + j;
         let vector = value_part * VALUE_REGISTERS + column;
         if (share < SETS && cluster < count && vector < VALUE_VECTORS) {
-            remainder_partials[(out + cluster) * ROW + 1u + vector] = sums[j];
+            cluster_sums[block_row(slice, block, first + cluster) + 1u + vector] = sums[j];
         }
     }
     if (lane < count && value_part == 0u) {
-        remainder_partials[(out + lane) * ROW] = vec4f(weight_sum, 0.0, 0.0, 0.0);
+        cluster_sums[block_row(slice, block, first + lane)] = vec4f(weight_sum, 0.0, 0.0, 0.0);
     }
 }
 
@@ -78,14 +74,13 @@ fn partial_remainder(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_inv
 fn combine_remainder(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
     let row = params.tile_begin + workgroup.x;
-    let out = (slice.index * params.clusters + params.cluster_begin + row) * ROW;
+    let out = cluster_row(slice, params.cluster_begin + row);
     // Blocks past the valid keys were never written.
     let blocks = (valid_keys(slice) + params.key_length - 1u) / params.key_length;
-    for (var vector = lane; vector < ROW; vector += 64u) {
+    for (var vector = lane; vector < SUMS_ROW; vector += 64u) {
         var sum = vec4f();
         for (var block = 0u; block < blocks; block++) {
-            let partial = (slice.index * params.key_blocks + block) * params.cluster_rows + row;
-            sum += remainder_partials[partial * ROW + vector];
+            sum += cluster_sums[block_row(slice, block, row) + vector];
         }
         if (vector == 0u) {
             cluster_sums[out].y = sum.x;

@@ -21,6 +21,10 @@ fn key_at(index: u32) -> u32 {
     return index;
 }
 
+// Below this share of the centroid's remainder, a row is too small for the difference that its remainder would be: rounding of what was
+// taken back would show. Its remainder is summed instead.
+const LOST: f32 = 0.0625;
+
 @compute @workgroup_size(32)
 fn stitch_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
@@ -39,7 +43,7 @@ fn stitch_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
     let in_pass = cluster >= params.cluster_begin && cluster < params.cluster_end;
     let pass_row = select(0u, cluster - params.cluster_begin, in_pass);
     let weight_row = (slice.index * params.cluster_rows + pass_row) * params.keys_padded;
-    let facts = (slice.index * params.clusters + cluster) * (VALUE_VECTORS + 1u);
+    let facts = cluster_row(slice, cluster);
     let statistics = cluster_sums[facts];
 
     // What the centroid gave to the window's keys, and how many of them it gave to.
@@ -53,41 +57,84 @@ fn stitch_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
         outside += select(0u, 1u, weight >= 0.0);
     }
     let rest_counts = key_count > min(params.top_k, key_count) + outside;
-    let rest_left = select(0.0, max(statistics.y - taken, 0.0), rest_counts);
     let rest_maximum = select(LOWEST, statistics.x, rest_counts);
-
-    begin_tile(slice, row);
-    running_maximum = softmax.x;
-    running_sum = softmax.y;
-    load_sums(out, value_part);
-    raise_maximum(rest_maximum);
-    var rest_factor = select(0.0, exp(rest_maximum - running_maximum), rest_counts);
-    for (var m = 0u; m < VALUE_REGISTERS; m++) {
-        let column = min(value_part * VALUE_REGISTERS + m, VALUE_VECTORS - 1u);
-        sums[m] += rest_factor * cluster_sums[facts + 1u + column];
-    }
 
     let band_begin = select(0u, first - params.window, first > params.window);
     let band_end = min(min(first + TILE, length) + params.window, key_count);
-    for (var block = band_begin; block < band_end; block += SCORE_BLOCK) {
-        let count = min(SCORE_BLOCK, band_end - block);
-        score_block(row, block, count, lane);
-        for (var j = 0u; j < count; j++) {
-            let key = block + j;
-            let kept = key >= reach_begin && key < reach_end && weights[weight_row + key] >= 0.0;
-            scores[j * TILE + lane] = select(LOWEST, scores[j * TILE + lane], kept);
+    var total = 0.0;
+    var taking_back = rest_counts;
+    let attempts = select(1u, 2u, rest_counts && in_pass);
+    for (var attempt = 0u; attempt < attempts; attempt++) {
+        begin_tile(slice, row);
+        running_maximum = softmax.x;
+        running_sum = softmax.y;
+        load_sums(out, value_part);
+        raise_maximum(rest_maximum);
+        var rest_factor = select(0.0, exp(rest_maximum - running_maximum), taking_back);
+        for (var m = 0u; m < VALUE_REGISTERS; m++) {
+            let column = min(value_part * VALUE_REGISTERS + m, VALUE_VECTORS - 1u);
+            sums[m] += rest_factor * cluster_sums[facts + 1u + column];
         }
-        raise_maximum(highest_score(count, lane));
-        rest_factor = select(0.0, exp(rest_maximum - running_maximum), rest_counts);
-        for (var j = 0u; j < count; j++) {
-            let score = scores[j * TILE + lane];
-            let weight = weight_of(score);
-            let given = select(0.0, weights[weight_row + block + j] * rest_factor, score > LOWEST);
-            running_sum += weight;
-            add_value(block + j, weight - given, value_part);
+        for (var block = band_begin; block < band_end; block += SCORE_BLOCK) {
+            let count = min(SCORE_BLOCK, band_end - block);
+            score_block(row, block, count, lane);
+            for (var j = 0u; j < count; j++) {
+                let key = block + j;
+                let kept = key >= reach_begin && key < reach_end && weights[weight_row + key] >= 0.0;
+                scores[j * TILE + lane] = select(LOWEST, scores[j * TILE + lane], kept);
+            }
+            raise_maximum(highest_score(count, lane));
+            rest_factor = select(0.0, exp(rest_maximum - running_maximum), taking_back);
+            for (var j = 0u; j < count; j++) {
+                let score = scores[j * TILE + lane];
+                let weight = weight_of(score);
+                let given = select(0.0, weights[weight_row + block + j] * rest_factor, score > LOWEST);
+                running_sum += weight;
+                add_value(block + j, weight - given, value_part);
+            }
+        }
+        if (taking_back) {
+            total = running_sum + max(statistics.y - taken, 0.0) * rest_factor;
+            if (total >= LOST * statistics.y * rest_factor) {
+                break;
+            }
+            taking_back = false;
+        } else {
+            total = running_sum;
+            if (rest_counts) {
+                total += add_rest(slice, vec2u(reach_begin, reach_end), key_count, pass_row, rest_maximum, value_part);
+            }
         }
     }
     if (first + lane < length && in_pass) {
-        store_sums(out, value_part, inverse(running_sum + rest_left * rest_factor));
+        store_sums(out, value_part, inverse(total));
     }
+}
+
+// Adds the centroid's part for the keys outside the top-k and the window, from the sums of key blocks and, where a block meets the
+// window, from its keys. Returns its weight.
+fn add_rest(slice: Slice, reach: vec2u, key_count: u32, pass_row: u32, rest_maximum: f32, value_part: u32) -> f32 {
+    let weight_row = (slice.index * params.cluster_rows + pass_row) * params.keys_padded;
+    let factor = exp(rest_maximum - running_maximum);
+    var rest = 0.0;
+    for (var begin = 0u; begin < key_count; begin += params.key_length) {
+        let end = min(begin + params.key_length, key_count);
+        if (end <= reach.x || begin >= reach.y) {
+            let block = block_row(slice, begin / params.key_length, pass_row);
+            rest += cluster_sums[block].x;
+            for (var m = 0u; m < VALUE_REGISTERS; m++) {
+                let column = min(value_part * VALUE_REGISTERS + m, VALUE_VECTORS - 1u);
+                sums[m] += factor * cluster_sums[block + 1u + column];
+            }
+        } else {
+            for (var key = begin; key < end; key++) {
+                if (key < reach.x || key >= reach.y) {
+                    let weight = max(weights[weight_row + key], 0.0);
+                    rest += weight;
+                    add_value(key, weight * factor, value_part);
+                }
+            }
+        }
+    }
+    return rest * factor;
 }

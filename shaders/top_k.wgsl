@@ -175,8 +175,7 @@ fn top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_inde
             sum += values[i * GROUP].y;
         }
         // The sum outside the top-k follows in `remainder`.
-        cluster_sums[(slice.index * params.clusters + cluster) * (VALUE_VECTORS + 1u)] =
-            vec4f(rest_maximum, 0.0, top_maximum, sum);
+        cluster_sums[cluster_row(slice, cluster)] = vec4f(rest_maximum, 0.0, top_maximum, sum);
     }
 }
 

@@ -3,11 +3,15 @@
 
 use super::panel::{Panel, LANES};
 use super::parallel::each;
-use super::refine_top_k::{inverse, ClusterResults, State};
+use super::refine_top_k::{add_scaled, inverse, ClusterResults, State};
 use super::tile::{Tile, KEY_BLOCK, LOWEST};
 use super::work::{OutputBlock, Work};
 use crate::plan::Scratch;
 use std::ops::Range;
+
+/// Below this share of the centroid's remainder, a row is too small for the difference that its remainder would be: rounding of what was
+/// taken back would show. Its remainder is summed instead, at `O(S·M)`; a query this unlike its centroid is rare.
+const LOST: f32 = 0.0625;
 
 /// Finishes the rows that [`refine_top_k`](super::refine_top_k::refine_top_k) left with their exact part and `state`, for queries whose
 /// cluster lies in the pass. `O(L·(2w+1)·(E+M))` a slice.
@@ -144,11 +148,45 @@ impl<'a> Band<'a> {
             tile.add_values(values.from(begin), values.stride, count);
         }
         for (lane, position) in self.positions.clone().enumerate() {
-            if self.rows[lane].is_some() {
+            if let Some((index, _)) = self.rows[lane] {
+                let rest_sum = if self.rest_counts[lane] { results.statistics[index].rest_sum } else { 0.0 };
                 let total = tile.total[lane] + self.rest_left[lane] * factor[lane];
-                tile.store(lane, inverse(total), block.row_mut(head, position));
+                if total >= LOST * rest_sum * factor[lane] {
+                    tile.store(lane, inverse(total), block.row_mut(head, position));
+                } else {
+                    self.sum_directly(work, lane, head, block);
+                }
             }
         }
+    }
+
+    /// Finishes a row without any difference: exact part, window, and the centroid's weight of every other key.
+    fn sum_directly(&self, work: &Work, lane: usize, head: usize, block: &mut OutputBlock<State>) {
+        let Some((_, weights)) = self.rows[lane] else { return };
+        let position = self.positions.start + lane;
+        let (query, keys, values) =
+            (work.queries(self.slice).row(position), work.keys(self.slice), work.values(self.slice));
+        let state = *block.state_mut(head, position);
+        let reach = self.reach(position);
+        let logit = |key: usize| -> f32 {
+            let product: f32 = query.iter().zip(keys.row(key)).map(|(a, b)| a * b).sum();
+            product * work.problem.scale()
+        };
+        let window: Vec<(usize, f32)> =
+            reach.clone().filter(|&key| weights[key] >= 0.0).map(|key| (key, logit(key))).collect();
+        let maximum = window.iter().fold(state.maximum.max(self.rest_maximum[lane]), |maximum, w| maximum.max(w.1));
+        let exact = (state.maximum - maximum).exp();
+        let rest = (self.rest_maximum[lane] - maximum).exp();
+        let mut total = state.total * exact;
+        let row = block.row_mut(head, position);
+        row.iter_mut().for_each(|value| *value *= exact);
+        let outside = (0..reach.start).chain(reach.end..weights.len()).map(|key| (key, weights[key].max(0.0) * rest));
+        let inside = window.into_iter().map(|(key, logit)| (key, (logit - maximum).exp()));
+        for (key, weight) in outside.chain(inside) {
+            total += weight;
+            add_scaled(row, values.row(key), weight);
+        }
+        row.iter_mut().for_each(|value| *value *= inverse(total));
     }
 
     /// What a weight of the remainder counts relative to the running maximum.

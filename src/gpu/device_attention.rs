@@ -174,6 +174,18 @@ impl DeviceAttention {
             if tensor != Tensor::Output && slice.buffer() == slices[Tensor::Output as usize].buffer() {
                 return Err(Error::BufferOverlap { tensor: tensor.name() });
             }
+            // An offset that is not aligned makes bindings begin before it.
+            let needed = self.plan.chunks().map(|chunk| self.plan.binding_bytes(tensor, &chunk, slice.offset())).max();
+            let allowed = self.plan.limits.binding_bytes;
+            if let Some(needed) = needed.filter(|&needed| needed > allowed) {
+                return Err(Error::ExceedsLimit {
+                    what: format!("`{}`, one chunk of it from byte {} on,", tensor.name(), slice.offset()),
+                    needed,
+                    allowed,
+                    unit: "bytes",
+                    limit: "max_storage_buffer_binding_size",
+                });
+            }
         }
         Ok(slices.map(|slice| Range { buffer: slice.buffer().clone(), offset: slice.offset(), size: slice.size() }))
     }
@@ -186,7 +198,7 @@ pub(super) fn check_slice(tensor: &'static str, slice: &wgpu::BufferSlice, neede
         let (actual, needed) = (format!("{usage:?}"), format!("{:?}", wgpu::BufferUsages::STORAGE));
         return Err(Error::BufferUsage { tensor, actual, needed });
     }
-    if slice.offset() % 4 != 0 {
+    if !slice.offset().is_multiple_of(4) {
         return Err(Error::BufferAlignment { tensor, offset_bytes: slice.offset() });
     }
     let actual_bytes = slice.size();

@@ -42,6 +42,7 @@ pub(crate) struct Kernel {
 
 const PARAMS: &str = include_str!("../../shaders/shared/params.wgsl");
 const LENGTHS: &str = include_str!("../../shaders/shared/lengths.wgsl");
+const CLUSTER_SUMS_ROWS: &str = include_str!("../../shaders/shared/cluster_sums.wgsl");
 const QUERY: &str = include_str!("../../shaders/shared/query.wgsl");
 const TILE: &str = include_str!("../../shaders/shared/tile.wgsl");
 const LOAD_VEC4: &str = include_str!("../../shaders/shared/load_vec4.wgsl");
@@ -64,7 +65,6 @@ const CENTROIDS: Operand = Operand::Scratch(Scratch::Centroids);
 const WEIGHTS: Operand = Operand::Scratch(Scratch::Weights);
 const TOP_KEYS: Operand = Operand::Scratch(Scratch::TopKeys);
 const CLUSTER_SUMS: Operand = Operand::Scratch(Scratch::ClusterSums);
-const REMAINDER_PARTIALS: Operand = Operand::Scratch(Scratch::RemainderPartials);
 const STATE: Operand = Operand::Scratch(Scratch::State);
 
 const HAMMING_UPDATE: &str = include_str!("../../shaders/hamming_update.wgsl");
@@ -77,7 +77,7 @@ const CENTROID_MEANS_BINDINGS: &[(Operand, Access)] =
     &[(QUERIES, Read), (GROUPS, Read), (Lengths, Read), (MEAN_PARTIALS, Write), (CENTROIDS, Write)];
 const REMAINDER: &str = include_str!("../../shaders/remainder.wgsl");
 const REMAINDER_BINDINGS: &[(Operand, Access)] =
-    &[(WEIGHTS, Read), (VALUES, Read), (Lengths, Read), (REMAINDER_PARTIALS, Write), (CLUSTER_SUMS, Write)];
+    &[(WEIGHTS, Read), (VALUES, Read), (Lengths, Read), (CLUSTER_SUMS, Write)];
 
 /// All kernels, in the order of the computation.
 pub(crate) const KERNELS: &[Kernel] = &[
@@ -169,28 +169,28 @@ pub(crate) const KERNELS: &[Kernel] = &[
         name: KernelName::TopK,
         entry_point: "top_k",
         source: include_str!("../../shaders/top_k.wgsl"),
-        shared: &[LENGTHS],
+        shared: &[LENGTHS, CLUSTER_SUMS_ROWS],
         bindings: &[(WEIGHTS, Write), (Lengths, Read), (TOP_KEYS, Write), (CLUSTER_SUMS, Write)],
     },
     Kernel {
         name: KernelName::PartialRemainder,
         entry_point: "partial_remainder",
         source: REMAINDER,
-        shared: &[LENGTHS],
+        shared: &[LENGTHS, CLUSTER_SUMS_ROWS],
         bindings: REMAINDER_BINDINGS,
     },
     Kernel {
         name: KernelName::CombineRemainder,
         entry_point: "combine_remainder",
         source: REMAINDER,
-        shared: &[LENGTHS],
+        shared: &[LENGTHS, CLUSTER_SUMS_ROWS],
         bindings: REMAINDER_BINDINGS,
     },
     Kernel {
         name: KernelName::RefineTopK,
         entry_point: "refine_top_k",
         source: include_str!("../../shaders/refine_top_k.wgsl"),
-        shared: &[QUERY, TILE],
+        shared: &[QUERY, TILE, CLUSTER_SUMS_ROWS],
         bindings: &[
             (QUERIES, Read),
             (KEYS, Read),
@@ -206,7 +206,7 @@ pub(crate) const KERNELS: &[Kernel] = &[
         name: KernelName::StitchWindow,
         entry_point: "stitch_window",
         source: include_str!("../../shaders/stitch_window.wgsl"),
-        shared: &[LENGTHS, QUERY, TILE],
+        shared: &[LENGTHS, QUERY, TILE, CLUSTER_SUMS_ROWS],
         bindings: &[
             (QUERIES, Read),
             (KEYS, Read),
@@ -236,10 +236,13 @@ pub(crate) const KERNELS: &[Kernel] = &[
 
 /// The declaration of a kernel.
 pub(crate) fn kernel(name: KernelName) -> &'static Kernel {
-    // The list is short and looked at once a pipeline.
-    KERNELS.iter().find(|kernel| kernel.name == name).unwrap_or(&KERNELS[0])
+    // A test holds the order of the list against that of the names.
+    let kernel = &KERNELS[name as usize];
+    debug_assert_eq!(kernel.name, name);
+    kernel
 }
 
+#[cfg(test)]
 impl Operand {
     /// The name of the variable in the shaders.
     pub fn name(self) -> &'static str {

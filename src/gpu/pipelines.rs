@@ -13,12 +13,15 @@ pub(crate) struct Pipeline {
     pub layout: wgpu::BindGroupLayout,
 }
 
+/// Entry point and source, constants included: what a compiled kernel depends on.
+type PipelineKey = (&'static str, String);
+
 /// The compiled kernels of one device. Create one a device and share it: each kernel is compiled once for all problems that need the
 /// same sizes. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Kernels {
     device: wgpu::Device,
-    compiled: Arc<Mutex<HashMap<(&'static str, String), Arc<Pipeline>>>>,
+    compiled: Arc<Mutex<HashMap<PipelineKey, Arc<Pipeline>>>>,
 }
 
 impl Kernels {

@@ -174,7 +174,9 @@ impl<'a> Bindings<'a> {
     /// Whether all rows of all tensors begin and end at multiples of 16 bytes.
     fn all_aligned(plan: &Plan, ranges: &Ranges) -> bool {
         let shape = plan.problem.shape();
-        shape.width % 4 == 0 && shape.value_width % 4 == 0 && ranges.iter().all(|range| range.offset % 16 == 0)
+        shape.width.is_multiple_of(4)
+            && shape.value_width.is_multiple_of(4)
+            && ranges.iter().all(|range| range.offset.is_multiple_of(16))
     }
 
     fn group(

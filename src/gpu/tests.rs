@@ -63,6 +63,13 @@ fn bindings_are_what_the_shaders_declare() {
 }
 
 #[test]
+fn kernels_are_listed_in_the_order_of_their_names() {
+    for (index, declared) in KERNELS.iter().enumerate() {
+        assert_eq!(declared.name as usize, index, "{}", declared.entry_point);
+    }
+}
+
+#[test]
 fn params_have_the_layout_of_the_shaders() {
     let (constants, _) = constant_sets().remove(0);
     let (module, _) = parse(&module_source(&KERNELS[0], &constants, true));

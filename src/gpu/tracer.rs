@@ -150,7 +150,9 @@ impl<'a> Tracer<'a> {
             trace.top_keys.extend(self.read_words(attention, chunk, Scratch::TopKeys).await?);
         }
         let sums = self.read_words(attention, chunk, Scratch::ClusterSums).await?;
-        for row in sums.chunks(4 * (cut.value_width4 + 1)) {
+        let row_words = 4 * (cut.value_width4 + 1);
+        let slices = sums.chunks(cut.words_of(Scratch::ClusterSums));
+        for row in slices.flat_map(|slice| slice.chunks(row_words).take(cut.clusters)) {
             let [rest_maximum, rest_sum, top_maximum, top_sum] = std::array::from_fn(|i| f32::from_bits(row[i]));
             let total = top_sum + rest_sum * (rest_maximum - top_maximum).exp();
             trace.top_mass.push(if total > 0.0 { top_sum / total } else { 0.0 });

@@ -50,10 +50,9 @@ pub(crate) enum Scratch {
     Weights,
     /// Keys of each cluster's top-k, ascending, `[C, k]`.
     TopKeys,
-    /// Softmax parts of each cluster, `[C, 1 + value_width4]` vectors: statistics, then the remainder's values.
+    /// Softmax parts of each cluster, `[C, 1 + value_width4]` vectors: statistics, then the remainder's values; on a device followed by
+    /// the same of each block of keys, `[key_blocks, clusters_per_pass, 1 + value_width4]`.
     ClusterSums,
-    /// Sums over key blocks, `[key_blocks, clusters_per_pass, 1 + value_width4]` vectors.
-    RemainderPartials,
     /// Running softmax of each query, `[value_parts, L]` vectors (host: `[L]` pairs).
     State,
 }
@@ -72,7 +71,6 @@ impl Scratch {
             Self::Weights => "weights",
             Self::TopKeys => "top_keys",
             Self::ClusterSums => "cluster_sums",
-            Self::RemainderPartials => "remainder_partials",
             Self::State => "state",
         }
     }
@@ -196,8 +194,9 @@ impl Cut {
             (Scratch::Groups, 2 * (clusters + 2) + length),
             (Scratch::Weights, clusters_per_pass * self.keys_padded),
             (Scratch::TopKeys, (clusters * self.top_k).max(1)),
-            (Scratch::ClusterSums, clusters * sums_row),
         ];
+        let block_sums = if host { 0 } else { self.key_blocks * clusters_per_pass };
+        sizes.push((Scratch::ClusterSums, (clusters + block_sums) * sums_row));
         if host {
             sizes.push((Scratch::Centroids, clusters * shape.width));
             sizes.push((Scratch::State, 2 * length));
@@ -207,7 +206,6 @@ impl Cut {
             sizes.push((Scratch::Votes, self.vote_blocks * clusters * (32 * words + 1)));
             sizes.push((Scratch::BlockCounts, self.group_blocks * (clusters + 1)));
             sizes.push((Scratch::MeanPartials, 4 * self.mean_parts * clusters * (self.width4 + 1)));
-            sizes.push((Scratch::RemainderPartials, self.key_blocks * clusters_per_pass * sums_row));
         }
         sizes.into_iter().map(|(scratch, words)| (scratch, words as u64)).collect()
     }

@@ -21,7 +21,7 @@ pub struct Limits {
 
 impl Limits {
     const HARDWARE_REGISTER_VECTORS: usize = 16;
-    const SOFTWARE_REGISTER_VECTORS: usize = 8;
+    const SOFTWARE_REGISTER_VECTORS: usize = 4;
 
     /// The limits of a device.
     pub fn of(device: &wgpu::Device) -> Self {

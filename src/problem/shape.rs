@@ -83,7 +83,7 @@ impl Shape {
         at_least_one("keys", self.keys, 1 << 28)?;
         at_least_one("width", self.width, Self::MAX_WIDTH)?;
         at_least_one("value_width", self.value_width, Self::MAX_WIDTH)?;
-        if self.query_heads % self.key_heads != 0 {
+        if !self.query_heads.is_multiple_of(self.key_heads) {
             return Err(Error::HeadsNotDivisible { query_heads: self.query_heads, key_heads: self.key_heads });
         }
         let fits = |tensor, dimensions: [usize; 4]| {

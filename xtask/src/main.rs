@@ -98,7 +98,8 @@ impl Options {
     }
 }
 
-/// Runs the example `headless` in release mode. It needs nothing but this workspace: without an adapter it runs on the CPU.
+/// Runs the example `headless` in release mode: on the CPU and then on the best adapter if there is one, unless the arguments choose. It
+/// needs nothing but this workspace.
 fn demo(mut arguments: Vec<OsString>) -> Result<bool> {
     if arguments.first().is_some_and(|first| first == "--") {
         arguments.remove(0);
@@ -107,7 +108,35 @@ fn demo(mut arguments: Vec<OsString>) -> Result<bool> {
     if let Some(hint) = environment::missing_driver_hint() {
         println!("{hint}");
     }
-    let mut command = process::cargo(&environment);
-    command.args(["run", "--release", "--example", "headless", "--"]).args(arguments);
-    Ok(command.status().context("cannot start cargo")?.success())
+    let mut build = process::cargo(&environment);
+    build.args(["build", "--release", "--example", "headless"]);
+    if !build.status().context("cannot start cargo")?.success() {
+        return Ok(false);
+    }
+    let headless = |more: &[&str]| {
+        let mut command = process::cargo(&environment);
+        command.args(["run", "--release", "--quiet", "--example", "headless", "--"]).args(&arguments).args(more);
+        command
+    };
+    let run = |more: &[&str]| Ok::<_, anyhow::Error>(headless(more).status().context("cannot start cargo")?.success());
+    let chosen = arguments.iter().any(|argument| {
+        let text = argument.to_string_lossy();
+        ["--backend", "--adapter", "--json", "--list-adapters", "--help", "-h"]
+            .iter()
+            .any(|option| text.starts_with(option))
+    });
+    if chosen {
+        return run(&[]);
+    }
+    if !run(&["--backend", "cpu"])? {
+        return Ok(false);
+    }
+    let listed = headless(&["--list-adapters"]).output().context("cannot start cargo")?;
+    // An adapter is an indented line.
+    if !String::from_utf8_lossy(&listed.stdout).lines().any(|line| line.starts_with("  ")) {
+        println!("\nNo GPU adapter was found, so the GPU half of the demo is left out.");
+        return Ok(true);
+    }
+    println!("\nThe same on the GPU:\n");
+    run(&["--backend", "gpu"])
 }
