@@ -60,7 +60,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     attention.prepare(&tensors)?; // compiles the kernels; otherwise the first `record` does
 
-    // As often as there is new data: the app's commands, attention, the app's commands, in one submission.
+    // As often as there is new data: the app's commands, attention, the app's commands, in one submission. The first can be slow: some
+    // drivers compile only then.
     for name in ["first", "second"] {
         let begin = Instant::now();
         let mut encoder = device.create_command_encoder(&Default::default());
