@@ -50,7 +50,7 @@ impl Attention {
     /// Opens a back end.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`] if a GPU was asked for and none fits, [`Error::Device`] if it cannot be opened.
+    /// [`NoAdapter`](crate::Error::NoAdapter) if a GPU was asked for and none fits, [`Device`](crate::Error::Device) if it cannot be opened.
     pub async fn new(backend: Backend) -> Result<Self> {
         let engine = match backend {
             Backend::Cpu => Engine::Cpu,

@@ -1,4 +1,6 @@
-//! Attention whose cost is linear in the sequence length.
+#![doc = include_str!("../docs/crate.md")]
+#![warn(missing_docs)]
+#![deny(unsafe_code)]
 mod accuracy;
 mod attention;
 mod cpu;

@@ -89,6 +89,7 @@ impl Kernels {
         pipeline
     }
 
+    #[allow(unsafe_code)]
     fn compile(&self, kernel: &Kernel, source: &str) -> Pipeline {
         let label = Some(kernel.entry_point);
         let descriptor = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(source.into()) };
