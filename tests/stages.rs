@@ -185,10 +185,10 @@ fn check_results(case: &Case, trace: &Trace) -> Result<(), String> {
         let slice = case.slice(batch, head);
         let choices = Choices::of(case, trace, index);
         let counts = &trace.counts[index * clusters..][..clusters];
-        for cluster in 0..clusters {
+        for (cluster, &count) in counts.iter().enumerate() {
             let members = choices.assignment.iter().filter(|&&c| c as usize == cluster).count();
-            if counts[cluster] as usize != members {
-                return Err(format!("cluster {cluster} counts {} members of {members}", counts[cluster]));
+            if count as usize != members {
+                return Err(format!("cluster {cluster} counts {count} members of {members}"));
             }
         }
         let z = reference::centroid_logits::<f64>(&slice, &choices.assignment, clusters, shape.width);
