@@ -23,7 +23,7 @@ fn key_at(index: u32) -> u32 {
 
 // Below this share of the centroid's remainder, a row is too small for the difference that its remainder would be: rounding of what was
 // taken back would show. Its remainder is summed instead.
-const LOST: f32 = 0.0625;
+const LOST: f32 = 0.25;
 
 @compute @workgroup_size(32)
 fn stitch_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {

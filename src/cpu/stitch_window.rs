@@ -11,7 +11,7 @@ use std::ops::Range;
 
 /// Below this share of the centroid's remainder, a row is too small for the difference that its remainder would be: rounding of what was
 /// taken back would show. Its remainder is summed instead, at `O(S·M)`; a query this unlike its centroid is rare.
-const LOST: f32 = 0.0625;
+const LOST: f32 = 0.25;
 
 /// Finishes the rows that [`refine_top_k`](super::refine_top_k::refine_top_k) left with their exact part and `state`, for queries whose
 /// cluster lies in the pass. `O(L·(2w+1)·(E+M))` a slice.
