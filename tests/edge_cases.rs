@@ -240,6 +240,23 @@ fn equal_queries_go_to_the_lowest_cluster() {
 }
 
 #[test]
+fn an_empty_cluster_is_never_chosen() {
+    for engine in back_ends() {
+        let method = Method::stitched(5).with_clustering(|clustering| clustering.center = false);
+        let mut case = Case::of(small(1, 2, 40), method, 18);
+        // The mean is far from the origin, where the centroid of an empty cluster would be and one query is.
+        case.queries.iter_mut().for_each(|value| *value += 5.0);
+        case.queries[12 * 12..][..12].fill(0.0);
+        // No bit is ever set, so that all queries begin in the first cluster.
+        let mut planes = vec![0.0; 63 * 13];
+        planes.iter_mut().skip(12).step_by(13).for_each(|threshold| *threshold = 1.0);
+        let trace = case.trace(engine, &Supplied { planes: Some(&planes), ..Supplied::default() });
+        assert!(trace.codes.iter().all(|&word| word == 0), "{}", engine.name);
+        assert_eq!(trace.counts, [40, 0, 0, 0, 0, 40, 0, 0, 0, 0], "{}", engine.name);
+    }
+}
+
+#[test]
 fn padding_is_never_read() {
     for engine in back_ends() {
         for layout in [Layout::HeadsFirst, Layout::LengthFirst] {

@@ -209,6 +209,50 @@ fn more_sets_of_buffers_than_are_kept() {
 }
 
 #[test]
+fn the_same_buffers_at_other_offsets() {
+    for own in devices() {
+        let kernels = kernels(&own);
+        let case = cases(Layout::HeadsFirst).remove(3);
+        let mut attention = attention(&kernels, &case);
+        let expected = on_host(&own, &case);
+        // NaN surrounds the tensors.
+        let shift = 12 * 37;
+        let spread = |data: &[f32], at: usize| {
+            let mut spread = vec![f32::NAN; data.len() + shift];
+            spread[at..][..data.len()].copy_from_slice(data);
+            own.buffer(words(&spread))
+        };
+        let output = own.buffer(&vec![CANARY; expected.len() + shift]);
+        let data = [&case.queries, &case.keys, &case.values];
+        let buffers = data.map(|data| spread(data, 0));
+        for moved in 0..=4 {
+            // One tensor after another moves within its buffer.
+            let begin = |tensor: usize| if tensor < moved { shift } else { 0 };
+            for (tensor, buffer) in buffers.iter().enumerate() {
+                let copy = spread(data[tensor], begin(tensor));
+                own.queue.submit([{
+                    let mut encoder = own.device.create_command_encoder(&Default::default());
+                    encoder.copy_buffer_to_buffer(&copy, 0, buffer, 0, buffer.size());
+                    encoder.finish()
+                }]);
+            }
+            // Of one size wherever they begin, so that nothing else tells them apart.
+            let range = |tensor, elements| 4 * begin(tensor) as u64..4 * (begin(tensor) + elements) as u64;
+            let slice = |tensor: usize| buffers[tensor].slice(range(tensor, data[tensor].len()));
+            let tensors = DeviceTensors {
+                queries: slice(0),
+                keys: slice(1),
+                values: slice(2),
+                output: output.slice(range(3, expected.len())),
+            };
+            record(&own, &mut attention, &tensors);
+            let written = own.read(&output);
+            assert_eq!(written[begin(3)..][..expected.len()], bits(&expected), "{} {moved}", own.name);
+        }
+    }
+}
+
+#[test]
 fn lengths_can_be_set_between_recordings_and_filled_on_the_device() {
     for own in devices() {
         let kernels = kernels(&own);
