@@ -25,7 +25,9 @@ fn exact_attention(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoc
     let value_part = workgroup.z;
     let first = (params.tile_begin + workgroup.x) * TILE;
     let position = min(first + lane, params.queries - 1u);
-    let row = query_row(slice, position);
+    let length = query_length(slice);
+    // Padding may hold anything, so it computes what the last valid query does, and is not stored.
+    let row = query_row(slice, min(position, max(length, 1u) - 1u));
     let out = output_row(slice, position);
     let place = state_index(slice, position, value_part);
     begin_tile(slice, row);
@@ -35,7 +37,6 @@ fn exact_attention(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoc
         running_sum = softmax.y;
         load_sums(out, value_part);
     }
-    let length = query_length(slice);
     // A tile of padding has nothing to compute; its rows become zero.
     let end = select(0u, min(params.key_end, valid_keys(slice)), first < length);
     for (var block = params.key_begin; block < end; block += SCORE_BLOCK) {

@@ -73,6 +73,12 @@ impl Attention {
         Ok(Self { engine, scratch_budget_bytes: DEFAULT_SCRATCH_BUDGET_BYTES })
     }
 
+    /// [`Attention::with_adapter`] for programs without an async runtime. Not available in the browser.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn with_adapter_blocking(adapter: AdapterDescription) -> Result<Self> {
+        pollster::block_on(Self::with_adapter(adapter))
+    }
+
     /// Uses an open device, with no more than the limits and features it was created with.
     pub fn with_device(device: wgpu::Device, queue: wgpu::Queue) -> Self {
         let engine = Engine::Gpu(Box::new(gpu::HostEngine::with_device(device, queue)));
@@ -116,8 +122,10 @@ impl Attention {
     /// # Errors
     /// Wrong sizes, lengths out of range, NaN or infinity at a valid position, and limits that the problem exceeds.
     pub async fn run(&self, problem: &Problem, inputs: &Inputs<'_>) -> Result<Vec<f32>> {
+        let supplied = Supplied::default();
+        let plan = self.check(problem, inputs, &supplied)?;
         let mut output = vec![0.0; problem.shape().output_elements()];
-        self.run_into(problem, inputs, &mut output).await?;
+        self.compute(&plan, inputs, &supplied, &mut output, None).await?;
         Ok(output)
     }
 
@@ -127,7 +135,9 @@ impl Attention {
     /// As [`Attention::run`]; also if `output` has the wrong size.
     pub async fn run_into(&self, problem: &Problem, inputs: &Inputs<'_>, output: &mut [f32]) -> Result<()> {
         check_output(problem, output)?;
-        self.compute(problem, inputs, &Supplied::default(), output, None).await
+        let supplied = Supplied::default();
+        let plan = self.check(problem, inputs, &supplied)?;
+        self.compute(&plan, inputs, &supplied, output, None).await
     }
 
     /// Computes a problem and returns all intermediate results and stage times; some results can be supplied instead.
@@ -135,9 +145,10 @@ impl Attention {
     /// # Errors
     /// As [`Attention::run`]; also if something supplied has the wrong size or an entry out of range.
     pub async fn trace(&self, problem: &Problem, inputs: &Inputs<'_>, supplied: &Supplied<'_>) -> Result<Trace> {
+        let plan = self.check(problem, inputs, supplied)?;
         let mut trace = Trace::default();
         let mut output = vec![0.0; problem.shape().output_elements()];
-        self.compute(problem, inputs, supplied, &mut output, Some(&mut trace)).await?;
+        self.compute(&plan, inputs, supplied, &mut output, Some(&mut trace)).await?;
         trace.output = output;
         Ok(trace)
     }
@@ -160,23 +171,27 @@ impl Attention {
         pollster::block_on(self.trace(problem, inputs, supplied))
     }
 
+    /// Checks everything that is given, before anything is allocated.
+    fn check(&self, problem: &Problem, inputs: &Inputs, supplied: &Supplied) -> Result<Plan> {
+        inputs.validate(problem)?;
+        supplied.validate(problem, inputs.query_lengths)?;
+        self.plan(problem)
+    }
+
     async fn compute(
         &self,
-        problem: &Problem,
+        plan: &Plan,
         inputs: &Inputs<'_>,
         supplied: &Supplied<'_>,
         output: &mut [f32],
         trace: Option<&mut Trace>,
     ) -> Result<()> {
-        inputs.validate(problem)?;
-        supplied.validate(problem, inputs.query_lengths)?;
-        let plan = self.plan(problem)?;
         match &self.engine {
             Engine::Cpu => {
-                cpu::run(&plan, inputs, supplied, output, trace);
+                cpu::run(plan, inputs, supplied, output, trace);
                 Ok(())
             }
-            Engine::Gpu(engine) => engine.run(&plan, inputs, supplied, output, trace).await,
+            Engine::Gpu(engine) => engine.run(plan, inputs, supplied, output, trace).await,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::plan::{Chunk, Plan};
 use crate::problem::Strides;
-use crate::{Inputs, Problem};
+use crate::{Inputs, Layout, Problem};
 use std::ops::Range;
 
 /// Positions of one task that writes output rows.
@@ -102,7 +102,7 @@ impl<'a> Work<'a> {
                     state: taken,
                 });
             };
-            if strides.row == shape.value_width {
+            if self.problem.layout() == Layout::HeadsFirst {
                 for (head, output) in output.chunks_mut(strides.head).enumerate() {
                     if self.chunk.heads.contains(&head) {
                         let slice = first + head - self.chunk.heads.start;

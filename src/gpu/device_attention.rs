@@ -26,7 +26,8 @@ pub struct DeviceTensors<'a> {
 ///
 /// Recording neither submits nor waits nor reads back; after the first call with the same buffers it allocates nothing. Scratch memory is
 /// held by this object ([`DeviceAttention::scratch_bytes`]; [`Plan::scratch_bytes`] tells it beforehand), so two recordings of one object
-/// must not run at the same time; commands of one queue never do.
+/// must not run at the same time; commands of one queue never do. Memory is allocated on the app's device, so running out of it is reported
+/// to the app's error scope or handler, as for any other buffer.
 ///
 /// Data on the device is not looked at by the host: NaN or infinity among the valid elements of a slice makes outputs of that slice
 /// meaningless, and never hangs, reads out of range or changes another slice. [`FiniteCheck`](super::FiniteCheck) finds them.
@@ -128,7 +129,8 @@ impl DeviceAttention {
         &self.memory.lengths
     }
 
-    /// Compiles the kernels and makes the bind groups for a set of buffers, so that recording with them is quick from the first time.
+    /// Compiles the kernels and makes the bind groups for a set of buffers, so that recording with them is quick from the first time. Some
+    /// drivers, software ones among them, compile only when a kernel first runs.
     ///
     /// # Errors
     /// Names a slice that is too small, lacks a usage or is misaligned.

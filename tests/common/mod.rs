@@ -51,7 +51,7 @@ pub fn gpu_engines() -> Vec<Engine> {
         .into_iter()
         .map(|adapter| {
             let name = adapter.to_string();
-            let attention = pollster::block_on(Attention::with_adapter(adapter)).expect("the adapter opens");
+            let attention = Attention::with_adapter_blocking(adapter).expect("the adapter opens");
             Engine { name, attention }
         })
         .collect()
