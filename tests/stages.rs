@@ -210,7 +210,15 @@ fn check_results(case: &Case, trace: &Trace) -> Result<(), String> {
     }
     reference::within_twice_plain(&trace.centroids, &plain[0], &truth[0])
         .map_err(|error| format!("centroids: {error}"))?;
-    reference::within_twice_plain(&mass, &plain[1], &truth[1]).map_err(|error| format!("top mass: {error}"))?;
+    // The norm of a few masses is one draw of chance; they have the tolerance of the reference cases.
+    if mass.len() >= 64 {
+        reference::within_twice_plain(&mass, &plain[1], &truth[1]).map_err(|error| format!("top mass: {error}"))?;
+    } else {
+        let off = |(&mass, &truth): (&f32, &f64)| (f64::from(mass) - truth).abs() > 1e-5 * truth.abs();
+        if let Some(index) = mass.iter().zip(&truth[1]).position(off) {
+            return Err(format!("top mass {} is {}, should be {}", index, mass[index], truth[1][index]));
+        }
+    }
     reference::check_output(case, Some(trace), &trace.output)
 }
 
