@@ -2,7 +2,7 @@
 
 mod common;
 
-use clustered_attention::{Attention, Backend, Clustering, Layout, Method, Problem, Shape, Supplied};
+use clustered_attention::{Attention, Backend, Clustering, Inputs, Layout, Method, Problem, Shape, Supplied};
 use common::case::Case;
 use common::reference::{self, Errors, ROUNDING};
 use common::{assert_holds, Engine};
@@ -124,4 +124,16 @@ fn a_constant_value_is_returned_as_it_is() {
         }
         Err(format!("{:?}: off by {worst:e}", case.problem))
     });
+}
+
+#[test]
+fn futures_can_move_between_threads() {
+    fn assert_send<T: Send>(_: T) {}
+    let problem = Problem::new(Shape::self_attention(1, 1, 4, 4), Method::Exact).expect("a valid problem");
+    let data = [0.5; 16];
+    let inputs = Inputs::new(&data, &data, &data);
+    let attention = Attention::new_blocking(Backend::Cpu).expect("the CPU");
+    assert_send(Attention::new(Backend::Auto));
+    assert_send(attention.run(&problem, &inputs));
+    assert_send(attention.trace(&problem, &inputs, &Supplied::default()));
 }

@@ -4,7 +4,7 @@ use super::adapter::{self, AdapterDescription};
 use super::device_attention::{DeviceAttention, DeviceTensors};
 use super::pipelines::Kernels;
 use super::read_back::{read_back, staging_buffer};
-use super::recorder::Step;
+use super::recorder::{Recording, Step};
 use super::tracer::Tracer;
 use crate::plan::{Limits, Plan, Scratch, Tensor};
 use crate::trace::Trace;
@@ -25,6 +25,16 @@ pub(crate) struct HostEngine {
     session: Mutex<Option<Session>>,
     /// What the driver complained about outside of any call.
     complaint: Arc<Mutex<Option<String>>>,
+}
+
+/// The buffers of a session as tensors.
+fn tensors_of([queries, keys, values, output]: &[wgpu::Buffer; 4]) -> DeviceTensors<'_> {
+    DeviceTensors {
+        queries: queries.slice(..),
+        keys: keys.slice(..),
+        values: values.slice(..),
+        output: output.slice(..),
+    }
 }
 
 /// Buffers of one problem.
@@ -91,27 +101,52 @@ impl HostEngine {
         output: &mut [f32],
         trace: Option<&mut Trace>,
     ) -> Result<()> {
-        let memory_scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let validation_scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let result = self.run_session(plan, inputs, supplied, output, trace).await;
-        let errors = [validation_scope.pop().await, memory_scope.pop().await];
-        let complaint = self.complaint.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let message = errors.into_iter().flatten().map(|error| error.to_string()).next().or(complaint);
-        match message {
-            Some(message) => Err(Error::Device { message }),
-            None => result,
+        let tracing = trace.is_some();
+        let mut session = self.guarded(|| self.begin(plan, inputs, supplied, tracing)).await?;
+        let Session { attention, tensors: buffers, staging } = &mut session;
+        let (tensors, out) = (tensors_of(buffers), &buffers[Tensor::Output as usize]);
+        match trace {
+            Some(trace) => {
+                let tracer = Tracer::new(&self.device, &self.queue);
+                tracer.run(attention, &tensors, supplied, inputs, trace).await?;
+            }
+            None => self.guarded(|| self.submit(attention.recording(&tensors)?)).await?,
         }
+        let copy = || {
+            let mut encoder = self.device.create_command_encoder(&Default::default());
+            encoder.copy_buffer_to_buffer(out, 0, staging, 0, out.size());
+            self.queue.submit([encoder.finish()]);
+            Ok(())
+        };
+        self.guarded(copy).await?;
+        read_back(&self.device, staging, bytemuck::cast_slice_mut(output)).await?;
+        if let Some(message) = self.complaint.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(Error::Device { message });
+        }
+        if !tracing {
+            *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
+        }
+        Ok(())
     }
 
-    async fn run_session(
-        &self,
-        plan: &Plan,
-        inputs: &Inputs<'_>,
-        supplied: &Supplied<'_>,
-        output: &mut [f32],
-        trace: Option<&mut Trace>,
-    ) -> Result<()> {
-        let tracing = trace.is_some();
+    /// Runs work on the device and reports what the driver complains about. Scopes belong to a thread, so none is open across an await.
+    async fn guarded<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let (result, errors) = {
+            let memory_scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+            let validation_scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+            let result = work();
+            (result, [validation_scope.pop(), memory_scope.pop()])
+        };
+        for error in errors {
+            if let Some(error) = error.await {
+                return Err(Error::Device { message: error.to_string() });
+            }
+        }
+        result
+    }
+
+    /// Memory for the problem, with its inputs uploaded and its kernels compiled.
+    fn begin(&self, plan: &Plan, inputs: &Inputs, supplied: &Supplied, tracing: bool) -> Result<Session> {
         let mut session = match self.take_session(plan, tracing) {
             Some(session) => session,
             None => self.open_session(plan, supplied)?,
@@ -120,33 +155,8 @@ impl HostEngine {
         for (buffer, data) in session.tensors.iter().zip([inputs.queries, inputs.keys, inputs.values]) {
             self.queue.write_buffer(buffer, 0, bytemuck::cast_slice(data));
         }
-        let Session { attention, tensors: [queries, keys, values, out], staging } = &mut session;
-        let tensors = DeviceTensors {
-            queries: queries.slice(..),
-            keys: keys.slice(..),
-            values: values.slice(..),
-            output: out.slice(..),
-        };
-        attention.prepare(&tensors)?;
-        match trace {
-            Some(trace) => {
-                let tracer = Tracer::new(&self.device, &self.queue);
-                tracer.run(attention, &tensors, supplied, inputs, trace).await?;
-            }
-            None => {
-                let recording = attention.recording(&tensors)?;
-                let steps: Vec<&Step> = recording.chunks.iter().flat_map(|chunk| &chunk.steps).collect();
-                self.submit(&steps);
-            }
-        }
-        let mut encoder = self.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(out, 0, staging, 0, out.size());
-        self.queue.submit([encoder.finish()]);
-        read_back(&self.device, staging, bytemuck::cast_slice_mut(output)).await?;
-        if !tracing {
-            *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
-        }
-        Ok(())
+        session.attention.prepare(&tensors_of(&session.tensors))?;
+        Ok(session)
     }
 
     /// The kept session if it fits the plan and nothing is supplied or traced.
@@ -184,8 +194,9 @@ impl HostEngine {
         Ok(Session { attention, tensors, staging })
     }
 
-    /// Submits steps in several command buffers where they take long.
-    fn submit(&self, steps: &[&Step]) {
+    /// Submits a recording, in several command buffers where it takes long.
+    fn submit(&self, recording: &Recording) -> Result<()> {
+        let steps: Vec<&Step> = recording.chunks.iter().flat_map(|chunk| &chunk.steps).collect();
         let mut begin = 0;
         while begin < steps.len() {
             let mut operations = 0;
@@ -203,5 +214,6 @@ impl HostEngine {
             self.queue.submit([encoder.finish()]);
             begin = end;
         }
+        Ok(())
     }
 }
