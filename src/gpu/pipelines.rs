@@ -95,7 +95,7 @@ impl Kernels {
         let descriptor = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(source.into()) };
         let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..Default::default() };
         // SAFETY: every loop of the kernels counts towards a bound that is known before it begins, so none needs wgpu's counter against
-        // endless loops, which keeps compilers from unrolling. All other checks stay on.
+        // endless loops, which would be one more exit that compilers must keep. All other checks stay on.
         let module = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
         let entry = |binding, ty, has_dynamic_offset, min_binding_size| wgpu::BindGroupLayoutEntry {
             binding,
