@@ -42,7 +42,7 @@ pub struct Attention {
 
 #[derive(Debug)]
 enum Engine {
-    Cpu,
+    Cpu(cpu::Workspace),
     Gpu(Box<gpu::HostEngine>),
 }
 
@@ -53,10 +53,10 @@ impl Attention {
     /// [`NoAdapter`](crate::Error::NoAdapter) if a GPU was asked for and none fits, [`Device`](crate::Error::Device) if it cannot be opened.
     pub async fn new(backend: Backend) -> Result<Self> {
         let engine = match backend {
-            Backend::Cpu => Engine::Cpu,
+            Backend::Cpu => Engine::Cpu(cpu::Workspace::default()),
             Backend::Auto => match gpu::HostEngine::open_hardware().await {
                 Some(engine) => Engine::Gpu(Box::new(engine)),
-                None => Engine::Cpu,
+                None => Engine::Cpu(cpu::Workspace::default()),
             },
             Backend::Gpu => Engine::Gpu(Box::new(gpu::HostEngine::open(None).await?)),
             Backend::Adapter(name) => Engine::Gpu(Box::new(gpu::HostEngine::open(Some(&name)).await?)),
@@ -100,7 +100,7 @@ impl Attention {
     /// The adapter in use; `None` on the CPU.
     pub fn adapter(&self) -> Option<AdapterDescription> {
         match &self.engine {
-            Engine::Cpu => None,
+            Engine::Cpu(_) => None,
             Engine::Gpu(engine) => Some(engine.describe()),
         }
     }
@@ -111,7 +111,7 @@ impl Attention {
     /// See [`Plan::new`].
     pub fn plan(&self, problem: &Problem) -> Result<Plan> {
         let limits = match &self.engine {
-            Engine::Cpu => Limits::host(),
+            Engine::Cpu(_) => Limits::host(),
             Engine::Gpu(engine) => engine.limits(),
         };
         Plan::new(problem, &limits, self.scratch_budget_bytes)
@@ -187,8 +187,8 @@ impl Attention {
         trace: Option<&mut Trace>,
     ) -> Result<()> {
         match &self.engine {
-            Engine::Cpu => {
-                cpu::run(plan, inputs, supplied, output, trace);
+            Engine::Cpu(workspace) => {
+                cpu::run(plan, inputs, supplied, output, trace, workspace);
                 Ok(())
             }
             Engine::Gpu(engine) => engine.run(plan, inputs, supplied, output, trace).await,

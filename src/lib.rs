@@ -6,6 +6,7 @@ mod attention;
 mod cpu;
 mod error;
 mod gpu;
+mod parallel;
 mod plan;
 mod problem;
 mod random;

@@ -1,9 +1,9 @@
 //! Logits of the centroids, `z[c,s] = centroid_c · k_s`. Twin of `shaders/centroid_logits.wgsl`.
 
 use super::panel::{dot_rows, pack, Panel, LANES};
-use super::parallel::{blocks, each};
 use super::tile::KEY_BLOCK;
 use super::work::Work;
+use crate::parallel::{blocks, each};
 use std::ops::Range;
 
 /// `weights[slice][c - pass.start][s]` for the clusters of a pass and valid keys. `O(C·S·E)` a slice.

@@ -1,8 +1,9 @@
 //! Mean of the valid queries of each cluster. Twin of `shaders/centroid_means.wgsl`.
 
 use super::group_by_cluster::Groups;
-use super::parallel::{blocks, each};
 use super::work::{Rows, Work};
+use crate::parallel::{blocks, each};
+use pulp::{Arch, Simd, WithSimd};
 
 /// Rows whose sum is taken in float32 before it joins the total, which bounds the rounding of a large cluster.
 const BLOCK: usize = 256;
@@ -41,18 +42,47 @@ fn mean(
 ) {
     let count = members.len();
     total.fill(0.0);
-    partial.fill(0.0);
-    for (index, member) in members.enumerate() {
-        for (sum, &value) in partial.iter_mut().zip(queries.row(member)) {
-            *sum += value;
-        }
-        if (index + 1) % BLOCK == 0 || index + 1 == count {
-            for (total, partial) in total.iter_mut().zip(partial.iter_mut()) {
-                *total += std::mem::take(partial) as f64;
-            }
-        }
-    }
+    Arch::new().dispatch(SumRows { queries, members, partial, total });
     for (out, &total) in out.iter_mut().zip(total.iter()) {
         *out = (total / count.max(1) as f64) as f32;
+    }
+}
+
+struct SumRows<'a, I> {
+    queries: Rows<'a>,
+    members: I,
+    partial: &'a mut [f32],
+    total: &'a mut [f64],
+}
+
+impl<I: ExactSizeIterator<Item = usize>> WithSimd for SumRows<'_, I> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { queries, mut members, partial, total } = self;
+        while members.len() > 0 {
+            partial.fill(0.0);
+            for _ in 0..BLOCK / 4 {
+                // Four rows at a time: a sum is read and written once for them.
+                let rows: [Option<usize>; 4] = std::array::from_fn(|_| members.next());
+                if let [Some(a), Some(b), Some(c), Some(d)] = rows {
+                    let rows = [queries.row(a), queries.row(b), queries.row(c), queries.row(d)];
+                    for (j, sum) in partial.iter_mut().enumerate() {
+                        *sum += (rows[0][j] + rows[1][j]) + (rows[2][j] + rows[3][j]);
+                    }
+                } else {
+                    for row in rows.into_iter().flatten() {
+                        for (sum, &value) in partial.iter_mut().zip(queries.row(row)) {
+                            *sum += value;
+                        }
+                    }
+                    break;
+                }
+            }
+            for (total, &partial) in total.iter_mut().zip(partial.iter()) {
+                *total += partial as f64;
+            }
+        }
     }
 }

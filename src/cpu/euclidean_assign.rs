@@ -3,8 +3,9 @@
 
 use super::group_by_cluster::Groups;
 use super::panel::{dot_rows, pack, Panel, LANES};
-use super::parallel::{blocks, each};
 use super::work::Work;
+use crate::parallel::{blocks, each};
+use pulp::{Arch, Simd, WithSimd};
 
 const BLOCK: usize = 16 * LANES;
 
@@ -41,18 +42,34 @@ pub(crate) fn euclidean_assign(work: &Work, groups: &[u32], centroids: &[f32], c
                 // Where nothing compares (not finite), a query stays where it is.
                 let mut nearest = [0u32; LANES];
                 nearest[..clusters.len()].copy_from_slice(clusters);
-                let mut highest = [f32::NEG_INFINITY; LANES];
-                for (index, (dot, &norm)) in dots.iter().zip(norms).enumerate() {
-                    for lane in 0..LANES {
-                        let closeness = 2.0 * dot[lane] - norm;
-                        if closeness > highest[lane] {
-                            highest[lane] = closeness;
-                            nearest[lane] = index as u32;
-                        }
-                    }
-                }
+                Arch::new().dispatch(Nearest { dots, norms, nearest: &mut nearest });
                 clusters.copy_from_slice(&nearest[..clusters.len()]);
             }
         },
     );
+}
+
+struct Nearest<'a> {
+    dots: &'a [Panel],
+    norms: &'a [f32],
+    nearest: &'a mut [u32; LANES],
+}
+
+impl WithSimd for Nearest<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let mut highest = [f32::NEG_INFINITY; LANES];
+        let mut nearest = *self.nearest;
+        for ((index, dots), &norm) in (0..).zip(self.dots).zip(self.norms) {
+            for lane in 0..LANES {
+                let closeness = 2.0 * dots[lane] - norm;
+                let closer = closeness > highest[lane];
+                highest[lane] = if closer { closeness } else { highest[lane] };
+                nearest[lane] = if closer { index } else { nearest[lane] };
+            }
+        }
+        *self.nearest = nearest;
+    }
 }

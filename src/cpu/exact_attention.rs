@@ -1,9 +1,9 @@
 //! Softmax attention over all valid keys, fused. Twin of `shaders/exact_attention.wgsl`.
 
 use super::panel::LANES;
-use super::parallel::each;
 use super::tile::{inverse, Tile};
 use super::work::Work;
+use crate::parallel::each;
 
 /// Writes the output of every query of the chunk. `O(L·S·(E+M))` a slice.
 pub(crate) fn exact_attention(work: &Work, output: &mut [f32]) {

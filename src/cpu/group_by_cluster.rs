@@ -1,7 +1,7 @@
 //! Members of each cluster, in order of position: a stable counting sort. Twin of `shaders/group_by_cluster.wgsl`.
 
-use super::parallel::{blocks, each};
 use super::work::Work;
+use crate::parallel::{blocks, each};
 
 /// One slice's members by cluster.
 pub(crate) struct Groups<'a> {

@@ -1,8 +1,8 @@
 //! Each query to the centroid of smallest Hamming distance, ties to the lowest index. Twin of `shaders/hamming_assign.wgsl`.
 
 use super::panel::LANES;
-use super::parallel::{blocks, each};
 use super::work::Work;
+use crate::parallel::{blocks, each};
 use crate::Clustering;
 use pulp::{Arch, Simd, WithSimd};
 use std::sync::atomic::{AtomicBool, Ordering};

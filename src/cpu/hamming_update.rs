@@ -1,7 +1,7 @@
 //! New code of each cluster: a bit is 1 iff strictly more than half of the members have it. Twin of `shaders/hamming_update.wgsl`.
 
-use super::parallel::{blocks, each};
 use super::work::Work;
+use crate::parallel::{blocks, each};
 use pulp::{Arch, Simd, WithSimd};
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,8 +1,13 @@
 //! Codes of the queries: bit `b` is 1 iff `q·a_b > c_b` (paper, section 3.2). Twin of `shaders/hash_codes.wgsl`.
 
-use super::panel::{dot_rows, set_lane, Panel, LANES};
-use super::parallel::{blocks, each};
+use super::panel::{dot_rows, pack, Panel, LANES};
 use super::work::Work;
+use crate::parallel::{blocks, each};
+use crate::Clustering;
+use pulp::{Arch, Simd, WithSimd};
+
+/// Words of a code, for sixteen queries each.
+type Words = [[u32; LANES]; Clustering::MAX_BITS / 32];
 
 /// `codes[slice][i][word]`; with `means`, the slice's mean is subtracted from each query first. Padding is hashed like any row.
 /// `O(L·B·E)` a slice.
@@ -12,30 +17,46 @@ pub(crate) fn hash_codes(work: &Work, planes: &[f32], means: Option<&[f32]>, cod
     let bits = planes.len() / (width + 1);
     each(
         blocks(codes, shape.queries * words, LANES * words),
-        || (vec![[0.0; LANES]; width], vec![[0.0; LANES]; bits], vec![0.0; width]),
-        |(panel, dots, centered): &mut (Vec<Panel>, Vec<Panel>, Vec<f32>), block| {
+        || (vec![[0.0; LANES]; width], vec![[0.0; LANES]; bits]),
+        |(panel, dots): &mut (Vec<Panel>, Vec<Panel>), block| {
             let queries = work.queries(block.slice);
-            for (lane, _) in block.data.chunks(words).enumerate() {
-                let query = queries.row(block.index * LANES + lane);
-                match means {
-                    None => set_lane(panel, lane, query),
-                    Some(means) => {
-                        let mean = &means[block.slice * width..][..width];
-                        for ((centered, &query), &mean) in centered.iter_mut().zip(query).zip(mean) {
-                            *centered = query - mean;
-                        }
-                        set_lane(panel, lane, centered);
-                    }
+            let first = block.index * LANES;
+            let lanes = block.data.len() / words;
+            pack(panel, (first..first + lanes).map(|position| queries.row(position)));
+            if let Some(means) = means {
+                for (columns, mean) in panel.iter_mut().zip(&means[block.slice * width..]) {
+                    columns.iter_mut().for_each(|column| *column -= mean);
                 }
             }
             dot_rows(planes, width + 1, panel, dots);
+            let mut codes: Words = Default::default();
+            let thresholds = planes.iter().skip(width).step_by(width + 1);
+            Arch::new().dispatch(CompareThresholds { dots, thresholds, codes: &mut codes });
             for (lane, code) in block.data.chunks_mut(words).enumerate() {
-                code.fill(0);
-                for (bit, dot) in dots.iter().enumerate() {
-                    let threshold = planes[bit * (width + 1) + width];
-                    code[bit / 32] |= u32::from(dot[lane] > threshold) << (bit % 32);
+                for (slot, word) in code.iter_mut().zip(&codes) {
+                    *slot = word[lane];
                 }
             }
         },
     );
+}
+
+struct CompareThresholds<'a, T> {
+    dots: &'a [Panel],
+    thresholds: T,
+    codes: &'a mut Words,
+}
+
+impl<'a, T: Iterator<Item = &'a f32>> WithSimd for CompareThresholds<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (bit, (dots, &threshold)) in self.dots.iter().zip(self.thresholds).enumerate() {
+            let word = &mut self.codes[bit / 32];
+            for lane in 0..LANES {
+                word[lane] |= u32::from(dots[lane] > threshold) << (bit % 32);
+            }
+        }
+    }
 }

@@ -9,8 +9,8 @@ mod hamming_assign;
 mod hamming_update;
 mod hash_codes;
 mod initial_centroids;
+mod memory;
 mod panel;
-mod parallel;
 mod refine_top_k;
 mod remainder;
 mod stitch_window;
@@ -20,12 +20,13 @@ mod work;
 
 use crate::plan::{Plan, Scratch};
 use crate::problem::Supplied;
-use crate::random;
 use crate::trace::{Stage, Trace};
 use crate::{Clustering, Inputs, Method};
-use refine_top_k::{ClusterResults, Finish, State};
+use memory::Memory;
+pub(crate) use memory::Workspace;
+use refine_top_k::{ClusterResults, Finish};
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use top_k::ClusterStatistics;
 use work::Work;
 
@@ -34,16 +35,19 @@ use std::time::Instant;
 #[cfg(target_arch = "wasm32")]
 use web_time::Instant;
 
-/// Computes a problem whose inputs were validated. With a `trace`, intermediate results and stage times are kept.
+/// Computes a problem whose inputs were validated, in the memory of `workspace`. With a `trace`, intermediate results and stage times
+/// are kept.
 pub(crate) fn run(
     plan: &Plan,
     inputs: &Inputs,
     supplied: &Supplied,
     output: &mut [f32],
     mut trace: Option<&mut Trace>,
+    workspace: &Workspace,
 ) {
     let problem = &plan.problem;
-    let mut memory = Memory::new(plan, supplied);
+    let mut memory = workspace.take();
+    memory.fit(plan, supplied);
     for chunk in plan.chunks() {
         let work = Work { problem, plan, inputs, chunk };
         let mut run = Run { work, memory: &mut memory, trace: trace.as_deref_mut() };
@@ -66,54 +70,7 @@ pub(crate) fn run(
         trace.scratch_bytes = plan.scratch_bytes();
         trace.count_members(problem);
     }
-}
-
-/// Scratch memory of one chunk.
-struct Memory {
-    planes: Vec<f32>,
-    starts: Vec<u32>,
-    means: Vec<f32>,
-    codes: Vec<u32>,
-    centroid_codes: Vec<u32>,
-    changed_slices: Vec<AtomicBool>,
-    clusters: Vec<u32>,
-    groups: Vec<u32>,
-    centroids: Vec<f32>,
-    weights: Vec<f32>,
-    top_keys: Vec<u32>,
-    statistics: Vec<ClusterStatistics>,
-    sums: Vec<f32>,
-    state: Vec<State>,
-}
-
-impl Memory {
-    fn new(plan: &Plan, supplied: &Supplied) -> Self {
-        let (cut, shape) = (&plan.cut, plan.problem.shape());
-        let slices = plan.slices_per_chunk();
-        let size = |scratch| slices * cut.words_of(scratch);
-        let clustering = plan.problem.method().clustering();
-        let planes = clustering.map(|clustering| match supplied.planes {
-            Some(planes) => planes.to_vec(),
-            None => random::planes(clustering.seed, clustering.bits, shape.width, clustering.random_thresholds()),
-        });
-        let clusters = slices * cut.clusters;
-        Self {
-            planes: planes.unwrap_or_default(),
-            starts: clustering.map_or(Vec::new(), |c| random::starts(c.seed, c.clusters)),
-            means: vec![0.0; if clustering.is_some_and(|c| c.center) { slices * shape.width } else { 0 }],
-            codes: vec![0; size(Scratch::Codes)],
-            centroid_codes: vec![0; size(Scratch::CentroidCodes)],
-            changed_slices: (0..slices).map(|_| AtomicBool::new(true)).collect(),
-            clusters: vec![0; size(Scratch::Clusters)],
-            groups: vec![0; slices * if cut.clusters > 0 { cut.clusters + 2 + shape.queries } else { 0 }],
-            centroids: vec![0.0; size(Scratch::Centroids)],
-            weights: vec![0.0; size(Scratch::Weights)],
-            top_keys: vec![0; size(Scratch::TopKeys)],
-            statistics: vec![ClusterStatistics::default(); clusters],
-            sums: vec![0.0; clusters * shape.value_width],
-            state: vec![State::default(); size(Scratch::State) / 2],
-        }
-    }
+    workspace.put_back(memory);
 }
 
 struct Run<'a> {

@@ -1,8 +1,8 @@
-//! The one inner loop of the CPU back end: a product with sixteen columns held in SIMD registers.
+//! The two inner loops of the CPU back end: products with sixteen columns held in SIMD registers.
 //!
-//! A *panel* is a row of [`LANES`] floats, one for each of sixteen queries (or keys, or value columns). Rows of the other operand are
-//! broadcast against it, six at a time, so that twelve 8-wide accumulators stay in registers: per step 12 fused multiply-adds for 2
-//! panel loads and 6 broadcasts. AVX2 with FMA, NEON, WebAssembly SIMD or scalar code is chosen at run time by `pulp`.
+//! A *panel* is a row of [`LANES`] floats, one for each of sixteen queries (or keys, or clusters). Rows of the other operand are
+//! broadcast, up to six at a time, so that twelve 8-wide accumulators stay in registers: per step 12 fused multiply-adds for 2 loads of
+//! columns and 6 broadcasts. AVX2 with FMA, NEON, WebAssembly SIMD or scalar code is chosen at run time by `pulp`.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -12,23 +12,54 @@ pub(crate) const LANES: usize = 16;
 /// One row of a panel.
 pub(crate) type Panel = [f32; LANES];
 
+/// Rows that a block of registers holds.
 const ROWS: usize = 6;
+/// Rows of a last, incomplete group of columns that are copied together.
+const TAIL_ROWS: usize = 32;
+
+/// Floats of a row that [`add_weighted`] can write: `width` rounded up to whole panels.
+pub(crate) fn padded(width: usize) -> usize {
+    width.next_multiple_of(LANES)
+}
 
 /// `out[r][lane] = sum_j rows[r * stride + j] * panel[j][lane]` for each row `r` of `out`.
 pub(crate) fn dot_rows(rows: &[f32], stride: usize, panel: &[Panel], out: &mut [Panel]) {
     Arch::new().dispatch(DotRows { rows, stride, panel, out });
 }
 
-/// `out[r][lane] += sum_j rows[j * stride + r] * panel[j][lane]` for each row `r` of `out`.
-pub(crate) fn add_outer(rows: &[f32], stride: usize, panel: &[Panel], out: &mut [Panel]) {
-    Arch::new().dispatch(AddOuter { rows, stride, panel, out });
+/// `out[r][m] += sum_j weights[j][r] * values[j * stride + m]` for `r < rows` and `m < width`; rows of `out` are [`padded`], and what is
+/// behind `width` is of no meaning.
+pub(crate) fn add_weighted(
+    weights: &[Panel],
+    rows: usize,
+    values: &[f32],
+    stride: usize,
+    width: usize,
+    out: &mut [f32],
+) {
+    Arch::new().dispatch(AddWeighted { weights, rows, values, stride, width, out });
 }
 
-struct DotRows<'a> {
-    rows: &'a [f32],
-    stride: usize,
-    panel: &'a [Panel],
-    out: &'a mut [Panel],
+/// Calls `$block::<S, R>` with the constant `R` that equals a number of rows of 1 to 6, so that incomplete blocks are as fast as whole
+/// ones.
+macro_rules! with_rows {
+    ($rows:expr, $block:ident($($argument:expr),*)) => {
+        match $rows {
+            1 => $block::<S, 1>($($argument),*),
+            2 => $block::<S, 2>($($argument),*),
+            3 => $block::<S, 3>($($argument),*),
+            4 => $block::<S, 4>($($argument),*),
+            5 => $block::<S, 5>($($argument),*),
+            _ => $block::<S, ROWS>($($argument),*),
+        }
+    };
+}
+
+pub(crate) struct DotRows<'a> {
+    pub rows: &'a [f32],
+    pub stride: usize,
+    pub panel: &'a [Panel],
+    pub out: &'a mut [Panel],
 }
 
 impl WithSimd for DotRows<'_> {
@@ -36,22 +67,17 @@ impl WithSimd for DotRows<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let row = |r: usize| &self.rows[r * self.stride..][..self.panel.len()];
-        let full = self.out.len() / ROWS * ROWS;
-        let (blocks, rest) = self.out.split_at_mut(full);
-        for (block, out) in blocks.chunks_exact_mut(ROWS).enumerate() {
-            dot_block::<S, ROWS>(simd, std::array::from_fn(|i| row(block * ROWS + i)), self.panel, out);
-        }
-        for (i, out) in rest.iter_mut().enumerate() {
-            dot_block::<S, 1>(simd, [row(full + i)], self.panel, std::slice::from_mut(out));
+        for (block, out) in self.out.chunks_mut(ROWS).enumerate() {
+            let rows = &self.rows[block * ROWS * self.stride..];
+            with_rows!(out.len(), dot_block(simd, rows, self.stride, self.panel, out));
         }
     }
 }
 
 #[inline(always)]
-fn dot_block<S: Simd, const R: usize>(simd: S, rows: [&[f32]; R], panel: &[Panel], out: &mut [Panel]) {
+fn dot_block<S: Simd, const R: usize>(simd: S, rows: &[f32], stride: usize, panel: &[Panel], out: &mut [Panel]) {
     let depth = panel.len();
-    let rows = rows.map(|row| &row[..depth]);
+    let rows: [&[f32]; R] = std::array::from_fn(|r| &rows[r * stride..][..depth]);
     if 2 * S::F32_LANES > LANES {
         // Vectors as wide as a panel: the compiler uses them by itself.
         for (out, row) in out.iter_mut().zip(rows) {
@@ -78,53 +104,90 @@ fn dot_block<S: Simd, const R: usize>(simd: S, rows: [&[f32]; R], panel: &[Panel
     }
 }
 
-struct AddOuter<'a> {
-    rows: &'a [f32],
+struct AddWeighted<'a> {
+    weights: &'a [Panel],
+    rows: usize,
+    values: &'a [f32],
     stride: usize,
-    panel: &'a [Panel],
-    out: &'a mut [Panel],
+    width: usize,
+    out: &'a mut [f32],
 }
 
-impl WithSimd for AddOuter<'_> {
+impl WithSimd for AddWeighted<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let full = self.out.len() / ROWS * ROWS;
-        let (blocks, rest) = self.out.split_at_mut(full);
-        for (block, out) in blocks.chunks_exact_mut(ROWS).enumerate() {
-            outer_block::<S, ROWS>(simd, &self.rows[block * ROWS..], self.stride, self.panel, out);
+        let Self { weights, rows, values, stride, width, out } = self;
+        let out_stride = padded(width);
+        let whole = width / LANES * LANES;
+        for column in (0..whole).step_by(LANES) {
+            weighted_columns(simd, weights, rows, &values[column..], stride, &mut out[column..], out_stride);
         }
-        for (i, out) in rest.iter_mut().enumerate() {
-            outer_block::<S, 1>(simd, &self.rows[full + i..], self.stride, self.panel, std::slice::from_mut(out));
+        if whole < width {
+            // Behind a row there may be nothing to read.
+            let mut tail = [[0.0; LANES]; TAIL_ROWS];
+            for (block, weights) in weights.chunks(TAIL_ROWS).enumerate() {
+                for (j, columns) in tail[..weights.len()].iter_mut().enumerate() {
+                    let row = &values[(block * TAIL_ROWS + j) * stride..][whole..width];
+                    columns[..width - whole].copy_from_slice(row);
+                }
+                weighted_columns(simd, weights, rows, tail.as_flattened(), LANES, &mut out[whole..], out_stride);
+            }
         }
     }
 }
 
+/// Sixteen columns of values for all rows.
 #[inline(always)]
-fn outer_block<S: Simd, const R: usize>(simd: S, rows: &[f32], stride: usize, panel: &[Panel], out: &mut [Panel]) {
+fn weighted_columns<S: Simd>(
+    simd: S,
+    weights: &[Panel],
+    rows: usize,
+    values: &[f32],
+    stride: usize,
+    out: &mut [f32],
+    out_stride: usize,
+) {
+    for first in (0..rows).step_by(ROWS) {
+        let out = &mut out[first * out_stride..];
+        with_rows!(rows - first, weighted_block(simd, weights, first, values, stride, out, out_stride));
+    }
+}
+
+#[inline(always)]
+fn weighted_block<S: Simd, const R: usize>(
+    simd: S,
+    weights: &[Panel],
+    first: usize,
+    values: &[f32],
+    stride: usize,
+    out: &mut [f32],
+    out_stride: usize,
+) {
     if 2 * S::F32_LANES > LANES {
-        for (row, columns) in rows.chunks(stride).zip(panel) {
-            for (out, &factor) in out.iter_mut().zip(&row[..R]) {
-                add_scaled(out, columns, factor);
+        for (weights, columns) in weights.iter().zip(values.chunks(stride)) {
+            for (r, &weight) in weights[first..][..R].iter().enumerate() {
+                add_scaled(panel_mut(&mut out[r * out_stride..]), panel_ref(columns), weight);
             }
         }
         return;
     }
     for pair in 0..LANES / (2 * S::F32_LANES) {
         let mut sums = [[simd.splat_f32s(0.0); 2]; R];
-        for (sum, out) in sums.iter_mut().zip(out.iter()) {
-            *sum = pair_of::<S>(out, pair);
+        for (r, sum) in sums.iter_mut().enumerate() {
+            *sum = pair_of::<S>(panel_ref(&out[r * out_stride..]), pair);
         }
-        for (row, panel) in rows.chunks(stride).zip(panel) {
-            let columns = pair_of::<S>(panel, pair);
-            for (sum, &factor) in sums.iter_mut().zip(&row[..R]) {
-                let factor = simd.splat_f32s(factor);
-                sum[0] = simd.mul_add_e_f32s(factor, columns[0], sum[0]);
-                sum[1] = simd.mul_add_e_f32s(factor, columns[1], sum[1]);
+        for (weights, columns) in weights.iter().zip(values.chunks(stride)) {
+            let columns = pair_of::<S>(panel_ref(columns), pair);
+            for (sum, &weight) in sums.iter_mut().zip(&weights[first..][..R]) {
+                let weight = simd.splat_f32s(weight);
+                sum[0] = simd.mul_add_e_f32s(weight, columns[0], sum[0]);
+                sum[1] = simd.mul_add_e_f32s(weight, columns[1], sum[1]);
             }
         }
-        for (out, sum) in out.iter_mut().zip(sums) {
+        for (r, sum) in sums.into_iter().enumerate() {
+            let out = panel_mut(&mut out[r * out_stride..]);
             S::as_mut_simd_f32s(out).0[2 * pair..][..2].copy_from_slice(&sum);
         }
     }
@@ -138,54 +201,132 @@ fn add_scaled(out: &mut Panel, columns: &Panel, factor: f32) {
 }
 
 #[inline(always)]
+fn panel_ref(row: &[f32]) -> &Panel {
+    let (panel, _) = row.split_first_chunk().expect("a whole panel");
+    panel
+}
+
+#[inline(always)]
+fn panel_mut(row: &mut [f32]) -> &mut Panel {
+    let (panel, _) = row.split_first_chunk_mut().expect("a whole panel");
+    panel
+}
+
+#[inline(always)]
 fn pair_of<S: Simd>(panel: &Panel, pair: usize) -> [S::f32s; 2] {
     let vectors = S::as_simd_f32s(panel).0;
     [vectors[2 * pair], vectors[2 * pair + 1]]
 }
 
-/// Writes a row of a matrix into one lane of a panel.
-#[inline]
-pub(crate) fn set_lane(panel: &mut [Panel], lane: usize, row: &[f32]) {
-    for (column, &value) in panel.iter_mut().zip(row) {
-        column[lane] = value;
-    }
-}
-
 /// Packs up to sixteen rows into the lanes of a panel; lanes without a row hold zeros.
-pub(crate) fn pack<'a>(panel: &mut [Panel], rows: impl Iterator<Item = &'a [f32]>) {
-    let mut count = 0;
-    for row in rows.take(LANES) {
-        set_lane(panel, count, row);
-        count += 1;
-    }
-    if count < LANES {
-        for column in panel.iter_mut() {
-            column[count..].fill(0.0);
+pub(crate) fn pack<'a>(panel: &mut [Panel], mut rows: impl Iterator<Item = &'a [f32]>) {
+    let width = panel.len();
+    let whole = width / 4 * 4;
+    // Squares of four rows and four columns stay in registers.
+    for first in (0..LANES).step_by(4) {
+        let Some(row) = rows.next() else {
+            panel.iter_mut().for_each(|columns| columns[first..].fill(0.0));
+            return;
+        };
+        let more: [Option<&[f32]>; 3] = std::array::from_fn(|_| rows.next());
+        if let [Some(second), Some(third), Some(fourth)] = more {
+            let (a, b, c, d) = (&row[..width], &second[..width], &third[..width], &fourth[..width]);
+            let squares = a.chunks_exact(4).zip(b.chunks_exact(4)).zip(c.chunks_exact(4)).zip(d.chunks_exact(4));
+            for (columns, (((a, b), c), d)) in panel.chunks_exact_mut(4).zip(squares) {
+                let lanes = transpose([square_row(a), square_row(b), square_row(c), square_row(d)]);
+                for (columns, lanes) in columns.iter_mut().zip(lanes) {
+                    columns[first..first + 4].copy_from_slice(&lanes);
+                }
+            }
+            for j in whole..width {
+                panel[j][first..first + 4].copy_from_slice(&[a[j], b[j], c[j], d[j]]);
+            }
+        } else {
+            for (column, columns) in panel.iter_mut().enumerate() {
+                columns[first..].fill(0.0);
+                columns[first] = row[column];
+                for (slot, row) in columns[first + 1..].iter_mut().zip(more.iter().flatten()) {
+                    *slot = row[column];
+                }
+            }
+            return;
         }
     }
 }
 
-/// `exp(x)` for `x <= 0`, lane by lane; relative error below 2e-7, exactly 1 at 0 and 0 below -87.3.
-///
-/// Cephes' `expf`: `2^n` times a polynomial of the rest, with `n` read from the bits of a sum with 1.5 * 2^23.
 #[inline(always)]
+fn square_row(row: &[f32]) -> [f32; 4] {
+    [row[0], row[1], row[2], row[3]]
+}
+
+/// Columns of four rows. Of plain assignments the compiler makes sixteen loads and stores, so the shuffles are named where they are
+/// always there.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn transpose(rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
+    use std::arch::x86_64::__m128;
+    let Some(sse) = pulp::core_arch::x86::Sse::try_new() else { return transpose_plainly(rows) };
+    let [a, b, c, d]: [__m128; 4] = bytemuck::cast(rows);
+    let (ab_low, ab_high) = (sse._mm_unpacklo_ps(a, b), sse._mm_unpackhi_ps(a, b));
+    let (cd_low, cd_high) = (sse._mm_unpacklo_ps(c, d), sse._mm_unpackhi_ps(c, d));
+    bytemuck::cast([
+        sse._mm_movelh_ps(ab_low, cd_low),
+        sse._mm_movehl_ps(cd_low, ab_low),
+        sse._mm_movelh_ps(ab_high, cd_high),
+        sse._mm_movehl_ps(cd_high, ab_high),
+    ])
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn transpose(rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
+    transpose_plainly(rows)
+}
+
+#[inline(always)]
+fn transpose_plainly([a, b, c, d]: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
+    [[a[0], b[0], c[0], d[0]], [a[1], b[1], c[1], d[1]], [a[2], b[2], c[2], d[2]], [a[3], b[3], c[3], d[3]]]
+}
+
+/// `exp(x)` for `x <= 0`, lane by lane; relative error below 2e-7, exactly 1 at 0 and 0 below -87.3.
 pub(crate) fn exp_panel(values: &mut Panel) {
-    const MAGIC: f32 = 12_582_912.0;
-    for value in values.iter_mut() {
-        let x = *value;
-        let shifted = x.max(-87.3) * std::f32::consts::LOG2_E + MAGIC;
-        let n = shifted - MAGIC;
-        let rest = x.max(-87.3) - n * 0.693_359_4 - n * -2.121_944_4e-4;
-        let mut polynomial = 1.987_569_1e-4;
-        polynomial = polynomial * rest + 1.398_2e-3;
-        polynomial = polynomial * rest + 8.333_452e-3;
-        polynomial = polynomial * rest + 4.166_579_6e-2;
-        polynomial = polynomial * rest + 1.666_666_5e-1;
-        polynomial = polynomial * rest + 5e-1;
-        let fraction = polynomial * rest * rest + rest + 1.0;
-        let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000));
-        *value = if x < -87.3 { 0.0 } else { fraction * power };
+    Arch::new().dispatch(ExpPanel(values));
+}
+
+struct ExpPanel<'a>(&'a mut Panel);
+
+impl WithSimd for ExpPanel<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for value in S::as_mut_simd_f32s(self.0).0 {
+            *value = exp(simd, *value);
+        }
     }
+}
+
+/// [`exp_panel`] of one vector: Cephes' `expf`, `2^n` times a polynomial of the rest, with `n` read from the bits of a sum with 1.5 * 2^23.
+#[inline(always)]
+pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    const LOWEST: f32 = -87.3;
+    let splat = |value| simd.splat_f32s(value);
+    let magic = splat(12_582_912.0);
+    let clamped = simd.max_f32s(x, splat(LOWEST));
+    let shifted = simd.mul_add_e_f32s(clamped, splat(std::f32::consts::LOG2_E), magic);
+    let n = simd.sub_f32s(shifted, magic);
+    let rest = simd.mul_add_e_f32s(n, splat(-0.693_359_4), clamped);
+    let rest = simd.mul_add_e_f32s(n, splat(2.121_944_4e-4), rest);
+    let mut polynomial = splat(1.987_569_1e-4);
+    for coefficient in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5e-1] {
+        polynomial = simd.mul_add_e_f32s(polynomial, rest, splat(coefficient));
+    }
+    let square = simd.mul_f32s(rest, rest);
+    let fraction = simd.mul_add_e_f32s(polynomial, square, simd.add_f32s(rest, splat(1.0)));
+    let exponent = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(23));
+    let power = simd.transmute_f32s_u32s(simd.add_u32s(exponent, simd.splat_u32s(0x3f80_0000)));
+    let is_zero = simd.less_than_f32s(x, splat(LOWEST));
+    simd.select_f32s(is_zero, splat(0.0), simd.mul_f32s(fraction, power))
 }
 
 #[cfg(test)]
@@ -205,14 +346,43 @@ mod tests {
                 numbers(depth * LANES, 2).chunks(LANES).map(|c| c.try_into().expect("16 lanes")).collect();
             let mut dots = vec![[0.5; LANES]; count];
             dot_rows(&rows, stride, &panel, &mut dots);
-            let mut outer = vec![[0.5; LANES]; count];
-            add_outer(&rows, stride, &panel, &mut outer);
             for r in 0..count {
                 for lane in 0..LANES {
                     let dot: f32 = (0..depth).map(|j| rows[r * stride + j] * panel[j][lane]).sum();
                     assert!((dots[r][lane] - dot).abs() < 1e-4);
-                    let sum: f32 = (0..depth).map(|j| rows[j * stride + r] * panel[j][lane]).sum();
-                    assert!((outer[r][lane] - 0.5 - sum).abs() < 1e-4);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn weighted_sums_equal_plain_loops() {
+        for (rows, count, width) in [(1, 1, 1), (5, 33, 16), (9, 48, 37), (16, 7, 64), (13, 65, 31)] {
+            let stride = width + 3;
+            // The last row ends with the slice: nothing behind it may be read.
+            let values = numbers((count - 1) * stride + width, 3);
+            let weights: Vec<Panel> =
+                numbers(count * LANES, 4).chunks(LANES).map(|c| c.try_into().expect("16 lanes")).collect();
+            let mut out = vec![0.5; rows * padded(width)];
+            add_weighted(&weights, rows, &values, stride, width, &mut out);
+            for r in 0..rows {
+                for m in 0..width {
+                    let sum: f32 = (0..count).map(|j| weights[j][r] * values[j * stride + m]).sum();
+                    assert!((out[r * padded(width) + m] - 0.5 - sum).abs() < 1e-4, "{rows} {count} {width}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn packing_transposes() {
+        for (count, width) in [(0, 3), (1, 5), (4, 4), (6, 9), (15, 2), (16, 64), (16, 7)] {
+            let rows = numbers(count * width, 5);
+            let mut panel = vec![[7.0; LANES]; width];
+            pack(&mut panel, rows.chunks(width));
+            for (column, lanes) in panel.iter().enumerate() {
+                for (lane, &value) in lanes.iter().enumerate() {
+                    assert_eq!(value, if lane < count { rows[lane * width + column] } else { 0.0 });
                 }
             }
         }

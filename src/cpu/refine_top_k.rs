@@ -2,10 +2,10 @@
 
 use super::group_by_cluster::Groups;
 use super::panel::LANES;
-use super::parallel::each;
 use super::tile::{inverse, Tile};
 use super::top_k::ClusterStatistics;
 use super::work::{OutputBlock, Work};
+use crate::parallel::each;
 use crate::plan::Scratch;
 use crate::trace::NO_KEY;
 use std::ops::Range;

@@ -1,9 +1,9 @@
 //! What a cluster's centroid gives to the keys outside its top-k. Twin of `shaders/remainder.wgsl`.
 
-use super::panel::{add_outer, Panel, LANES};
-use super::parallel::each;
+use super::panel::{add_weighted, padded, Panel, LANES};
 use super::top_k::ClusterStatistics;
 use super::work::Work;
+use crate::parallel::each;
 use crate::plan::Scratch;
 use std::ops::Range;
 
@@ -34,13 +34,13 @@ pub(crate) fn remainder(
     }
     each(
         items,
-        || (vec![[0.0; LANES]; KEY_BLOCK], vec![[0.0; LANES]; width]),
-        |(panel, totals): &mut (Vec<Panel>, Vec<Panel>), (slice, first, statistics, sums)| {
+        || (vec![[0.0; LANES]; KEY_BLOCK], vec![0.0; LANES * padded(width)]),
+        |(panel, totals): &mut (Vec<Panel>, Vec<f32>), (slice, first, statistics, sums)| {
             let values = work.values(slice);
             let valid = work.key_length(slice);
             let rows = &weights[slice * slice_weights + first * cut.keys_padded..];
             let mut rest_sums = [0.0f64; LANES];
-            totals.fill([0.0; LANES]);
+            totals.fill(0.0);
             for begin in (0..valid).step_by(KEY_BLOCK) {
                 let panel = &mut panel[..KEY_BLOCK.min(valid - begin)];
                 for (lane, row) in rows.chunks(cut.keys_padded).take(statistics.len()).enumerate() {
@@ -52,13 +52,11 @@ pub(crate) fn remainder(
                     }
                     rest_sums[lane] += block_sum as f64;
                 }
-                add_outer(values.from(begin), values.stride, panel, totals);
+                add_weighted(panel, statistics.len(), values.from(begin), values.stride, width, totals);
             }
             for (lane, (statistics, sums)) in statistics.iter_mut().zip(sums.chunks_mut(width)).enumerate() {
                 statistics.rest_sum = rest_sums[lane] as f32;
-                for (sum, total) in sums.iter_mut().zip(totals.iter()) {
-                    *sum = total[lane];
-                }
+                sums.copy_from_slice(&totals[lane * padded(width)..][..width]);
             }
         },
     );

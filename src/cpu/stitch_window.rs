@@ -1,12 +1,14 @@
 //! The exact band around the diagonal, stitched to the top-k keys and the centroid's remainder (`docs/method.md`). Twin of
 //! `shaders/stitch_window.wgsl`.
 
-use super::panel::{Panel, LANES};
-use super::parallel::each;
+use super::panel::{exp_panel, pack, Panel, LANES};
 use super::refine_top_k::{add_scaled, ClusterResults, State};
 use super::tile::{inverse, Tile, KEY_BLOCK, LOWEST};
+use super::top_k::SELECTED;
 use super::work::{OutputBlock, Work};
+use crate::parallel::each;
 use crate::plan::Scratch;
+use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 
 /// Below this share of the centroid's remainder, a row is too small for the difference that its remainder would be: rounding of what was
@@ -27,15 +29,14 @@ pub(crate) fn stitch_window(
     let shape = work.problem.shape();
     each(
         work.output_blocks(output, state),
-        || Tile::new(shape.width, shape.value_width, work.problem.scale()),
-        |tile, mut block| {
+        || (Tile::new(shape.width, shape.value_width, work.problem.scale()), [[0.0; LANES]; KEY_BLOCK]),
+        |(tile, given), mut block| {
             for (slice, head) in block.slices() {
                 let valid = work.query_length(slice).min(block.positions.end);
                 for begin in (block.positions.start..valid).step_by(LANES) {
                     let positions = begin..(begin + LANES).min(valid);
-                    let band = Band::new(work, &pass, window, positions, slice, clusters, weights, results);
-                    if band.rows.iter().any(|row| row.is_some()) {
-                        band.finish(work, tile, results, head, &mut block);
+                    if let Some(band) = Band::new(work, &pass, window, positions, slice, clusters, weights) {
+                        band.finish(work, tile, given, results, head, &mut block);
                     }
                 }
             }
@@ -46,20 +47,29 @@ pub(crate) fn stitch_window(
 /// Sixteen neighbouring queries and the keys in reach of any of them.
 struct Band<'a> {
     slice: usize,
-    window: usize,
     positions: Range<usize>,
     keys: Range<usize>,
     /// Index of each query's cluster in the chunk and its weights; `None` for a query of another pass.
     rows: [Option<(usize, &'a [f32])>; LANES],
-    /// Part of the remainder that is left once the window's keys are taken back; 0 where they were all of it.
-    rest_left: Panel,
-    rest_maximum: Panel,
+    /// Weights that stand in for those of a lane without any.
+    some_row: &'a [f32],
+    /// First key in reach of each lane, and the one behind the last, counted from the first key of the band.
+    reach_begin: [u32; LANES],
+    reach_end: [u32; LANES],
+}
+
+/// What is left of the centroid's part once the window is taken out.
+struct Rest {
+    /// The sum of its weights, 0 where the window's keys were all of it.
+    left: Panel,
+    /// Largest logit; [`LOWEST`] where nothing is left.
+    maximum: Panel,
     /// Whether keys remain that are neither in the top-k nor in the window.
-    rest_counts: [bool; LANES],
+    counts: [bool; LANES],
 }
 
 impl<'a> Band<'a> {
-    #[allow(clippy::too_many_arguments)]
+    /// `None` if no query is of a cluster of the pass.
     fn new(
         work: &Work,
         pass: &Range<usize>,
@@ -68,53 +78,69 @@ impl<'a> Band<'a> {
         slice: usize,
         clusters: &[u32],
         weights: &'a [f32],
-        results: &ClusterResults,
-    ) -> Self {
+    ) -> Option<Self> {
         let cut = &work.plan.cut;
         let key_length = work.key_length(slice);
-        let keys = positions.start.saturating_sub(window)..(positions.end + window).min(key_length);
-        let mut band = Self {
-            slice,
-            window,
-            keys: keys.start.min(keys.end)..keys.end,
-            rows: [None; LANES],
-            rest_left: [0.0; LANES],
-            rest_maximum: [LOWEST; LANES],
-            rest_counts: [false; LANES],
-            positions,
-        };
-        for (lane, position) in band.positions.clone().enumerate() {
+        let end = (positions.end + window).min(key_length);
+        let keys = positions.start.saturating_sub(window).min(end)..end;
+        let mut rows = [None; LANES];
+        let (mut reach_begin, mut reach_end) = ([0; LANES], [0; LANES]);
+        for (lane, position) in positions.clone().enumerate() {
             let cluster = clusters[slice * work.problem.shape().queries + position] as usize;
             if !pass.contains(&cluster) {
                 continue;
             }
-            let row = &weights[slice * cut.words_of(Scratch::Weights) + (cluster - pass.start) * cut.keys_padded..]
-                [..key_length];
-            let index = slice * cut.clusters + cluster;
-            band.rows[lane] = Some((index, row));
-            let statistics = &results.statistics[index];
-            let reach = band.reach(position);
-            let taken: f32 = row[reach.clone()].iter().map(|weight| weight.max(0.0)).sum();
-            let outside = row[reach].iter().filter(|&&weight| weight >= 0.0).count();
-            band.rest_counts[lane] = key_length > cut.top_k.min(key_length) + outside;
-            if band.rest_counts[lane] {
-                band.rest_left[lane] = (statistics.rest_sum - taken).max(0.0);
-                band.rest_maximum[lane] = statistics.rest_maximum;
-            }
+            let row = slice * cut.words_of(Scratch::Weights) + (cluster - pass.start) * cut.keys_padded;
+            rows[lane] = Some((slice * cut.clusters + cluster, &weights[row..][..key_length]));
+            let end = (position + window + 1).min(keys.end);
+            reach_begin[lane] = (position.saturating_sub(window).min(end) - keys.start) as u32;
+            reach_end[lane] = (end - keys.start) as u32;
         }
-        band
+        let some_row = rows.iter().flatten().next()?.1;
+        Some(Self { slice, positions, keys, rows, some_row, reach_begin, reach_end })
     }
 
-    /// Keys in the window of a position.
-    fn reach(&self, position: usize) -> Range<usize> {
-        let end = (position + self.window + 1).min(self.keys.end);
-        position.saturating_sub(self.window).min(end)..end
+    /// Blocks of the band's keys.
+    fn blocks(&self) -> impl Iterator<Item = Range<usize>> {
+        let end = self.keys.end;
+        self.keys.clone().step_by(KEY_BLOCK).map(move |begin| begin..(begin + KEY_BLOCK).min(end))
+    }
+
+    /// What the centroids gave to a block of keys; [`SELECTED`] for a key out of reach.
+    fn gather<'g>(&self, keys: &Range<usize>, given: &'g mut [Panel; KEY_BLOCK]) -> &'g mut [Panel] {
+        let given = &mut given[..keys.len()];
+        pack(given, self.rows.iter().map(|row| &row.map_or(self.some_row, |(_, weights)| weights)[keys.clone()]));
+        let first = (keys.start - self.keys.start) as u32;
+        Arch::new().dispatch(MaskReach { given, first, begin: &self.reach_begin, end: &self.reach_end });
+        given
+    }
+
+    /// The centroid's part without the window. Leaves the weights of the last block in `given`.
+    fn rest(&self, work: &Work, results: &ClusterResults, given: &mut [Panel; KEY_BLOCK]) -> Rest {
+        let (mut taken, mut outside) = ([0.0; LANES], [0; LANES]);
+        for keys in self.blocks() {
+            let given = self.gather(&keys, given);
+            Arch::new().dispatch(SumGiven { given, taken: &mut taken, outside: &mut outside });
+        }
+        let key_length = work.key_length(self.slice);
+        let mut rest = Rest { left: [0.0; LANES], maximum: [LOWEST; LANES], counts: [false; LANES] };
+        for (lane, row) in self.rows.iter().enumerate() {
+            let Some((index, _)) = row else { continue };
+            let statistics = &results.statistics[*index];
+            rest.counts[lane] = key_length > work.plan.cut.top_k.min(key_length) + outside[lane] as usize;
+            if rest.counts[lane] {
+                rest.left[lane] = (statistics.rest_sum - taken[lane]).max(0.0);
+                rest.maximum[lane] = statistics.rest_maximum;
+            }
+        }
+        rest
     }
 
     fn finish(
         &self,
         work: &Work,
         tile: &mut Tile,
+        given: &mut [Panel; KEY_BLOCK],
         results: &ClusterResults,
         head: usize,
         block: &mut OutputBlock<State>,
@@ -122,6 +148,7 @@ impl<'a> Band<'a> {
         let queries = work.queries(self.slice);
         let (keys, values) = (work.keys(self.slice), work.values(self.slice));
         let width = work.problem.shape().value_width;
+        let rest = self.rest(work, results, given);
         tile.begin(self.positions.clone().map(|position| queries.row(position)));
         let (mut maximum, mut total) = ([LOWEST; LANES], [0.0; LANES]);
         for (lane, position) in self.positions.clone().enumerate() {
@@ -129,54 +156,54 @@ impl<'a> Band<'a> {
             (maximum[lane], total[lane]) = (state.maximum, state.total);
         }
         tile.resume(maximum, total, self.positions.clone().map(|position| block.row(head, position)));
-        tile.raise(&self.rest_maximum);
-        let mut factor = self.rest_factor(&tile.maximum);
+        tile.raise(&rest.maximum);
+        let mut factor = rest.factor(&tile.maximum);
         for (lane, row) in self.rows.iter().enumerate() {
-            if let (Some((index, _)), true) = (row, self.rest_counts[lane]) {
-                for (sum, rest) in tile.sums.iter_mut().zip(&results.sums[index * width..][..width]) {
-                    sum[lane] += factor[lane] * rest;
-                }
+            if let (Some((index, _)), true) = (row, rest.counts[lane]) {
+                add_scaled(tile.sums_mut(lane), &results.sums[index * width..][..width], factor[lane]);
             }
         }
-        for begin in self.keys.clone().step_by(KEY_BLOCK) {
-            let count = KEY_BLOCK.min(self.keys.end - begin);
-            let logits = tile.logits(keys.from(begin), keys.stride, count);
-            self.mask(begin, logits);
-            tile.weigh(count);
-            factor = self.rest_factor(&tile.maximum);
-            self.take_back(begin, &factor, tile.weights_mut(count));
-            tile.add_values(values.from(begin), values.stride, count);
+        // A band of one block is still there from summing.
+        let gathered = self.keys.len() <= KEY_BLOCK;
+        for range in self.blocks() {
+            let given = if gathered { &mut given[..range.len()] } else { self.gather(&range, given) };
+            let logits = tile.logits(keys.from(range.start), keys.stride, range.len());
+            Arch::new().dispatch(MaskLogits { given, logits });
+            tile.weigh(range.len());
+            factor = rest.factor(&tile.maximum);
+            Arch::new().dispatch(TakeBack { given, factor: &factor, weights: tile.weights_mut(range.len()) });
+            tile.add_values(values.from(range.start), values.stride, range.len());
         }
         for (lane, position) in self.positions.clone().enumerate() {
             if let Some((index, _)) = self.rows[lane] {
-                let rest_sum = if self.rest_counts[lane] { results.statistics[index].rest_sum } else { 0.0 };
-                let total = tile.total[lane] + self.rest_left[lane] * factor[lane];
+                let rest_sum = if rest.counts[lane] { results.statistics[index].rest_sum } else { 0.0 };
+                let total = tile.total[lane] + rest.left[lane] * factor[lane];
                 if total >= LOST * rest_sum * factor[lane] {
                     tile.store(lane, inverse(total), block.row_mut(head, position));
                 } else {
-                    self.sum_directly(work, lane, head, block);
+                    self.sum_directly(work, lane, rest.maximum[lane], head, block);
                 }
             }
         }
     }
 
     /// Finishes a row without any difference: exact part, window, and the centroid's weight of every other key.
-    fn sum_directly(&self, work: &Work, lane: usize, head: usize, block: &mut OutputBlock<State>) {
+    fn sum_directly(&self, work: &Work, lane: usize, rest_maximum: f32, head: usize, block: &mut OutputBlock<State>) {
         let Some((_, weights)) = self.rows[lane] else { return };
         let position = self.positions.start + lane;
         let (query, keys, values) =
             (work.queries(self.slice).row(position), work.keys(self.slice), work.values(self.slice));
         let state = *block.state_mut(head, position);
-        let reach = self.reach(position);
+        let reach = self.keys.start + self.reach_begin[lane] as usize..self.keys.start + self.reach_end[lane] as usize;
         let logit = |key: usize| -> f32 {
             let product: f32 = query.iter().zip(keys.row(key)).map(|(a, b)| a * b).sum();
             product * work.problem.scale()
         };
         let window: Vec<(usize, f32)> =
             reach.clone().filter(|&key| weights[key] >= 0.0).map(|key| (key, logit(key))).collect();
-        let maximum = window.iter().fold(state.maximum.max(self.rest_maximum[lane]), |maximum, w| maximum.max(w.1));
+        let maximum = window.iter().fold(state.maximum.max(rest_maximum), |maximum, w| maximum.max(w.1));
         let exact = (state.maximum - maximum).exp();
-        let rest = (self.rest_maximum[lane] - maximum).exp();
+        let rest = (rest_maximum - maximum).exp();
         let mut total = state.total * exact;
         let row = block.row_mut(head, position);
         row.iter_mut().for_each(|value| *value *= exact);
@@ -188,43 +215,101 @@ impl<'a> Band<'a> {
         }
         row.iter_mut().for_each(|value| *value *= inverse(total));
     }
+}
 
-    /// What a weight of the remainder counts relative to the running maximum.
-    fn rest_factor(&self, maximum: &Panel) -> Panel {
-        std::array::from_fn(
-            |lane| {
-                if self.rest_counts[lane] {
-                    (self.rest_maximum[lane] - maximum[lane]).exp()
-                } else {
-                    0.0
-                }
-            },
-        )
+impl Rest {
+    /// What a weight of the remainder counts relative to a running maximum that is no smaller than the remainder's.
+    fn factor(&self, maximum: &Panel) -> Panel {
+        let mut factor = std::array::from_fn(|lane| self.maximum[lane] - maximum[lane]);
+        exp_panel(&mut factor);
+        std::array::from_fn(|lane| if self.counts[lane] { factor[lane] } else { 0.0 })
     }
+}
 
-    /// Leaves the logits of keys inside the window and outside the top-k.
-    fn mask(&self, begin: usize, logits: &mut [Panel]) {
-        for (lane, row) in self.rows.iter().enumerate() {
-            let reach = match row {
-                Some(_) => self.reach(self.positions.start + lane),
-                None => 0..0,
-            };
-            for (offset, logit) in logits.iter_mut().enumerate() {
-                let key = begin + offset;
-                let kept = reach.contains(&key) && row.is_some_and(|(_, weights)| weights[key] >= 0.0);
-                logit[lane] = if kept { logit[lane] } else { LOWEST };
+/// Marks what a lane does not reach.
+struct MaskReach<'a> {
+    given: &'a mut [Panel],
+    first: u32,
+    begin: &'a [u32; LANES],
+    end: &'a [u32; LANES],
+}
+
+impl WithSimd for MaskReach<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let begin = *self.begin;
+        let count: [u32; LANES] = std::array::from_fn(|lane| self.end[lane] - begin[lane]);
+        for (key, given) in (self.first..).zip(self.given) {
+            for lane in 0..LANES {
+                // One comparison for both ends: what is below the begin wraps.
+                let inside = key.wrapping_sub(begin[lane]) < count[lane];
+                given[lane] = if inside { given[lane] } else { SELECTED };
             }
         }
     }
+}
 
-    /// Subtracts what the centroid gave to the window's keys.
-    fn take_back(&self, begin: usize, factor: &Panel, weights: &mut [Panel]) {
-        for (lane, row) in self.rows.iter().enumerate() {
-            let Some((_, row)) = row else { continue };
-            let reach = self.reach(self.positions.start + lane);
-            let end = reach.end.min(begin + weights.len());
-            for key in reach.start.max(begin)..end {
-                weights[key - begin][lane] -= row[key].max(0.0) * factor[lane];
+/// Sums what the centroids gave, and counts the keys they gave to.
+struct SumGiven<'a> {
+    given: &'a [Panel],
+    taken: &'a mut Panel,
+    outside: &'a mut [u32; LANES],
+}
+
+impl WithSimd for SumGiven<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let (mut taken, mut outside) = (*self.taken, *self.outside);
+        for given in self.given {
+            for lane in 0..LANES {
+                taken[lane] += if given[lane] > 0.0 { given[lane] } else { 0.0 };
+                outside[lane] += u32::from(given[lane] >= 0.0);
+            }
+        }
+        (*self.taken, *self.outside) = (taken, outside);
+    }
+}
+
+/// Leaves the logits of keys inside the window and outside the top-k.
+struct MaskLogits<'a> {
+    given: &'a [Panel],
+    logits: &'a mut [Panel],
+}
+
+impl WithSimd for MaskLogits<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (logits, given) in self.logits.iter_mut().zip(self.given) {
+            for lane in 0..LANES {
+                logits[lane] = if given[lane] >= 0.0 { logits[lane] } else { LOWEST };
+            }
+        }
+    }
+}
+
+/// Subtracts what the centroid gave to the window's keys.
+struct TakeBack<'a> {
+    given: &'a [Panel],
+    factor: &'a Panel,
+    weights: &'a mut [Panel],
+}
+
+impl WithSimd for TakeBack<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let factor = *self.factor;
+        for (weights, given) in self.weights.iter_mut().zip(self.given) {
+            for lane in 0..LANES {
+                let given = if given[lane] > 0.0 { given[lane] } else { 0.0 };
+                weights[lane] -= given * factor[lane];
             }
         }
     }

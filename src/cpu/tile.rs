@@ -3,7 +3,7 @@
 //! One lane is one query; every key is shared by all lanes. Exact attention, the top-k refinement and the stitched window are this
 //! loop over different keys.
 
-use super::panel::{add_outer, dot_rows, exp_panel, pack, Panel, LANES};
+use super::panel::{add_weighted, dot_rows, exp, pack, padded, Panel, LANES};
 use pulp::{Arch, Simd, WithSimd};
 
 /// Stands for minus infinity: below every logit, yet finite, so that differences stay defined.
@@ -16,7 +16,9 @@ pub(crate) const KEY_BLOCK: usize = 48;
 pub(crate) struct Tile {
     queries: Vec<Panel>,
     logits: Vec<Panel>,
-    pub sums: Vec<Panel>,
+    /// Weighted values of each lane, rows of `padded(value_width)`.
+    sums: Vec<f32>,
+    value_width: usize,
     pub maximum: Panel,
     pub total: Panel,
     scale: f32,
@@ -27,17 +29,20 @@ impl Tile {
         Self {
             queries: vec![[0.0; LANES]; width],
             logits: vec![[0.0; LANES]; KEY_BLOCK],
-            sums: vec![[0.0; LANES]; value_width],
+            sums: vec![0.0; LANES * padded(value_width)],
+            value_width,
             maximum: [LOWEST; LANES],
             total: [0.0; LANES],
             scale,
         }
     }
 
-    /// Loads up to sixteen queries and empties the running softmax.
+    /// Loads up to sixteen queries, times the softmax scale, and empties the running softmax.
     pub fn begin<'a>(&mut self, queries: impl Iterator<Item = &'a [f32]>) {
         pack(&mut self.queries, queries);
-        self.sums.fill([0.0; LANES]);
+        let scale = self.scale;
+        self.queries.as_flattened_mut().iter_mut().for_each(|value| *value *= scale);
+        self.sums.fill(0.0);
         self.maximum = [LOWEST; LANES];
         self.total = [0.0; LANES];
     }
@@ -46,18 +51,20 @@ impl Tile {
     pub fn resume<'a>(&mut self, maximum: Panel, total: Panel, sums: impl Iterator<Item = &'a [f32]>) {
         self.maximum = maximum;
         self.total = total;
-        pack(&mut self.sums, sums);
+        for (lane, row) in sums.enumerate() {
+            self.sums_mut(lane).copy_from_slice(row);
+        }
     }
 
-    /// Logits of at most [`KEY_BLOCK`] keys with every lane, times the softmax scale.
+    /// Weighted values of one lane.
+    pub fn sums_mut(&mut self, lane: usize) -> &mut [f32] {
+        &mut self.sums[lane * padded(self.value_width)..][..self.value_width]
+    }
+
+    /// Logits of at most [`KEY_BLOCK`] keys with every lane.
     pub fn logits(&mut self, keys: &[f32], stride: usize, count: usize) -> &mut [Panel] {
         let logits = &mut self.logits[..count];
         dot_rows(keys, stride, &self.queries, logits);
-        for logit in logits.iter_mut() {
-            for value in logit.iter_mut() {
-                *value *= self.scale;
-            }
-        }
         logits
     }
 
@@ -94,19 +101,24 @@ impl Tile {
 
     /// Adds the values of the last block with its weights.
     pub fn add_values(&mut self, values: &[f32], stride: usize, count: usize) {
-        add_outer(values, stride, &self.logits[..count], &mut self.sums);
+        add_weighted(&self.logits[..count], LANES, values, stride, self.value_width, &mut self.sums);
     }
 
     /// Raises the running maximum of each lane to at least `floor`.
     pub fn raise(&mut self, floor: &Panel) {
         let highest = std::array::from_fn(|lane| self.maximum[lane].max(floor[lane]));
-        rescale(&mut self.maximum, &highest, &mut self.total, &mut self.sums);
+        Arch::new().dispatch(Rescale {
+            maximum: &mut self.maximum,
+            highest: &highest,
+            total: &mut self.total,
+            sums: &mut self.sums,
+        });
     }
 
     /// Writes one lane's weighted values, times `factor`, to a row.
     pub fn store(&self, lane: usize, factor: f32, row: &mut [f32]) {
-        for (value, sum) in row.iter_mut().zip(&self.sums) {
-            *value = sum[lane] * factor;
+        for (value, sum) in row.iter_mut().zip(&self.sums[lane * padded(self.value_width)..]) {
+            *value = sum * factor;
         }
     }
 }
@@ -117,35 +129,70 @@ struct Weigh<'a> {
     logits: &'a mut [Panel],
     maximum: &'a mut Panel,
     total: &'a mut Panel,
-    sums: &'a mut [Panel],
+    sums: &'a mut [f32],
 }
 
 impl WithSimd for Weigh<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let Self { logits, maximum, total, sums } = self;
         let mut highest = *maximum;
-        for logit in logits.iter() {
-            for lane in 0..LANES {
-                highest[lane] = if logit[lane] > highest[lane] { logit[lane] } else { highest[lane] };
+        for (v, highest) in S::as_mut_simd_f32s(&mut highest).0.iter_mut().enumerate() {
+            for logit in logits.iter() {
+                *highest = simd.max_f32s(S::as_simd_f32s(logit).0[v], *highest);
             }
         }
         if highest != *maximum {
-            rescale(maximum, &highest, total, sums);
+            rescale(simd, maximum, &highest, total, sums);
         }
-        for logit in logits.iter_mut() {
-            let mut weight = [0.0; LANES];
-            for lane in 0..LANES {
-                weight[lane] = logit[lane] - highest[lane];
-            }
-            exp_panel(&mut weight);
-            for lane in 0..LANES {
+        let masked = simd.splat_f32s(LOWEST);
+        for (v, total) in S::as_mut_simd_f32s(total).0.iter_mut().enumerate() {
+            let highest = S::as_simd_f32s(&highest).0[v];
+            for logit in logits.iter_mut() {
+                let logit = &mut S::as_mut_simd_f32s(logit).0[v];
+                let weight = exp(simd, simd.sub_f32s(*logit, highest));
                 // A masked key weighs nothing even where every key so far is masked.
-                logit[lane] = if logit[lane] > LOWEST { weight[lane] } else { 0.0 };
-                total[lane] += logit[lane];
+                let kept = simd.greater_than_f32s(*logit, masked);
+                *logit = simd.select_f32s(kept, weight, simd.splat_f32s(0.0));
+                *total = simd.add_f32s(*total, *logit);
             }
+        }
+    }
+}
+
+/// Relates sums to a new maximum.
+struct Rescale<'a> {
+    maximum: &'a mut Panel,
+    highest: &'a Panel,
+    total: &'a mut Panel,
+    sums: &'a mut [f32],
+}
+
+impl WithSimd for Rescale<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        rescale(simd, self.maximum, self.highest, self.total, self.sums);
+    }
+}
+
+#[inline(always)]
+fn rescale<S: Simd>(simd: S, maximum: &mut Panel, highest: &Panel, total: &mut Panel, sums: &mut [f32]) {
+    let mut factor: Panel = std::array::from_fn(|lane| maximum[lane] - highest[lane]);
+    for factor in S::as_mut_simd_f32s(&mut factor).0 {
+        *factor = exp(simd, *factor);
+    }
+    *maximum = *highest;
+    for lane in 0..LANES {
+        total[lane] *= factor[lane];
+    }
+    let width = sums.len() / LANES;
+    for (sums, factor) in sums.chunks_exact_mut(width).zip(factor) {
+        if factor != 1.0 {
+            sums.iter_mut().for_each(|sum| *sum *= factor);
         }
     }
 }
@@ -156,20 +203,5 @@ pub(crate) fn inverse(total: f32) -> f32 {
         1.0 / total
     } else {
         0.0
-    }
-}
-
-#[inline(always)]
-fn rescale(maximum: &mut Panel, highest: &Panel, total: &mut Panel, sums: &mut [Panel]) {
-    let mut factor: Panel = std::array::from_fn(|lane| maximum[lane] - highest[lane]);
-    exp_panel(&mut factor);
-    *maximum = *highest;
-    for lane in 0..LANES {
-        total[lane] *= factor[lane];
-    }
-    for sum in sums.iter_mut() {
-        for lane in 0..LANES {
-            sum[lane] *= factor[lane];
-        }
     }
 }

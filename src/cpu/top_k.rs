@@ -1,9 +1,9 @@
 //! The top-k keys of each cluster, and the weights of the others. Twin of `shaders/top_k.wgsl`.
 
-use super::panel::{exp_panel, LANES};
-use super::parallel::each;
+use super::panel::{exp, exp_panel, LANES};
 use super::tile::LOWEST;
 use super::work::Work;
+use crate::parallel::each;
 use crate::plan::Scratch;
 use crate::trace::NO_KEY;
 use pulp::{Arch, Simd, WithSimd};
@@ -124,7 +124,7 @@ impl WithSimd for WeighRest<'_> {
     type Output = f32;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> f32 {
+    fn with_simd<S: Simd>(self, simd: S) -> f32 {
         let Self { logits, scale } = self;
         let mut highest = [f32::NEG_INFINITY; LANES];
         let (panels, tail) = logits.as_chunks_mut::<LANES>();
@@ -139,7 +139,9 @@ impl WithSimd for WeighRest<'_> {
             for logit in panel.iter_mut() {
                 *logit = scale * *logit - maximum;
             }
-            exp_panel(panel);
+            for logits in S::as_mut_simd_f32s(panel).0 {
+                *logits = exp(simd, *logits);
+            }
         }
         let mut last = [f32::NEG_INFINITY; LANES];
         for (slot, &logit) in last.iter_mut().zip(tail.iter()) {

@@ -1,12 +1,17 @@
 //! A chunk of slices and the host tensors behind it.
 
+use super::panel::LANES;
+use crate::parallel::threads;
 use crate::plan::{Chunk, Plan};
 use crate::problem::Strides;
 use crate::{Inputs, Layout, Problem};
 use std::ops::Range;
 
-/// Positions of one task that writes output rows.
-const OUTPUT_BLOCK: usize = 1024;
+/// Bounds of the positions of one task that writes output rows. Many positions have more members of a cluster among them, which share
+/// its keys; results do not depend on it.
+const OUTPUT_BLOCK: Range<usize> = 256..4096;
+/// Tasks a thread gets, so that threads end together.
+const TASKS_PER_THREAD: usize = 8;
 
 /// What every stage reads: the problem, its inputs and the chunk in work.
 pub(crate) struct Work<'a> {
@@ -79,6 +84,8 @@ impl<'a> Work<'a> {
     pub fn output_blocks<'o, T>(&self, output: &'o mut [f32], mut state: &'o mut [T]) -> Vec<OutputBlock<'o, T>> {
         let shape = self.problem.shape();
         let strides = self.problem.output_strides();
+        let positions = self.slices() * shape.queries / (TASKS_PER_THREAD * threads());
+        let output_block = positions.clamp(OUTPUT_BLOCK.start, OUTPUT_BLOCK.end).next_multiple_of(LANES);
         let mut blocks = Vec::new();
         for (batch, output) in output.chunks_mut(strides.batch).enumerate() {
             if !self.chunk.batches.contains(&batch) {
@@ -86,7 +93,7 @@ impl<'a> Work<'a> {
             }
             let first = (batch - self.chunk.batches.start) * self.chunk.heads.len();
             let mut push = |data, begin: usize, heads: Range<usize>, head_origin, slice| {
-                let end = (begin + OUTPUT_BLOCK).min(shape.queries);
+                let end = (begin + output_block).min(shape.queries);
                 let states = state.len().min(heads.len() * (end - begin));
                 let (taken, rest) = std::mem::take(&mut state).split_at_mut(states);
                 state = rest;
@@ -106,14 +113,14 @@ impl<'a> Work<'a> {
                 for (head, output) in output.chunks_mut(strides.head).enumerate() {
                     if self.chunk.heads.contains(&head) {
                         let slice = first + head - self.chunk.heads.start;
-                        for (block, data) in output.chunks_mut(OUTPUT_BLOCK * strides.row).enumerate() {
-                            push(data, block * OUTPUT_BLOCK, head..head + 1, head, slice);
+                        for (block, data) in output.chunks_mut(output_block * strides.row).enumerate() {
+                            push(data, block * output_block, head..head + 1, head, slice);
                         }
                     }
                 }
             } else {
-                for (block, data) in output.chunks_mut(OUTPUT_BLOCK * strides.row).enumerate() {
-                    push(data, block * OUTPUT_BLOCK, self.chunk.heads.clone(), 0, first);
+                for (block, data) in output.chunks_mut(output_block * strides.row).enumerate() {
+                    push(data, block * output_block, self.chunk.heads.clone(), 0, first);
                 }
             }
         }

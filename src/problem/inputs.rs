@@ -1,7 +1,10 @@
 //! Host slices, lengths and supplied intermediate results, checked against the problem.
 
 use super::{Problem, Strides};
+use crate::parallel::each;
 use crate::{Error, Result};
+use pulp::{Arch, Simd, WithSimd};
+use std::sync::{Mutex, PoisonError};
 
 /// Inputs on the host: three tensors in the problem's layout and, where sequences are shorter than the tensors, their lengths.
 #[derive(Debug, Clone, Copy)]
@@ -140,6 +143,10 @@ fn check_entries(argument: &'static str, entries: Option<&[u32]>, expected: usiz
     }
 }
 
+/// Rows of one task.
+const CHECK_BLOCK: usize = 1024;
+
+/// Finds the first NaN or infinity at a valid position.
 fn check_finite(
     tensor: &'static str,
     data: &[f32],
@@ -147,20 +154,54 @@ fn check_finite(
     [batches, heads, width]: [usize; 3],
     valid: impl Fn(usize) -> usize,
 ) -> Result<()> {
+    let first_bad = Mutex::new(None);
+    let mut blocks = Vec::new();
     for batch in 0..batches {
+        let valid = valid(batch);
         for head in 0..heads {
-            for row in 0..valid(batch) {
-                let begin = strides.offset(batch, head, row);
-                let values = &data[begin..begin + width];
-                // The exponent is all ones exactly for NaN and the infinities; an OR without branches vectorises.
-                let bad = values.iter().fold(false, |bad, value| bad | !value.is_finite());
-                if bad {
-                    let column = values.iter().position(|value| !value.is_finite()).unwrap_or(0);
-                    let (index, value) = (begin + column, values[column]);
-                    return Err(Error::NotFinite { tensor, index, batch, head, row, column, value });
-                }
+            for begin in (0..valid).step_by(CHECK_BLOCK) {
+                blocks.push((batch, head, begin..(begin + CHECK_BLOCK).min(valid)));
             }
         }
     }
-    Ok(())
+    each(
+        blocks,
+        || (),
+        |(), (batch, head, rows)| {
+            let data = &data[strides.offset(batch, head, rows.start)..];
+            let bad = Arch::new().dispatch(FirstBadRow { data, stride: strides.row, width, rows: rows.len() });
+            if let Some(row) = bad {
+                let found = (batch, head, rows.start + row);
+                let mut first_bad = first_bad.lock().unwrap_or_else(PoisonError::into_inner);
+                *first_bad = Some(first_bad.map_or(found, |known: (usize, usize, usize)| known.min(found)));
+            }
+        },
+    );
+    let Some((batch, head, row)) = first_bad.into_inner().unwrap_or_else(PoisonError::into_inner) else {
+        return Ok(());
+    };
+    let begin = strides.offset(batch, head, row);
+    let values = &data[begin..begin + width];
+    let column = values.iter().position(|value| !value.is_finite()).unwrap_or(0);
+    Err(Error::NotFinite { tensor, index: begin + column, batch, head, row, column, value: values[column] })
+}
+
+struct FirstBadRow<'a> {
+    data: &'a [f32],
+    stride: usize,
+    width: usize,
+    rows: usize,
+}
+
+impl WithSimd for FirstBadRow<'_> {
+    type Output = Option<usize>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Option<usize> {
+        self.data.chunks(self.stride).take(self.rows).position(|row| {
+            // Without its sign, a number is at least infinity's bits exactly if it is not finite; a maximum without branches vectorises.
+            let largest = row[..self.width].iter().fold(0, |largest, value| largest.max(value.abs().to_bits() as i32));
+            largest >= f32::INFINITY.to_bits() as i32
+        })
+    }
 }

@@ -18,6 +18,18 @@ pub(crate) fn each<T: Send, M>(
     }
 }
 
+/// Threads that [`each`] works with.
+pub(crate) fn threads() -> usize {
+    #[cfg(not(target_arch = "wasm32"))]
+    {
+        rayon::current_num_threads()
+    }
+    #[cfg(target_arch = "wasm32")]
+    {
+        1
+    }
+}
+
 /// A block of one slice's part of an array.
 pub(crate) struct Block<'a, T> {
     /// Slice of the chunk.
