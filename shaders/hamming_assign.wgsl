@@ -1,7 +1,7 @@
 // Each query to the centroid of smallest Hamming distance, ties to the lowest index. Twin of `src/cpu/hamming_assign.rs`.
 //
 // Tile: 64 queries of a slice, one an invocation; all share the centroids' codes, read at uniform addresses.
-// Traffic: each code once, the centroids' codes once a tile. No workgroup memory.
+// Traffic: each code once, the centroids' codes once a tile. No workgroup memory. A slice whose centroids did not change is left as it is.
 
 @group(0) @binding(1) var<storage, read> codes: array<u32>;
 @group(0) @binding(2) var<storage, read> centroid_codes: array<u32>;
@@ -11,6 +11,9 @@
 @compute @workgroup_size(64)
 fn hamming_assign(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
+    if (!codes_changed(slice)) {
+        return;
+    }
     let position = (params.tile_begin + workgroup.x) * 64u + lane;
     let length = query_length(slice);
     var code: array<u32, WORDS>;
@@ -24,7 +27,7 @@ fn hamming_assign(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoca
     for (var cluster = 0u; cluster < candidates; cluster++) {
         var distance = 0u;
         for (var word = 0u; word < WORDS; word++) {
-            distance += countOneBits(code[word] ^ centroid_codes[(slice.index * params.clusters + cluster) * WORDS + word]);
+            distance += countOneBits(code[word] ^ centroid_codes[code_word(slice, cluster) + word]);
         }
         if (distance < shortest) {
             shortest = distance;

@@ -3,7 +3,8 @@
 // vote: tile of `vote_length` queries and up to VOTE_CLUSTERS clusters a workgroup. Each invocation owns some bits and counts them for
 // every cluster, so nothing is atomic and the counts do not depend on any order. Traffic: each code and cluster once for every
 // VOTE_CLUSTERS clusters. Workgroup memory: VOTE_CLUSTERS * (32 * WORDS + 1) counters, at most 8 KiB and a little.
-// majority: one word of one cluster an invocation; reads its counters of all blocks.
+// majority: one word of one cluster an invocation; reads its counters of all blocks, and notes whether the word changed. Once none of a
+// slice did, later rounds of `vote` and `hamming_assign` end at once, without the host knowing.
 
 @group(0) @binding(1) var<storage, read> codes: array<u32>;
 @group(0) @binding(2) var<storage, read> clusters: array<u32>;
@@ -19,6 +20,10 @@ var<workgroup> counters: array<u32, VOTE_CLUSTERS * ROW>;
 @compute @workgroup_size(64)
 fn vote(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
+    if (!codes_changed(slice)) {
+        // Nothing was assigned anew, so the last votes stand.
+        return;
+    }
     let block = params.tile_begin + workgroup.x;
     let first = workgroup.z * VOTE_CLUSTERS;
     let count = min(VOTE_CLUSTERS, params.clusters - first);
@@ -62,8 +67,11 @@ fn majority(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_i
     for (var block = 0u; block < params.vote_blocks; block++) {
         members += votes[first + block * stride + BITS];
     }
+    let place = code_word(slice, cluster) + word;
+    let changed = changed_word(slice, cluster) + word;
     if (members == 0u) {
         // An empty cluster keeps its code.
+        centroid_codes[changed] = 0u;
         return;
     }
     var code = 0u;
@@ -74,5 +82,6 @@ fn majority(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_i
         }
         code |= select(0u, 1u, 2u * count > members) << bit;
     }
-    centroid_codes[(slice.index * params.clusters + cluster) * WORDS + word] = code;
+    centroid_codes[changed] = select(0u, 1u, code != centroid_codes[place]);
+    centroid_codes[place] = code;
 }

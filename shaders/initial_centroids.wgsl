@@ -29,6 +29,7 @@ fn initial_centroids(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_inv
     for (var word = 0u; word < WORDS; word++) {
         let code = codes[(slice.index * params.queries + min(position, params.queries - 1u)) * WORDS + word];
         // A surplus cluster is never compared with.
-        centroid_codes[(slice.index * params.clusters + cluster) * WORDS + word] = select(0u, code, chosen);
+        centroid_codes[code_word(slice, cluster) + word] = select(0u, code, chosen);
+        centroid_codes[changed_word(slice, cluster) + word] = 1u;
     }
 }

@@ -1,7 +1,9 @@
 // Exact products of each query with its cluster's top-k keys. Twin of `src/cpu/refine_top_k.rs`.
 //
 // Tile: up to 64 queries of one cluster, which share its top-k keys (`shared/tile.wgsl`). Workgroups are tiles of clusters, so a large
-// cluster is spread over many. The padding is a cluster of its own, whose rows become zero.
+// cluster is spread over many. Where clusters are so small that such tiles would be half empty (PACKED), a tile is 64 members in a row,
+// whichever clusters they are of: every invocation has a query, and those of one cluster still read the same addresses.
+// The padding is a cluster of its own, whose rows become zero.
 // Traffic: each query row and output row once, the top-k keys and values once a tile. Workgroup memory: 4 KiB.
 // params.mode: 0 improved (paper, section 3.3), 1 stitched without a window, 2 the window follows: unnormalised sums and `state`.
 
@@ -23,16 +25,31 @@ fn key_at(index: u32) -> u32 {
     return min(top_keys[list + index], params.keys - 1u);
 }
 
-// Cluster whose tiles include a tile: the last one that begins at or before it.
-fn cluster_of(tiles: u32, tile: u32) -> u32 {
+// The last cluster that begins at or before an index, by the numbers from `begins` on.
+fn cluster_of(begins: u32, index: u32) -> u32 {
     var low = 0u;
     var high = params.clusters;
     while (low < high) {
         let middle = (low + high + 1u) / 2u;
-        if (groups[tiles + middle] <= tile) {
+        if (groups[begins + middle] <= index) {
             low = middle;
         } else {
             high = middle - 1u;
+        }
+    }
+    return low;
+}
+
+// Keys in the list of the cluster.
+fn listed_keys() -> u32 {
+    var low = 0u;
+    var high = params.top_k;
+    while (low < high) {
+        let middle = (low + high) / 2u;
+        if (top_keys[list + middle] != NO_KEY) {
+            low = middle + 1u;
+        } else {
+            high = middle;
         }
     }
     return low;
@@ -46,14 +63,24 @@ fn refine_top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
     let offsets = slice.index * (2u * (params.clusters + 2u) + params.queries);
     let tiles = offsets + params.clusters + 2u;
     let members = tiles + params.clusters + 2u;
-    if (tile >= groups[tiles + params.clusters + 1u]) {
-        return;
+    var cluster = 0u;
+    var member = tile * TILE + lane;
+    var last = params.queries - 1u;
+    if (PACKED == 1u) {
+        if (tile * TILE > last) {
+            return;
+        }
+        cluster = cluster_of(offsets, min(member, last));
+    } else {
+        if (tile >= groups[tiles + params.clusters + 1u]) {
+            return;
+        }
+        cluster = cluster_of(tiles, tile);
+        member = groups[offsets + cluster] + (tile - groups[tiles + cluster]) * TILE + lane;
+        last = groups[offsets + cluster + 1u] - 1u;
     }
-    let cluster = cluster_of(tiles, tile);
-    let first = groups[offsets + cluster] + (tile - groups[tiles + cluster]) * TILE;
-    let last = groups[offsets + cluster + 1u] - 1u;
-    let position = groups[members + min(first + lane, last)];
-    let valid = first + lane <= last;
+    let position = groups[members + min(member, last)];
+    let valid = member <= last;
     let out = output_row(slice, position);
     if (cluster == params.clusters) {
         for (var m = 0u; m < VALUE_REGISTERS; m++) {
@@ -70,10 +97,7 @@ fn refine_top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
     let row = query_row(slice, position);
     begin_tile(slice, row);
     list = (slice.index * params.clusters + cluster) * params.top_k;
-    var key_count = 0u;
-    while (key_count < params.top_k && top_keys[list + key_count] != NO_KEY) {
-        key_count++;
-    }
+    let key_count = listed_keys();
     for (var block = 0u; block < key_count; block += SCORE_BLOCK) {
         let count = min(SCORE_BLOCK, key_count - block);
         score_block(row, block, count, lane);

@@ -43,6 +43,7 @@ pub(crate) struct Kernel {
 const PARAMS: &str = include_str!("../../shaders/shared/params.wgsl");
 const LENGTHS: &str = include_str!("../../shaders/shared/lengths.wgsl");
 const CLUSTER_SUMS_ROWS: &str = include_str!("../../shaders/shared/cluster_sums.wgsl");
+const CODES_OF_CENTROIDS: &str = include_str!("../../shaders/shared/centroid_codes.wgsl");
 const QUERY: &str = include_str!("../../shaders/shared/query.wgsl");
 const TILE: &str = include_str!("../../shaders/shared/tile.wgsl");
 const LOAD_VEC4: &str = include_str!("../../shaders/shared/load_vec4.wgsl");
@@ -92,28 +93,28 @@ pub(crate) const KERNELS: &[Kernel] = &[
         name: KernelName::InitialCentroids,
         entry_point: "initial_centroids",
         source: include_str!("../../shaders/initial_centroids.wgsl"),
-        shared: &[LENGTHS],
+        shared: &[LENGTHS, CODES_OF_CENTROIDS],
         bindings: &[(CODES, Read), (Starts, Read), (Lengths, Read), (CENTROID_CODES, Write)],
     },
     Kernel {
         name: KernelName::HammingAssign,
         entry_point: "hamming_assign",
         source: include_str!("../../shaders/hamming_assign.wgsl"),
-        shared: &[LENGTHS],
+        shared: &[LENGTHS, CODES_OF_CENTROIDS],
         bindings: &[(CODES, Read), (CENTROID_CODES, Read), (Lengths, Read), (CLUSTERS, Write)],
     },
     Kernel {
         name: KernelName::Vote,
         entry_point: "vote",
         source: HAMMING_UPDATE,
-        shared: &[],
+        shared: &[CODES_OF_CENTROIDS],
         bindings: HAMMING_UPDATE_BINDINGS,
     },
     Kernel {
         name: KernelName::Majority,
         entry_point: "majority",
         source: HAMMING_UPDATE,
-        shared: &[],
+        shared: &[CODES_OF_CENTROIDS],
         bindings: HAMMING_UPDATE_BINDINGS,
     },
     Kernel {
@@ -272,6 +273,7 @@ pub(crate) fn constants(problem: &Problem, cut: &Cut) -> Vec<(&'static str, usiz
         ("VOTE_CLUSTERS", cut.vote_clusters),
         ("LOGIT_CLUSTERS", cut.logit_clusters),
         ("REMAINDER_CLUSTERS", cut.remainder_clusters),
+        ("PACKED", usize::from(cut.refine_packed)),
         ("queries_WIDTH", shape.width),
         ("queries_VECTORS", cut.width4),
         ("keys_WIDTH", shape.width),

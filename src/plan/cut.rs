@@ -32,7 +32,7 @@ impl Chunk {
 pub(crate) enum Scratch {
     /// Codes of the queries, `[L, words]`.
     Codes,
-    /// Codes of the centroids, `[C, words]`.
+    /// Codes of the centroids, `[C, words]`; on a device followed by whether each word changed last.
     CentroidCodes,
     /// Votes for each bit and the number of voters, `[vote_blocks, C, 32 * words + 1]`.
     Votes,
@@ -105,6 +105,9 @@ pub(crate) struct Cut {
     pub logit_clusters: usize,
     /// Clusters that one workgroup accumulates in the remainder.
     pub remainder_clusters: usize,
+    /// Whether tiles of the refinement hold members of several clusters: where a tile for each cluster would leave more than a fifth of
+    /// the invocations without a query.
+    pub refine_packed: bool,
     /// Clusters whose logits are in memory at the same time.
     pub clusters_per_pass: usize,
     scratch: Vec<(Scratch, u64)>,
@@ -150,6 +153,7 @@ impl Cut {
             key_blocks: keys.div_ceil(key_length),
             logit_clusters: even_pieces(clusters.max(1), 10),
             remainder_clusters: even_pieces(clusters.max(1), 28),
+            refine_packed: length < 2 * QUERY_TILE * clusters,
             clusters_per_pass: clusters,
             scratch: Vec::new(),
         };
@@ -189,7 +193,7 @@ impl Cut {
         let sums_row = 4 * (1 + self.value_width4);
         let mut sizes = vec![
             (Scratch::Codes, length * words),
-            (Scratch::CentroidCodes, clusters * words),
+            (Scratch::CentroidCodes, if host { 1 } else { 2 } * clusters * words),
             (Scratch::Clusters, length),
             (Scratch::Groups, 2 * (clusters + 2) + length),
             (Scratch::Weights, clusters_per_pass * self.keys_padded),

@@ -243,7 +243,7 @@ impl List<'_> {
             let operations = cut.key_blocks * shape.value_width;
             self.push(with(self.launch(KernelName::CombineRemainder, stage, rows, 1, operations)));
             // Each cluster, the padding among them, may leave one tile partly empty.
-            let tiles = self.query_tiles() + cut.clusters + 1;
+            let tiles = self.query_tiles() + if cut.refine_packed { 0 } else { cut.clusters + 1 };
             let operations = QUERY_TILE * (cut.top_k + 1) * key_operations;
             let refine = self.launch(KernelName::RefineTopK, Stage::RefineTopK, tiles, cut.value_parts, operations);
             self.push(with(Launch { mode: refine_mode, ..refine }));
@@ -301,6 +301,17 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn small_clusters_share_tiles_and_large_ones_have_their_own() {
+        let tiles = |clusters| {
+            let all = all(Shape::self_attention(1, 1, 1000, 16), Method::improved(clusters));
+            let refine = all.iter().find(|dispatch| dispatch.kernel == KernelName::RefineTopK);
+            refine.expect("a refinement").workgroups[0]
+        };
+        assert_eq!(tiles(100), 16);
+        assert_eq!(tiles(7), 16 + 8);
     }
 
     #[test]
