@@ -51,11 +51,13 @@ impl<'a, T: Iterator<Item = &'a f32>> WithSimd for CompareThresholds<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
         for (bit, (dots, &threshold)) in self.dots.iter().zip(self.thresholds).enumerate() {
-            let word = &mut self.codes[bit / 32];
-            for lane in 0..LANES {
-                word[lane] |= u32::from(dots[lane] > threshold) << (bit % 32);
+            let (threshold, set) = (simd.splat_f32s(threshold), simd.splat_u32s(1 << (bit % 32)));
+            let words = S::as_mut_simd_u32s(&mut self.codes[bit / 32]).0;
+            for (word, &dot) in words.iter_mut().zip(S::as_simd_f32s(dots).0) {
+                let above = simd.select_u32s(simd.greater_than_f32s(dot, threshold), set, simd.splat_u32s(0));
+                *word = simd.or_u32s(*word, above);
             }
         }
     }

@@ -238,14 +238,15 @@ impl WithSimd for MaskReach<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let begin = *self.begin;
-        let count: [u32; LANES] = std::array::from_fn(|lane| self.end[lane] - begin[lane]);
-        for (key, given) in (self.first..).zip(self.given) {
-            for lane in 0..LANES {
-                // One comparison for both ends: what is below the begin wraps.
-                let inside = key.wrapping_sub(begin[lane]) < count[lane];
-                given[lane] = if inside { given[lane] } else { SELECTED };
+    fn with_simd<S: Simd>(self, simd: S) {
+        let unreached = simd.splat_f32s(SELECTED);
+        for v in 0..LANES / S::F32_LANES {
+            let (begin, end) = (S::as_simd_u32s(self.begin).0[v], S::as_simd_u32s(self.end).0[v]);
+            for (key, given) in (self.first..).zip(self.given.iter_mut()) {
+                let key = simd.splat_u32s(key);
+                let given = &mut S::as_mut_simd_f32s(given).0[v];
+                let reached = simd.select_f32s(simd.less_than_u32s(key, end), *given, unreached);
+                *given = simd.select_f32s(simd.less_than_u32s(key, begin), unreached, reached);
             }
         }
     }
@@ -284,10 +285,11 @@ impl WithSimd for MaskLogits<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (zero, masked) = (simd.splat_f32s(0.0), simd.splat_f32s(LOWEST));
         for (logits, given) in self.logits.iter_mut().zip(self.given) {
-            for lane in 0..LANES {
-                logits[lane] = if given[lane] >= 0.0 { logits[lane] } else { LOWEST };
+            for (logits, given) in S::as_mut_simd_f32s(logits).0.iter_mut().zip(S::as_simd_f32s(given).0) {
+                *logits = simd.select_f32s(simd.less_than_f32s(*given, zero), masked, *logits);
             }
         }
     }
@@ -304,12 +306,13 @@ impl WithSimd for TakeBack<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let factor = *self.factor;
-        for (weights, given) in self.weights.iter_mut().zip(self.given) {
-            for lane in 0..LANES {
-                let given = if given[lane] > 0.0 { given[lane] } else { 0.0 };
-                weights[lane] -= given * factor[lane];
+    fn with_simd<S: Simd>(self, simd: S) {
+        let zero = simd.splat_f32s(0.0);
+        for (v, &factor) in S::as_simd_f32s(self.factor).0.iter().enumerate() {
+            for (weights, given) in self.weights.iter_mut().zip(self.given) {
+                let weights = &mut S::as_mut_simd_f32s(weights).0[v];
+                let given = simd.max_f32s(S::as_simd_f32s(given).0[v], zero);
+                *weights = simd.sub_f32s(*weights, simd.mul_f32s(given, factor));
             }
         }
     }
