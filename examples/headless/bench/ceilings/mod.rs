@@ -1,0 +1,46 @@
+//! What the back ends can do at best: measured in the same run, as the yardstick of the stages.
+
+mod cpu;
+mod gpu;
+
+pub use cpu::measure as of_cpu;
+pub use gpu::measure as of_adapter;
+
+use serde::Serialize;
+use std::time::Instant;
+
+/// The best of several measurements each, since whatever else runs can only slow them down.
+#[derive(Debug, Clone, Serialize)]
+pub struct Ceilings {
+    /// Floating-point operations of a register-blocked matrix product, in 10^9 a second.
+    pub product_gflop_per_second: f64,
+    /// The kernel of the product that was fastest.
+    pub product_kernel: String,
+    /// Bytes read and written by a copy of memory that fits no cache of most processors, in 10^9 a second.
+    pub copy_gbyte_per_second: f64,
+    /// Xor, popcount and add of 32-bit words, three operations a word, in 10^9 a second.
+    pub popcount_gop_per_second: f64,
+}
+
+/// Seconds of work that is timed together, so that starting it does not matter.
+const BATCH_SECONDS: f64 = 0.04;
+/// Batches, of which the best counts.
+const BATCHES: usize = 5;
+
+/// The best rate of `work`, which does `amount` of something as often as it is told; in 10^9 a second.
+fn best_rate(amount: f64, mut work: impl FnMut(usize)) -> f64 {
+    let mut timed = |times| {
+        let begin = Instant::now();
+        work(times);
+        begin.elapsed().as_secs_f64()
+    };
+    timed(1);
+    let mut times = 1;
+    let mut seconds = timed(times);
+    while seconds < BATCH_SECONDS && times < 1 << 20 {
+        times *= 2;
+        seconds = timed(times);
+    }
+    let best = (0..BATCHES).fold(seconds, |best, _| best.min(timed(times)));
+    amount * times as f64 / best / 1e9
+}

@@ -1,0 +1,55 @@
+//! `headless bench`: methods over sweeps, every stage beside what the back end can do at best.
+
+mod ceilings;
+mod engine;
+mod machine;
+mod measure;
+pub mod memory;
+mod options;
+mod results;
+mod table;
+
+pub use options::BenchOptions;
+
+use crate::progress::Progress;
+use anyhow::{Context, Result};
+use results::Results;
+use std::path::Path;
+
+/// Runs the benchmark, prints its tables and writes what was asked for.
+pub fn run(options: &BenchOptions) -> Result<()> {
+    measure::check(options)?;
+    // A file that cannot be written is better known before than after.
+    for path in [&options.json, &options.html].into_iter().flatten() {
+        write(path, "")?;
+    }
+    let engines = {
+        let progress = Progress::new(1 + options.adapter.len(), true);
+        engine::open(options, |what| progress.step(what))?
+    };
+    let measured = measure::measure(&engines, options)?;
+    let results = Results {
+        version: env!("CARGO_PKG_VERSION"),
+        optimised: !cfg!(debug_assertions),
+        date: machine::date(),
+        arguments: std::env::args().skip(1).collect(),
+        machine: machine::describe(),
+        repeat: options.repeat,
+        seed: options.seed,
+        seconds_limit: options.seconds_limit,
+        input: "synthetic self-attention of one sequence",
+        back_ends: engines.into_iter().map(engine::Engine::finish).collect(),
+        runs: measured.runs,
+        skipped: measured.skipped,
+    };
+    println!("{}", table::render(&results));
+    if let Some(path) = &options.json {
+        write(path, &(serde_json::to_string_pretty(&results)? + "\n"))?;
+        println!("Written: {}", path.display());
+    }
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
