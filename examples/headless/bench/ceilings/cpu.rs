@@ -1,9 +1,10 @@
 //! Ceilings of the CPU: all threads at once, SIMD chosen at run time as in the crate.
 
-use super::{best_rate, Ceilings};
+use super::{best_rate, Batches, Ceilings};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::hint::black_box;
+use std::time::Duration;
 
 /// Inner dimension of the product: a panel of two vectors stays in the first-level cache, all of both matrices in the second.
 const DEPTH: usize = 256;
@@ -12,19 +13,25 @@ const ROWS: usize = 96;
 /// A multiple of all numbers of columns that are in registers.
 const COLUMNS: usize = 256;
 /// Products that a thread computes in a row.
-const PRODUCTS: usize = 16;
+const PRODUCTS: usize = 8;
 /// Floats that are copied: 128 MiB.
 const COPIED: usize = 1 << 25;
 /// Codes that a popcount loop compares with each of as many.
 const CODES: usize = 1024;
 
+/// Short, so that some are disturbed by nothing on a machine that does other things too.
+const BATCHES: Batches = Batches { seconds: 0.001, count: 200, rest: Duration::from_millis(4) };
+
+/// A copy takes a while by itself.
+const COPY_BATCHES: Batches = Batches { seconds: 0.0, count: 20, rest: Duration::from_millis(20) };
+
 /// Measures the three ceilings.
 pub fn measure() -> Ceilings {
     let threads = rayon::current_num_threads() as f64;
     let flops = threads * (PRODUCTS * 2 * ROWS * COLUMNS * DEPTH) as f64;
-    let product_gflop_per_second = best_rate(flops, |times| {
+    let (left, right) = (vec![0.5; ROWS * DEPTH], vec![0.25; COLUMNS * DEPTH]);
+    let product_gflop_per_second = best_rate(&BATCHES, flops, |times| {
         rayon::broadcast(|_| {
-            let (left, right) = (vec![0.5; ROWS * DEPTH], vec![0.25; COLUMNS * DEPTH]);
             let mut product = vec![0.0; ROWS * COLUMNS];
             for _ in 0..times * PRODUCTS {
                 Arch::new().dispatch(Product {
@@ -39,7 +46,7 @@ pub fn measure() -> Ceilings {
     let source = vec![1.0f32; COPIED];
     let mut target = vec![0.0f32; COPIED];
     let share = COPIED.div_ceil(rayon::current_num_threads());
-    let copy_gbyte_per_second = best_rate((2 * 4 * COPIED) as f64, |times| {
+    let copy_gbyte_per_second = best_rate(&COPY_BATCHES, (2 * 4 * COPIED) as f64, |times| {
         for _ in 0..times {
             let shares = target.par_chunks_mut(share).zip(source.par_chunks(share));
             shares.for_each(|(target, source)| target.copy_from_slice(black_box(source)));
@@ -47,9 +54,9 @@ pub fn measure() -> Ceilings {
     });
 
     // A word of 64 bits counts as two.
-    let popcount_gop_per_second = best_rate(threads * (3 * 2 * CODES * CODES) as f64, |times| {
+    let codes: Vec<u64> = (0..CODES as u64).map(|code| code.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+    let popcount_gop_per_second = best_rate(&BATCHES, threads * (3 * 2 * CODES * CODES) as f64, |times| {
         rayon::broadcast(|_| {
-            let codes: Vec<u64> = (0..CODES as u64).map(|code| code.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
             for _ in 0..times {
                 black_box(Arch::new().dispatch(Distances { codes: black_box(&codes) }));
             }

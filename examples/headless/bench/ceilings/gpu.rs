@@ -1,9 +1,10 @@
 //! Ceilings of an adapter: shaders of the benchmark's own, on a device of their own on the same adapter.
 
-use super::{best_rate, Ceilings};
+use super::{best_rate, Batches, Ceilings};
 use anyhow::{Context, Result};
 use clustered_attention::wgpu::{self, BufferUsages as Usage};
 use std::borrow::Cow;
+use std::time::Duration;
 
 /// Bytes that are copied.
 const COPIED: u64 = 128 << 20;
@@ -16,6 +17,9 @@ const SIZES: (u32, u32) = (2048, 256);
 /// Kernels of the product: entry point, vectors of rows and of columns of an invocation's tile.
 const PRODUCTS: [(&str, u32, u32); 4] =
     [("direct", 1, 1), ("direct", 2, 1), ("shared_tiles", 1, 1), ("shared_tiles", 2, 2)];
+
+/// Long, since a submission takes a while by itself.
+const BATCHES: Batches = Batches { seconds: 0.04, count: 5, rest: Duration::ZERO };
 
 /// Measures the three ceilings by wall time of many dispatches in one submission.
 pub fn measure(adapter: &wgpu::Adapter) -> Result<Ceilings> {
@@ -34,7 +38,7 @@ pub fn measure(adapter: &wgpu::Adapter) -> Result<Ceilings> {
             format!("const SIZE: u32 = {size}u;\nconst ROWS: u32 = {rows}u;\nconst COLUMNS: u32 = {columns}u;\n");
         let kernel = bench.kernel(&(constants + include_str!("product.wgsl")), entry, &matrices)?;
         let groups = [size / (32 * columns), size / (32 * rows)];
-        let rate = best_rate(2.0 * f64::from(size).powi(3), |times| bench.run(&kernel, groups, times));
+        let rate = best_rate(&BATCHES, 2.0 * f64::from(size).powi(3), |times| bench.run(&kernel, groups, times));
         if rate > best.0 {
             best = (rate, format!("{entry}, {} × {} in registers", 4 * rows, 4 * columns));
         }
@@ -45,14 +49,14 @@ pub fn measure(adapter: &wgpu::Adapter) -> Result<Ceilings> {
     let kernel = bench.kernel(include_str!("copy.wgsl"), "copy", &[(); 2].map(|()| bench.buffer(bytes)))?;
     let groups = (bytes / 16).div_ceil(64) as u32;
     let copy_gbyte_per_second =
-        best_rate((2 * bytes) as f64, |times| bench.run(&kernel, [1024, groups.div_ceil(1024)], times));
+        best_rate(&BATCHES, (2 * bytes) as f64, |times| bench.run(&kernel, [1024, groups.div_ceil(1024)], times));
 
     let queries = pick(QUERIES);
     let buffers = [16 * u64::from(CODES), 4 * u64::from(queries)].map(|bytes| bench.buffer(bytes));
     let source = format!("const CODES: u32 = {CODES}u;\n{}", include_str!("popcount.wgsl"));
     let kernel = bench.kernel(&source, "popcount", &buffers)?;
     let operations = 3.0 * 4.0 * f64::from(CODES) * f64::from(queries);
-    let popcount_gop_per_second = best_rate(operations, |times| bench.run(&kernel, [queries / 64, 1], times));
+    let popcount_gop_per_second = best_rate(&BATCHES, operations, |times| bench.run(&kernel, [queries / 64, 1], times));
 
     Ok(Ceilings {
         product_gflop_per_second: best.0,

@@ -7,7 +7,7 @@ pub use cpu::measure as of_cpu;
 pub use gpu::measure as of_adapter;
 
 use serde::Serialize;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The best of several measurements each, since whatever else runs can only slow them down.
 #[derive(Debug, Clone, Serialize)]
@@ -22,13 +22,18 @@ pub struct Ceilings {
     pub popcount_gop_per_second: f64,
 }
 
-/// Seconds of work that is timed together, so that starting it does not matter.
-const BATCH_SECONDS: f64 = 0.04;
-/// Batches, of which the best counts.
-const BATCHES: usize = 5;
+/// How often work is timed.
+struct Batches {
+    /// Seconds of work that is timed together, so that starting it does not matter.
+    seconds: f64,
+    /// Batches, of which the best counts.
+    count: usize,
+    /// Pause before a batch.
+    rest: Duration,
+}
 
 /// The best rate of `work`, which does `amount` of something as often as it is told; in 10^9 a second.
-fn best_rate(amount: f64, mut work: impl FnMut(usize)) -> f64 {
+fn best_rate(batches: &Batches, amount: f64, mut work: impl FnMut(usize)) -> f64 {
     let mut timed = |times| {
         let begin = Instant::now();
         work(times);
@@ -37,10 +42,14 @@ fn best_rate(amount: f64, mut work: impl FnMut(usize)) -> f64 {
     timed(1);
     let mut times = 1;
     let mut seconds = timed(times);
-    while seconds < BATCH_SECONDS && times < 1 << 20 {
+    while seconds < batches.seconds && times < 1 << 20 {
         times *= 2;
         seconds = timed(times);
     }
-    let best = (0..BATCHES).fold(seconds, |best, _| best.min(timed(times)));
+    let best = (0..batches.count).fold(seconds, |best, _| {
+        // Threads that have rested are less likely to be interrupted.
+        std::thread::sleep(batches.rest);
+        best.min(timed(times))
+    });
     amount * times as f64 / best / 1e9
 }
