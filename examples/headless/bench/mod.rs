@@ -6,6 +6,7 @@ mod machine;
 mod measure;
 pub mod memory;
 mod options;
+mod page;
 mod results;
 mod table;
 
@@ -45,6 +46,10 @@ pub fn run(options: &BenchOptions) -> Result<()> {
     println!("{}", table::render(&results));
     if let Some(path) = &options.json {
         write(path, &(serde_json::to_string_pretty(&results)? + "\n"))?;
+        println!("Written: {}", path.display());
+    }
+    if let Some(path) = &options.html {
+        write(path, &page::render(&results)?)?;
         println!("Written: {}", path.display());
     }
     Ok(())

@@ -46,11 +46,11 @@ pub fn ceilings(back_end: &BackEnd) -> String {
     )
 }
 
-/// The run whose stages stand for the rest: the longest, of the method that is there of stitched, improved, clustered, exact.
+/// The run whose stages stand for the rest: the first of the longest, of the method that is there of stitched, improved, clustered, exact.
 pub fn longest_stitched<'a>(runs: &[&'a Run]) -> Option<&'a Run> {
     ["stitched", "improved", "clustered", "exact"].iter().find_map(|method| {
         let of_method = runs.iter().copied().filter(|run| run.configuration.method == *method);
-        of_method.max_by_key(|run| run.configuration.length)
+        of_method.min_by_key(|run| std::cmp::Reverse(run.configuration.length))
     })
 }
 
