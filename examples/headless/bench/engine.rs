@@ -11,6 +11,8 @@ use std::time::Instant;
 pub struct Engine {
     pub attention: Attention,
     pub software: bool,
+    /// Where the ceilings are measured; `None` on the CPU.
+    adapter: Option<wgpu::Adapter>,
     pub facts: BackEnd,
 }
 
@@ -47,9 +49,14 @@ impl Engine {
         self.facts.kind == "gpu"
     }
 
-    /// The facts once everything has run.
-    pub fn finish(self) -> BackEnd {
-        BackEnd { compilations: compilations(&self.attention), ..self.facts }
+    /// The facts once everything has run, with the ceilings measured again, since other work may have disturbed them the first time.
+    pub fn finish(self) -> Result<BackEnd> {
+        let again = match &self.adapter {
+            None => ceilings::of_cpu(),
+            Some(adapter) => ceilings::of_adapter(adapter)?,
+        };
+        let compilations = compilations(&self.attention);
+        Ok(BackEnd { compilations, ceilings: self.facts.ceilings.clone().or_better(again), ..self.facts })
     }
 }
 
@@ -69,11 +76,8 @@ pub fn open(options: &BenchOptions, mut say: impl FnMut(&str)) -> Result<Vec<Eng
     // Adapters alone may be named without `--backend`.
     if wanted(BenchBackend::Cpu) && (options.adapter.is_empty() || !options.backend.is_empty()) {
         say("ceilings of the CPU");
-        engines.push(Engine {
-            attention: budget(Attention::new_blocking(Backend::Cpu)?),
-            software: false,
-            facts: cpu(),
-        });
+        let attention = budget(Attention::new_blocking(Backend::Cpu)?);
+        engines.push(Engine { attention, software: false, adapter: None, facts: cpu() });
     }
     if wanted(BenchBackend::Gpu) {
         for description in chosen_adapters(options)? {
@@ -101,7 +105,7 @@ pub fn open(options: &BenchOptions, mut say: impl FnMut(&str)) -> Result<Vec<Eng
                 ceilings,
                 compilations: Vec::new(),
             };
-            engines.push(Engine { attention: budget(attention), software, facts });
+            engines.push(Engine { attention: budget(attention), software, adapter: Some(found), facts });
         }
     }
     Ok(engines)

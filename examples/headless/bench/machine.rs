@@ -9,7 +9,13 @@ pub fn describe() -> Machine {
         processor: processor().unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        load: load(),
     }
+}
+
+/// Threads that ran or wanted to during the last minute, where the system tells.
+fn load() -> Option<f64> {
+    std::fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
 }
 
 fn processor() -> Option<String> {

@@ -253,7 +253,7 @@ impl Candidate<'_> {
         let costs = self.plan.costs();
         let stages = medians.iter().map(|&(stage, seconds)| {
             let cost = costs.iter().find(|cost| cost.stage == stage);
-            StageResult::new(stage, seconds, stage_seconds, cost, facts)
+            StageResult::new(stage, seconds, stage_seconds, cost)
         });
         let (operations, integer_operations) = operations_of(&self.plan);
         let elements = tensors.queries.len() + tensors.keys.len() + tensors.values.len();

@@ -14,6 +14,7 @@ pub use options::BenchOptions;
 
 use crate::progress::Progress;
 use anyhow::{Context, Result};
+use engine::{BackEnd, Engine};
 use results::Results;
 use std::path::Path;
 
@@ -24,22 +25,29 @@ pub fn run(options: &BenchOptions) -> Result<()> {
     for path in [&options.json, &options.html].into_iter().flatten() {
         write(path, "")?;
     }
+    let machine = machine::describe();
     let engines = {
         let progress = Progress::new(1 + options.adapter.len(), true);
         engine::open(options, |what| progress.step(what))?
     };
-    let measured = measure::measure(&engines, options)?;
+    let mut measured = measure::measure(&engines, options)?;
+    let back_ends: Vec<BackEnd> = engines.into_iter().map(Engine::finish).collect::<Result<_>>()?;
+    for run in &mut measured.runs {
+        if let Some(back_end) = back_ends.iter().find(|back_end| back_end.name == run.back_end) {
+            run.stages.iter_mut().for_each(|stage| stage.compare(&back_end.ceilings));
+        }
+    }
     let results = Results {
         version: env!("CARGO_PKG_VERSION"),
         optimised: !cfg!(debug_assertions),
         date: machine::date(),
         arguments: std::env::args().skip(1).collect(),
-        machine: machine::describe(),
+        machine,
         repeat: options.repeat,
         seed: options.seed,
         seconds_limit: options.seconds_limit,
         input: "synthetic self-attention of one sequence",
-        back_ends: engines.into_iter().map(engine::Engine::finish).collect(),
+        back_ends,
         runs: measured.runs,
         skipped: measured.skipped,
     };

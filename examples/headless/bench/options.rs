@@ -50,7 +50,7 @@ pub struct BenchOptions {
     pub seed: u64,
     /// A method is left out where a call is predicted to take longer than this many seconds, by the ceilings and by what it took before;
     /// the report says so
-    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = positive)]
+    #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = positive)]
     pub seconds_limit: f64,
     /// Bound of the scratch memory, in MiB [default: 128]
     #[arg(long, value_name = "MIB")]

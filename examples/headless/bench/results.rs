@@ -1,5 +1,6 @@
 //! What a benchmark finds out, as it is written to JSON and to the report.
 
+use super::ceilings::Ceilings;
 use super::engine::BackEnd;
 use clustered_attention::{Method, Stage, StageCost};
 use serde::Serialize;
@@ -30,6 +31,18 @@ pub struct Machine {
     pub processor: String,
     pub threads: usize,
     pub system: String,
+    /// Threads that ran or wanted to in the minute before, where the system tells.
+    pub load: Option<f64>,
+}
+
+impl Machine {
+    /// Says that other work ran beside the benchmark's.
+    pub fn warning(&self) -> Option<String> {
+        let load = self.load.filter(|&load| load > 0.5)?;
+        Some(format!(
+            "The machine was not idle: {load:.1} threads on average were at work in the minute before, so times are longer than they need be."
+        ))
+    }
 }
 
 /// What was asked of one call.
@@ -163,19 +176,13 @@ pub struct StageResult {
 }
 
 impl StageResult {
-    pub fn new(stage: Stage, seconds: f64, total: f64, cost: Option<&StageCost>, back_end: &BackEnd) -> Self {
+    /// Without the comparison with the ceilings.
+    pub fn new(stage: Stage, seconds: f64, total: f64, cost: Option<&StageCost>) -> Self {
         let (operations, integer_operations, bytes) =
             cost.map_or((0, 0, 0), |cost| (cost.operations, cost.integer_operations, cost.bytes));
         // A timestamp can be too coarse for a short stage.
         let rate = |count: u64| if seconds > 0.0 { count as f64 / seconds / 1e9 } else { 0.0 };
-        let ceilings = &back_end.ceilings;
         let (flops, integers, transfer) = (rate(operations), rate(integer_operations), rate(bytes));
-        let percents = [
-            ("product", 100.0 * flops / ceilings.product_gflop_per_second),
-            ("popcount", 100.0 * integers / ceilings.popcount_gop_per_second),
-            ("copy", 100.0 * transfer / ceilings.copy_gbyte_per_second),
-        ];
-        let nearest = percents.iter().fold(percents[0], |best, &next| if next.1 > best.1 { next } else { best });
         Self {
             name: stage.name(),
             seconds,
@@ -186,12 +193,26 @@ impl StageResult {
             gflop_per_second: flops,
             gop_per_second: integers,
             gbyte_per_second: transfer,
-            percent_of_product: percents[0].1,
-            percent_of_popcount: percents[1].1,
-            percent_of_copy: percents[2].1,
-            bound: nearest.0,
-            percent_of_ceiling: nearest.1,
+            percent_of_product: 0.0,
+            percent_of_popcount: 0.0,
+            percent_of_copy: 0.0,
+            bound: "",
+            percent_of_ceiling: 0.0,
         }
+    }
+
+    /// Compares the rates with what the back end can do at best.
+    pub fn compare(&mut self, ceilings: &Ceilings) {
+        self.percent_of_product = 100.0 * self.gflop_per_second / ceilings.product_gflop_per_second;
+        self.percent_of_popcount = 100.0 * self.gop_per_second / ceilings.popcount_gop_per_second;
+        self.percent_of_copy = 100.0 * self.gbyte_per_second / ceilings.copy_gbyte_per_second;
+        let percents = [
+            ("product", self.percent_of_product),
+            ("popcount", self.percent_of_popcount),
+            ("copy", self.percent_of_copy),
+        ];
+        (self.bound, self.percent_of_ceiling) =
+            percents.iter().fold(percents[0], |best, &next| if next.1 > best.1 { next } else { best });
     }
 }
 

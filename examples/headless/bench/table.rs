@@ -11,6 +11,9 @@ pub fn render(results: &Results) -> String {
     if !results.optimised {
         text += "\nNOT OPTIMISED: this program was built without --release, so its times mean nothing.\n";
     }
+    if let Some(warning) = results.machine.warning() {
+        text += &format!("\n{warning}\n");
+    }
     for back_end in &results.back_ends {
         text += &format!("\n{}\n", ceilings(back_end));
         let runs: Vec<&Run> = results.runs.iter().filter(|run| run.back_end == back_end.name).collect();

@@ -22,6 +22,19 @@ pub struct Ceilings {
     pub popcount_gop_per_second: f64,
 }
 
+impl Ceilings {
+    /// The best of two measurements.
+    pub fn or_better(self, other: Self) -> Self {
+        let kernel = if self.product_gflop_per_second < other.product_gflop_per_second { &other } else { &self };
+        Self {
+            product_kernel: kernel.product_kernel.clone(),
+            product_gflop_per_second: self.product_gflop_per_second.max(other.product_gflop_per_second),
+            copy_gbyte_per_second: self.copy_gbyte_per_second.max(other.copy_gbyte_per_second),
+            popcount_gop_per_second: self.popcount_gop_per_second.max(other.popcount_gop_per_second),
+        }
+    }
+}
+
 /// How often work is timed.
 struct Batches {
     /// Seconds of work that is timed together, so that starting it does not matter.

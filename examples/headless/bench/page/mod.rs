@@ -30,6 +30,9 @@ pub fn render(results: &Results) -> Result<String> {
     if !results.optimised {
         page += "<p class=warning>Built without optimisation: these times mean nothing. Build with --release.</p>\n";
     }
+    if let Some(warning) = results.machine.warning() {
+        page += &format!("<p class=warning>{}</p>\n", escape(&warning));
+    }
     page += &in_short(results);
     page += &setting(results);
     for back_end in &results.back_ends {
@@ -46,7 +49,7 @@ const NOTES: &str = "<h2>How it was measured</h2>\n<ul>\n\
     <li>The first call prepares kernels and memory. Kernels are shared by all lengths, so it is the first length that pays for them.</li>\n\
     <li>Operations and bytes are counted, not measured: what the method needs (docs/method.md, section Cost), with each input of a stage \
     read once and each result written once. K-means that ends early does less than is counted.</li>\n\
-    <li>Ceilings are measured on the same back end in the same run: a matrix product with a tile in registers, a copy of more memory than \
+    <li>Ceilings are measured on the same back end in the same run, before and after, and the best of many counts: a matrix product with a tile in registers, a copy of more memory than \
     caches hold, and a loop of xor, popcount and add. A stage is compared with the ceiling that it is nearest to. It can pass 100 % of \
     the copy where its data are in a cache, and of the popcount loop where its operations are simpler ones.</li>\n\
     <li>Errors are L2, relative to exact attention as the CPU computes it on every back end: of all rows together. An asterisk marks \

@@ -65,7 +65,7 @@ impl Axis {
     /// From 0 to a little more than the largest value.
     pub fn linear(title: &str, values: impl Iterator<Item = f64>) -> Self {
         let largest = values.filter(|value| value.is_finite()).fold(0.0, f64::max).max(1e-9) * 1.1;
-        let step = [0.1, 0.2, 0.25, 0.5, 1.0].map(|step| step * 10f64.powf(largest.log10().ceil()));
+        let step = [0.02, 0.05, 0.1, 0.2, 0.5, 1.0].map(|step| step * 10f64.powf(largest.log10().ceil()));
         let step = step.into_iter().find(|step| largest / step <= 6.0).unwrap_or(largest);
         let ticks = (0..=(largest / step) as usize).map(|i| i as f64 * step).collect();
         let label = Box::new(move |value: f64| if step < 0.1 { format!("{value:.2}") } else { format!("{value:.1}") });
