@@ -35,6 +35,9 @@ impl Ceilings {
     }
 }
 
+/// No ceiling is measured for longer, such as by a program without optimisation.
+const LONGEST: Duration = Duration::from_secs(3);
+
 /// How often work is timed.
 struct Batches {
     /// Seconds of work that is timed together, so that starting it does not matter.
@@ -59,10 +62,15 @@ fn best_rate(batches: &Batches, amount: f64, mut work: impl FnMut(usize)) -> f64
         times *= 2;
         seconds = timed(times);
     }
-    let best = (0..batches.count).fold(seconds, |best, _| {
+    let begin = Instant::now();
+    let mut best = seconds;
+    for _ in 0..batches.count {
         // Threads that have rested are less likely to be interrupted.
         std::thread::sleep(batches.rest);
-        best.min(timed(times))
-    });
+        best = best.min(timed(times));
+        if begin.elapsed() > LONGEST {
+            break;
+        }
+    }
     amount * times as f64 / best / 1e9
 }
