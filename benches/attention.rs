@@ -7,8 +7,8 @@
 //! cargo bench -- --test              each once, on a small input
 //! ```
 //!
-//! `CLUSTERED_ATTENTION_BENCH_LENGTHS=512,2048,8192` sets the lengths; stages are timed at the last of them. The input is the synthetic
-//! one of the example `headless`. A time says nothing about the error: `headless` prints both.
+//! `CLUSTERED_ATTENTION_BENCH_LENGTHS=512,2048,8192` sets the lengths. The input is the synthetic one of the example
+//! `headless`. A time says nothing about the error, nor about what the machine could do: `headless bench` tells both.
 
 #[path = "../examples/headless/input.rs"]
 #[allow(dead_code)]
@@ -99,31 +99,34 @@ fn methods(criterion: &mut Criterion, engines: &[Engine]) {
     group.finish();
 }
 
-/// The stages of exact and of stitched attention: `stages/STAGE BACK-END/LENGTH`.
+/// The stages of exact and of stitched attention, a group each: `stages/STAGE/BACK-END/LENGTH`.
 fn stages(criterion: &mut Criterion, engines: &[Engine]) {
-    let Some(&length) = lengths().last() else { return };
-    let tensors = synthetic::mixture(length, HEADS, WIDTH, 0);
-    let mut group = criterion.benchmark_group("stages");
-    // Each time of a stage is taken from a whole call, so warming up and measuring last longer than the stages do.
-    group.sampling_mode(SamplingMode::Flat).sample_size(10);
-    group.warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
-    group.throughput(Throughput::Elements((HEADS * length) as u64));
-    for Engine { name, attention } in engines {
-        for method in [Method::stitched(CLUSTERS), Method::Exact] {
-            let problem = Problem::new(tensors.shape, method).expect("a valid problem");
-            for stage in stages_of(method) {
-                group.bench_function(BenchmarkId::new(format!("{} {name}", stage.name()), length), |bencher| {
-                    bencher.iter_custom(|iterations| {
-                        let seconds: f64 =
-                            (0..iterations).map(|_| seconds_of(stage, attention, &problem, &tensors)).sum();
-                        // A timestamp can be too coarse for a short stage, and criterion takes no zero.
-                        Duration::from_secs_f64(seconds).max(Duration::from_nanos(1))
+    let inputs: Vec<Tensors> =
+        lengths().into_iter().map(|length| synthetic::mixture(length, HEADS, WIDTH, 0)).collect();
+    for method in [Method::stitched(CLUSTERS), Method::Exact] {
+        for stage in stages_of(method) {
+            let mut group = criterion.benchmark_group(format!("stages/{}", stage.name()));
+            // Each time of a stage is taken from a whole call, so warming up and measuring last longer than the stages do.
+            group.sampling_mode(SamplingMode::Flat).sample_size(10);
+            group.warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
+            for tensors in &inputs {
+                let length = tensors.shape.queries;
+                let problem = Problem::new(tensors.shape, method).expect("a valid problem");
+                group.throughput(Throughput::Elements((HEADS * length) as u64));
+                for Engine { name, attention } in engines {
+                    group.bench_function(BenchmarkId::new(name, length), |bencher| {
+                        bencher.iter_custom(|iterations| {
+                            let seconds: f64 =
+                                (0..iterations).map(|_| seconds_of(stage, attention, &problem, tensors)).sum();
+                            // A timestamp can be too coarse for a short stage, and criterion takes no zero.
+                            Duration::from_secs_f64(seconds).max(Duration::from_nanos(1))
+                        });
                     });
-                });
+                }
             }
+            group.finish();
         }
     }
-    group.finish();
 }
 
 /// The stages that a method runs, whatever the back end and the length.

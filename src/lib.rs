@@ -20,7 +20,7 @@ pub use gpu::adapters_blocking;
 pub use gpu::{
     adapters, AdapterDescription, CheckedTensor, DeviceAttention, DeviceTensors, FiniteCheck, Kernels, NO_BAD_ELEMENT,
 };
-pub use plan::{Limits, Plan, DEFAULT_SCRATCH_BUDGET_BYTES};
+pub use plan::{Limits, Plan, StageCost, DEFAULT_SCRATCH_BUDGET_BYTES};
 pub use problem::{Clustering, Inputs, Layout, Method, Problem, Shape, Supplied};
 pub use trace::{Stage, Trace, NO_CLUSTER, NO_KEY};
 pub use wgpu;

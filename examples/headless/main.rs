@@ -3,9 +3,11 @@
 //! ```text
 //! cargo run --release --example headless
 //! cargo run --release --example headless -- --length 16384 --clusters 50 --method exact,stitched --json results.json
+//! cargo run --release --example headless -- bench --html report.html
 //! cargo run --release --example headless -- --help
 //! ```
 
+mod bench;
 mod input;
 mod measure;
 mod options;
@@ -16,12 +18,20 @@ mod synthetic;
 use anyhow::{Context, Result};
 use clustered_attention::{adapters_blocking, Attention, Problem, Shape};
 use input::Tensors;
-use options::{BackendName, Options};
+use options::{BackendName, Command, Options};
 use std::path::Path;
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: bench::memory::Counting = bench::memory::Counting;
+
 fn main() -> ExitCode {
-    match run(&Options::read()) {
+    let options = Options::read();
+    let result = match &options.command {
+        Some(Command::Bench(bench)) => bench::run(bench),
+        None => run(&options),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

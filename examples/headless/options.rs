@@ -1,6 +1,7 @@
 //! What can be asked on the command line.
 
-use clap::{CommandFactory, Parser, ValueEnum};
+use crate::bench::BenchOptions;
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use clustered_attention::{Backend, Method};
 use std::path::PathBuf;
 
@@ -18,8 +19,10 @@ use std::path::PathBuf;
 /// positions), errors are taken on a seeded sample of 256 rows a head, and exact attention is timed only if `--method` names it.
 /// Below that it is timed once even if `--method` leaves it out, to tell the speed-up.
 #[derive(Debug, Parser)]
-#[command(name = "headless", version)]
+#[command(name = "headless", version, args_conflicts_with_subcommands = true)]
 pub struct Options {
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// Safetensors file with `q` [N,H,L,E], `k` [N,G,S,E] and `v` [N,G,S,M], or without N; f32, f16 or bf16. Default: a layer of a
     /// speech recogniser, 6 heads of 1500 positions, which ships with the crate
     #[arg(long, value_name = "FILE")]
@@ -85,6 +88,12 @@ pub struct Options {
     pub list_adapters: bool,
 }
 
+/// Other things to do than the main job.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Bench(BenchOptions),
+}
+
 /// A method by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum MethodName {
@@ -92,6 +101,18 @@ pub enum MethodName {
     Clustered,
     Improved,
     Stitched,
+}
+
+impl MethodName {
+    /// The method with a number of clusters and otherwise its defaults.
+    pub fn with_clusters(self, clusters: usize) -> Method {
+        match self {
+            Self::Exact => Method::Exact,
+            Self::Clustered => Method::clustered(clusters),
+            Self::Improved => Method::improved(clusters),
+            Self::Stitched => Method::stitched(clusters),
+        }
+    }
 }
 
 /// A back end by its name.
@@ -117,7 +138,8 @@ impl std::str::FromStr for Window {
     }
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+/// A whole number above 0.
+pub fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number) if number > 0 => Ok(number),
         _ => Err("a whole number of at least 1 is needed".into()),
@@ -133,6 +155,11 @@ impl Options {
         };
         if options.causal {
             refuse("causal attention is not supported yet; leave out --causal to run without a mask");
+        }
+        if let Some(Command::Bench(bench)) = &options.command {
+            if let Some(message) = bench.conflict() {
+                refuse(message);
+            }
         }
         if options.adapter.is_some() && options.backend == BackendName::Cpu {
             refuse("--adapter names a GPU adapter, but --backend cpu computes without one");
@@ -165,13 +192,7 @@ impl Options {
     }
 
     fn configure(&self, name: MethodName, square: bool) -> Method {
-        let method = match name {
-            MethodName::Exact => Method::Exact,
-            MethodName::Clustered => Method::clustered(self.clusters),
-            MethodName::Improved => Method::improved(self.clusters),
-            MethodName::Stitched => Method::stitched(self.clusters),
-        };
-        let method = method.with_top_k(self.top_k).with_clustering(|clustering| {
+        let method = name.with_clusters(self.clusters).with_top_k(self.top_k).with_clustering(|clustering| {
             clustering.seed = self.seed;
             clustering.bits = self.bits.unwrap_or(clustering.bits);
             clustering.iterations = self.iterations.unwrap_or(clustering.iterations);

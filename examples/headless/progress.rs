@@ -28,6 +28,11 @@ impl Progress {
         self.bar.set_message(what.to_owned());
         self.bar.inc(1);
     }
+
+    /// Passes over steps that are left out.
+    pub fn skip(&self, steps: usize) {
+        self.bar.inc(steps as u64);
+    }
 }
 
 impl Drop for Progress {

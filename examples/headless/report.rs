@@ -68,7 +68,8 @@ fn speedup(measurements: &Measurements, run: &Run) -> Option<f64> {
     measurements.exact_seconds.map(|exact| exact / run.seconds_median())
 }
 
-fn seconds(seconds: f64) -> String {
+/// A time in a unit that suits it.
+pub fn seconds(seconds: f64) -> String {
     if seconds < 1.0 {
         format!("{:.2} ms", seconds * 1e3)
     } else {
@@ -76,7 +77,8 @@ fn seconds(seconds: f64) -> String {
     }
 }
 
-fn error(error: f64) -> String {
+/// An error, short.
+pub fn error(error: f64) -> String {
     if error != 0.0 && error < 1e-3 {
         format!("{error:.1e}")
     } else {

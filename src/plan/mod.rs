@@ -1,10 +1,12 @@
 //! How a problem is cut: pieces, blocks and scratch memory, as a pure function of the problem and a target's limits. Knows nothing of
 //! kernels or buffers; both back ends follow it.
 
+mod cost;
 mod cut;
 pub(crate) mod dispatch;
 mod limits;
 
+pub use cost::StageCost;
 pub(crate) use cut::{Chunk, Cut, Scratch};
 pub use limits::Limits;
 

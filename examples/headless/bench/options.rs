@@ -1,0 +1,124 @@
+//! What `headless bench` can be asked.
+
+use crate::options::{at_least_one, MethodName, Window};
+use clap::{Args, ValueEnum};
+use clustered_attention::Method;
+use std::path::PathBuf;
+
+/// Measures methods over sweeps: time, error and memory of whole calls, and every stage against what the same back end can do at best.
+///
+/// Options with lists take several values, separated by commas; every combination is measured. The input is synthetic (as with
+/// `headless --length`).
+///
+/// Back ends and methods take turns, repetition by repetition. The first call of each is told apart. On an adapter, a timed call follows
+/// one of the same problem that is not timed, unless it takes longer than 0.3 seconds, since the adapter keeps the memory of one problem
+/// only. A method is called again only until its timed calls took five times `--seconds-limit` together.
+#[derive(Debug, Args)]
+pub struct BenchOptions {
+    /// Lengths [default: 512 to 65536 in steps of two; on software adapters no longer than 8192]
+    #[arg(long, value_name = "L,…", value_delimiter = ',', value_parser = at_least_one)]
+    pub length: Vec<usize>,
+    /// Methods [default: all four]
+    #[arg(long, value_name = "METHODS", value_enum, value_delimiter = ',')]
+    pub method: Vec<MethodName>,
+    /// Clusters of each head
+    #[arg(long, value_name = "C,…", value_delimiter = ',', default_value = "25")]
+    pub clusters: Vec<usize>,
+    /// Keys of each cluster that are computed exactly (improved, stitched)
+    #[arg(long, value_name = "K,…", value_delimiter = ',', default_value = "32")]
+    pub top_k: Vec<usize>,
+    /// Half-widths of the exact band (stitched); `none` is one
+    #[arg(long, value_name = "W,…", value_delimiter = ',', default_value = "16")]
+    pub window: Vec<Window>,
+    /// Heads
+    #[arg(long, value_name = "H,…", value_delimiter = ',', default_value = "8", value_parser = at_least_one)]
+    pub heads: Vec<usize>,
+    /// Widths of queries, keys and values
+    #[arg(long, value_name = "E,…", value_delimiter = ',', default_value = "64", value_parser = at_least_one)]
+    pub width: Vec<usize>,
+    /// Back ends [default: the CPU, and the best adapter if there is one]
+    #[arg(long, value_name = "BACK-ENDS", value_enum, value_delimiter = ',')]
+    pub backend: Vec<BenchBackend>,
+    /// Adapters by text that their name, driver or API contains; `best` is the best, `all` are all [default: best]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub adapter: Vec<String>,
+    /// Timed calls of each method
+    #[arg(long, value_name = "TIMES", default_value = "5", value_parser = at_least_one)]
+    pub repeat: usize,
+    /// Seed of the input, of the clustering and of the sampled rows
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// A method is left out where a call is predicted to take longer than this many seconds, by the ceilings and by what it took before;
+    /// the report says so
+    #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = positive)]
+    pub seconds_limit: f64,
+    /// Bound of the scratch memory, in MiB [default: 128]
+    #[arg(long, value_name = "MIB")]
+    pub scratch_budget: Option<u32>,
+    /// Write everything that was found out to this file as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write a report with plots to this file: one page that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+/// A back end of the benchmark by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BenchBackend {
+    Cpu,
+    Gpu,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if number > 0.0 => Ok(number),
+        _ => Err("a number above 0 is needed".into()),
+    }
+}
+
+const DEFAULT_LENGTHS: [usize; 8] = [512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536];
+/// The longest default length of a software adapter.
+const SOFTWARE_LENGTH: usize = 8192;
+
+impl BenchOptions {
+    /// What is wrong with the options taken together.
+    pub fn conflict(&self) -> Option<&'static str> {
+        let cpu_only = !self.backend.is_empty() && !self.backend.contains(&BenchBackend::Gpu);
+        (cpu_only && !self.adapter.is_empty())
+            .then_some("--adapter names a GPU adapter, but --backend cpu computes without one")
+    }
+
+    /// Lengths from short to long, each once.
+    pub fn lengths(&self) -> Vec<usize> {
+        let mut lengths = if self.length.is_empty() { DEFAULT_LENGTHS.to_vec() } else { self.length.clone() };
+        lengths.sort_unstable();
+        lengths.dedup();
+        lengths
+    }
+
+    /// Whether a length is measured on an adapter that is software or is not.
+    pub fn includes(&self, length: usize, software: bool) -> bool {
+        !self.length.is_empty() || !software || length <= SOFTWARE_LENGTH
+    }
+
+    /// Every method with every combination of the options that it has, exact attention first.
+    pub fn methods(&self) -> Vec<Method> {
+        let all = [MethodName::Exact, MethodName::Clustered, MethodName::Improved, MethodName::Stitched];
+        let mut methods = Vec::new();
+        for name in all.into_iter().filter(|name| self.method.is_empty() || self.method.contains(name)) {
+            for &clusters in &self.clusters {
+                for &top_k in &self.top_k {
+                    for &Window(window) in &self.window {
+                        let method = name.with_clusters(clusters).with_top_k(top_k).with_window(window);
+                        let method = method.with_clustering(|clustering| clustering.seed = self.seed);
+                        if !methods.contains(&method) {
+                            methods.push(method);
+                        }
+                    }
+                }
+            }
+        }
+        methods
+    }
+}
