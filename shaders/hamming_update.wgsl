@@ -17,6 +17,20 @@ const ROW: u32 = BITS + 1u;
 
 var<workgroup> counters: array<u32, VOTE_CLUSTERS * ROW>;
 
+fn clusters_at(index: vec4u) -> vec4u {
+    return vec4u(clusters[index.x], clusters[index.y], clusters[index.z], clusters[index.w]);
+}
+
+fn words_at(index: vec4u) -> vec4u {
+    return vec4u(codes[index.x], codes[index.y], codes[index.z], codes[index.w]);
+}
+
+fn add_vote(row: u32, count: u32, bit: u32, vote: u32) {
+    if (row < count) {
+        counters[row * ROW + bit] += vote;
+    }
+}
+
 @compute @workgroup_size(64)
 fn vote(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
@@ -32,16 +46,27 @@ fn vote(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
             counters[cluster * ROW + bit] = 0u;
         }
     }
+    let origin = slice.index * params.queries;
     let end = min((block + 1u) * params.vote_length, params.queries);
-    for (var position = block * params.vote_length; position < end; position++) {
-        let index = slice.index * params.queries + position;
-        // Padding is cluster `clusters`, beyond every range.
-        let cluster = clusters[index] - first;
-        if (cluster < count) {
-            for (var bit = lane; bit < ROW; bit += 64u) {
-                let word = codes[index * WORDS + min(bit / 32u, WORDS - 1u)];
-                counters[cluster * ROW + bit] += select((word >> (bit % 32u)) & 1u, 1u, bit == BITS);
-            }
+    // Four queries at a time, so that four loads are under way together.
+    for (var position = block * params.vote_length; position < end; position += 4u) {
+        let positions = min(vec4u(position) + vec4u(0u, 1u, 2u, 3u), vec4u(end - 1u));
+        // Padding is cluster `clusters`, beyond every range, and so is what lies behind the end.
+        let behind = vec4u(position) + vec4u(0u, 1u, 2u, 3u) >= vec4u(end);
+        let row = select(clusters_at(origin + positions) - first, vec4u(params.clusters), behind);
+        for (var bit = lane; bit < BITS; bit += 64u) {
+            let words = words_at((origin + positions) * WORDS + bit / 32u);
+            let ones = (words >> vec4u(bit % 32u)) & vec4u(1u);
+            add_vote(row.x, count, bit, ones.x);
+            add_vote(row.y, count, bit, ones.y);
+            add_vote(row.z, count, bit, ones.z);
+            add_vote(row.w, count, bit, ones.w);
+        }
+        if (lane == 0u) {
+            add_vote(row.x, count, BITS, 1u);
+            add_vote(row.y, count, BITS, 1u);
+            add_vote(row.z, count, BITS, 1u);
+            add_vote(row.w, count, BITS, 1u);
         }
     }
     let out = ((slice.index * params.vote_blocks + block) * params.clusters + first) * ROW;
