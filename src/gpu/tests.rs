@@ -148,7 +148,9 @@ fn workgroup_memory_stays_within_the_defaults() {
 
 #[test]
 fn every_kernel_translates_to_every_platform() {
-    for (constants, aligned) in constant_sets() {
+    // For the real compilers, which run on Windows (or under Wine): `SET_KERNEL_ELEMENT.hlsl` for each kernel.
+    let hlsl_folder = std::env::var_os("CLUSTERED_ATTENTION_HLSL_FOLDER").map(std::path::PathBuf::from);
+    for (set, (constants, aligned)) in constant_sets().into_iter().enumerate() {
         for kernel in KERNELS {
             for vectors in [false, true] {
                 if vectors && !aligned {
@@ -158,7 +160,11 @@ fn every_kernel_translates_to_every_platform() {
                 let entry = kernel.entry_point;
                 translate_spirv(&module, &info, entry);
                 translate_msl(&module, &info, entry);
-                translate_hlsl(&module, &info, entry);
+                let hlsl = translate_hlsl(&module, &info, entry);
+                if let Some(folder) = &hlsl_folder {
+                    let name = format!("{set}_{entry}_{}.hlsl", if vectors { "vec4" } else { "scalar" });
+                    std::fs::write(folder.join(name), hlsl).expect("the folder can be written");
+                }
                 translate_glsl(&module, &info, entry);
             }
         }
@@ -180,13 +186,20 @@ fn translate_msl(module: &Module, info: &ModuleInfo, entry: &str) {
     assert!(source.contains(entry));
 }
 
-fn translate_hlsl(module: &Module, info: &ModuleInfo, entry: &str) {
-    let options = naga::back::hlsl::Options { fake_missing_bindings: true, ..Default::default() };
+fn translate_hlsl(module: &Module, info: &ModuleInfo, entry: &str) -> String {
+    // As `Kernels` creates modules: loops are not bounded, workgroup memory is not zeroed.
+    let options = naga::back::hlsl::Options {
+        fake_missing_bindings: true,
+        force_loop_bounding: false,
+        zero_initialize_workgroup_memory: false,
+        ..Default::default()
+    };
     let mut source = String::new();
     naga::back::hlsl::Writer::new(&mut source, &options, &naga::back::hlsl::PipelineOptions::default())
         .write(module, info, None)
         .unwrap_or_else(|error| panic!("{entry}: {error}"));
     assert!(source.contains(entry));
+    source
 }
 
 fn translate_glsl(module: &Module, info: &ModuleInfo, entry: &str) {
