@@ -71,13 +71,16 @@ fn group<'a>(runs: &[&'a Run]) -> Vec<Line<'a>> {
     lines
 }
 
+/// An option of a configuration.
+type Choice = fn(&Configuration) -> Option<usize>;
+
 fn name(configuration: &Configuration, runs: &[&Run]) -> String {
-    let same = |of: fn(&Configuration) -> Option<usize>| {
+    let same = |of: Choice| {
         let others = runs.iter().filter(|run| run.configuration.method == configuration.method);
         others.map(|run| of(&run.configuration)).all(|value| value == of(configuration))
     };
     let mut name = configuration.method.to_owned();
-    let options: [(&str, fn(&Configuration) -> Option<usize>); 5] = [
+    let options: [(&str, Choice); 5] = [
         ("heads", |c| Some(c.heads)),
         ("width", |c| Some(c.width)),
         ("C", |c| c.clusters),

@@ -158,7 +158,7 @@ fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
 /// Such as `512`, `8k` or `131k`.
 pub fn short_length(length: usize) -> String {
     match length {
-        1024.. if length % 1024 == 0 => format!("{}k", length / 1024),
+        1024.. if length.is_multiple_of(1024) => format!("{}k", length / 1024),
         10_000.. => format!("{}k", length / 1000),
         _ => length.to_string(),
     }
