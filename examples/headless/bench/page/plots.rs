@@ -170,7 +170,7 @@ pub fn lines(description: &str, x: &Axis, y: &Axis, series: &[Series]) -> Result
         let mut chart = ChartBuilder::on(area)
             .margin(8)
             .margin_top(24)
-            .margin_right(36)
+            .margin_right(60)
             .x_label_area_size(88)
             .y_label_area_size(142)
             .build_cartesian_2d(x.coordinates(), y.coordinates())?;
