@@ -1,4 +1,4 @@
-//! Set-up, demo and tests, the same on every platform: `cargo xtask help`.
+//! Set-up, demo, benchmark and tests, the same on every platform: `cargo xtask help`.
 
 mod browser;
 mod environment;
@@ -12,14 +12,16 @@ use anyhow::{bail, Context, Result};
 use environment::Environment;
 use lexopt::{Arg, Parser, ValueExt};
 use std::ffi::OsString;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use steps::Step;
 
 const HELP: &str = "\
-Set-up, demo and tests of clustered-attention.
+Set-up, demo, benchmark and tests of clustered-attention.
 
 cargo xtask demo [-- ARGUMENTS]   runs the main job: every method on a real input, on the CPU and on the GPU if there is one;
                                   arguments go to the example `headless`
+cargo xtask bench [-- ARGUMENTS]  measures every method and stage over a sweep, on the CPU and on the best adapter, and writes a
+                                  report, target/benchmark.html unless --html names another; arguments go to `headless bench`
 cargo xtask test [OPTIONS]        installs what the tests need and runs all of them
 cargo xtask web-check [OPTIONS]   the tests' browser part: the same as `test --only setup,wasm,browser`
 cargo xtask setup [OPTIONS]       only installs what the tests need
@@ -55,6 +57,7 @@ fn run() -> Result<bool> {
     };
     match command.as_str() {
         "demo" => demo(parser.raw_args()?.collect()),
+        "bench" => bench(parser.raw_args()?.collect()),
         "test" => steps::run(&Options::parse(&mut parser, &Step::ALL)?),
         "web-check" => steps::run(&Options::parse(&mut parser, &[Step::Setup, Step::Wasm, Step::Browser])?),
         "setup" => steps::run(&Options::parse(&mut parser, &[Step::Setup])?),
@@ -101,21 +104,17 @@ impl Options {
 /// Runs the example `headless` in release mode: on the CPU and then on the best adapter if there is one, unless the arguments choose. It
 /// needs nothing but this workspace.
 fn demo(mut arguments: Vec<OsString>) -> Result<bool> {
-    if arguments.first().is_some_and(|first| first == "--") {
-        arguments.remove(0);
-    }
+    drop_separator(&mut arguments);
     let environment = Environment::prepare()?;
     if let Some(hint) = environment::missing_driver_hint() {
         println!("{hint}");
     }
-    let mut build = process::cargo(&environment);
-    build.args(["build", "--release", "--example", "headless"]);
-    if !build.status().context("cannot start cargo")?.success() {
+    if !build_headless(&environment)? {
         return Ok(false);
     }
     let headless = |more: &[&str]| {
-        let mut command = process::cargo(&environment);
-        command.args(["run", "--release", "--quiet", "--example", "headless", "--"]).args(&arguments).args(more);
+        let mut command = headless(&environment);
+        command.args(&arguments).args(more);
         command
     };
     let run = |more: &[&str]| Ok::<_, anyhow::Error>(headless(more).status().context("cannot start cargo")?.success());
@@ -139,4 +138,38 @@ fn demo(mut arguments: Vec<OsString>) -> Result<bool> {
     }
     println!("\nThe same on the GPU:\n");
     run(&["--backend", "gpu"])
+}
+
+/// Runs `headless bench` in release mode, with a report. It needs nothing but this workspace.
+fn bench(mut arguments: Vec<OsString>) -> Result<bool> {
+    drop_separator(&mut arguments);
+    if !arguments.iter().any(|argument| argument.to_string_lossy().starts_with("--html")) {
+        arguments.extend(["--html", "target/benchmark.html"].map(OsString::from));
+    }
+    let environment = Environment::prepare()?;
+    if !build_headless(&environment)? {
+        return Ok(false);
+    }
+    let mut command = headless(&environment);
+    Ok(command.arg("bench").args(arguments).status().context("cannot start cargo")?.success())
+}
+
+fn drop_separator(arguments: &mut Vec<OsString>) {
+    if arguments.first().is_some_and(|first| first == "--") {
+        arguments.remove(0);
+    }
+}
+
+/// Builds the example `headless`; `false` if that failed and was reported.
+fn build_headless(environment: &Environment) -> Result<bool> {
+    let mut build = process::cargo(environment);
+    build.args(["build", "--release", "--example", "headless"]);
+    Ok(build.status().context("cannot start cargo")?.success())
+}
+
+/// The example `headless`, for arguments to be added.
+fn headless(environment: &Environment) -> Command {
+    let mut command = process::cargo(environment);
+    command.args(["run", "--release", "--quiet", "--example", "headless", "--"]);
+    command
 }

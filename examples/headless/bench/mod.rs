@@ -23,7 +23,8 @@ pub fn run(options: &BenchOptions) -> Result<()> {
     measure::check(options)?;
     // A file that cannot be written is better known before than after.
     for path in [&options.json, &options.html].into_iter().flatten() {
-        write(path, "")?;
+        let opened = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        opened.with_context(|| cannot_write(path))?;
     }
     let machine = machine::describe();
     let engines = {
@@ -64,5 +65,9 @@ pub fn run(options: &BenchOptions) -> Result<()> {
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
-    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+    std::fs::write(path, text).with_context(|| cannot_write(path))
+}
+
+fn cannot_write(path: &Path) -> String {
+    format!("cannot write {}", path.display())
 }

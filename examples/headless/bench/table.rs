@@ -31,8 +31,9 @@ pub fn render(results: &Results) -> String {
         text +=
             &format!("Left out: {} on {}, {}.\n", describe(&skipped.configuration), skipped.back_end, skipped.reason);
     }
-    text += "\nTimes are medians of whole calls on host slices with least and most of them in brackets; the first call prepares kernels \
-             and memory. Errors are L2, relative to exact attention on the CPU; a * marks those of a sample of 256 rows a head.";
+    text += "\nTimes are medians of whole calls on host slices with least and most of them in brackets, and beside them the times of the \
+             stages alone; the first call prepares kernels and memory. Errors are L2, relative to exact attention on the CPU; a * marks \
+             those of a sample of 256 rows a head.";
     text
 }
 
@@ -100,12 +101,13 @@ pub fn number(value: f64) -> String {
 }
 
 /// Headings and cells of the table of calls, the same on the terminal and in the report.
-pub const CALL_HEADINGS: [&str; 12] = [
+pub const CALL_HEADINGS: [&str; 13] = [
     "length",
     "method",
     "options",
     "time",
     "(least, most)",
+    "its stages",
     "first call",
     "speed-up",
     "error",
@@ -115,7 +117,7 @@ pub const CALL_HEADINGS: [&str; 12] = [
     "allocations",
 ];
 
-pub fn call_cells(run: &Run) -> [String; 12] {
+pub fn call_cells(run: &Run) -> [String; 13] {
     let Configuration { method, length, heads, width, .. } = &run.configuration;
     [
         length.to_string(),
@@ -123,6 +125,7 @@ pub fn call_cells(run: &Run) -> [String; 12] {
         format!("{heads} × {width} {}", options(&run.configuration)),
         seconds(run.seconds.median),
         format!("({}, {})", seconds(run.seconds.minimum), seconds(run.seconds.maximum)),
+        seconds(run.stage_seconds),
         seconds(run.first_seconds),
         run.speedup_vs_exact.map_or("-".into(), |factor| format!("{factor:.1}×")),
         error_of(run),

@@ -71,13 +71,16 @@ fn group<'a>(runs: &[&'a Run]) -> Vec<Line<'a>> {
     lines
 }
 
+/// An option of a configuration.
+type Choice = fn(&Configuration) -> Option<usize>;
+
 fn name(configuration: &Configuration, runs: &[&Run]) -> String {
-    let same = |of: fn(&Configuration) -> Option<usize>| {
+    let same = |of: Choice| {
         let others = runs.iter().filter(|run| run.configuration.method == configuration.method);
         others.map(|run| of(&run.configuration)).all(|value| value == of(configuration))
     };
     let mut name = configuration.method.to_owned();
-    let options: [(&str, fn(&Configuration) -> Option<usize>); 5] = [
+    let options: [(&str, Choice); 5] = [
         ("heads", |c| Some(c.heads)),
         ("width", |c| Some(c.width)),
         ("C", |c| c.clusters),
@@ -138,25 +141,41 @@ fn times(lines: &[Line], lengths: &[usize]) -> Result<String> {
 }
 
 fn errors(lines: &[Line]) -> Result<String> {
-    let mut all = Vec::new();
+    let place = |run: &Run| (run.seconds.median, run.relative_error);
+    let one_length = lines.iter().all(|line| line.runs.len() == 1);
+    let mut all: Vec<Series> = Vec::new();
     for line in lines {
-        let mut series = series(line, line.name.clone(), |run| (run.seconds.median, run.relative_error));
-        let ends = [line.runs.first(), line.runs.last()].map(|run| run.map(|run| run.configuration.length));
-        for (index, run) in line.runs.iter().enumerate() {
-            let length = Some(run.configuration.length);
-            if ends.contains(&length) && (index == 0 || index + 1 == line.runs.len()) {
-                let text = plots::short_length(run.configuration.length);
-                series.labels.push((run.seconds.median, run.relative_error, text));
+        let mut series = series(line, line.name.clone(), place);
+        let label = |run: &&Run, text: String| (run.seconds.median, run.relative_error, text);
+        if one_length {
+            // The choices of a method make a line.
+            let (method, choice) = line.name.split_once(", ").unwrap_or((&line.name, ""));
+            series.labels.extend(line.runs.iter().map(|run| label(run, choice.to_owned())));
+            match all.iter_mut().find(|other| other.name == method) {
+                Some(other) => {
+                    other.points.append(&mut series.points);
+                    other.labels.append(&mut series.labels);
+                }
+                None => all.push(Series { name: method.to_owned(), ..series }),
             }
+            continue;
         }
+        let mut ends = vec![line.runs[0], line.runs[line.runs.len() - 1]];
+        ends.truncate(line.runs.len());
+        let length = |run: &Run| plots::short_length(run.configuration.length);
+        series.labels.extend(ends.iter().map(|run| label(run, length(run))));
         all.push(series);
     }
     let points = || all.iter().flat_map(|series| series.points.iter());
     let x = Axis::decades("time of a call", points().map(|point| point.0), duration);
     let y = Axis::linear("relative error", points().map(|point| point.1));
     let plot = plots::lines("Relative error against the time of a call", &x, &y, &all)?;
-    let remark = "L2, relative to exact attention; lower left is better. A line joins the lengths of a method, its ends are named. \
-                  More clusters lower the error of longer sequences.";
+    let remark = if one_length {
+        "L2, relative to exact attention; lower left is better. A line joins the options of a method."
+    } else {
+        "L2, relative to exact attention; lower left is better. A line joins the lengths of a method, its ends are named. More clusters \
+         lower the error of longer sequences."
+    };
     Ok(figure("error", "Error against time", &plot, &legend(&all)?, remark))
 }
 

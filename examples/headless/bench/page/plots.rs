@@ -158,7 +158,7 @@ fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
 /// Such as `512`, `8k` or `131k`.
 pub fn short_length(length: usize) -> String {
     match length {
-        1024.. if length % 1024 == 0 => format!("{}k", length / 1024),
+        1024.. if length.is_multiple_of(1024) => format!("{}k", length / 1024),
         10_000.. => format!("{}k", length / 1000),
         _ => length.to_string(),
     }
@@ -170,7 +170,7 @@ pub fn lines(description: &str, x: &Axis, y: &Axis, series: &[Series]) -> Result
         let mut chart = ChartBuilder::on(area)
             .margin(8)
             .margin_top(24)
-            .margin_right(36)
+            .margin_right(60)
             .x_label_area_size(88)
             .y_label_area_size(142)
             .build_cartesian_2d(x.coordinates(), y.coordinates())?;
