@@ -62,7 +62,8 @@ fn vote(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
             add_vote(row.z, count, bit, ones.z);
             add_vote(row.w, count, bit, ones.w);
         }
-        if (lane == 0u) {
+        // The counter of the members has an owner, too: no invocation touches another's, so there are no barriers.
+        if (lane == BITS % 64u) {
             add_vote(row.x, count, BITS, 1u);
             add_vote(row.y, count, BITS, 1u);
             add_vote(row.z, count, BITS, 1u);

@@ -27,9 +27,12 @@ pub(crate) fn centroid_logits(work: &Work, pass: Range<usize>, centroids: &[f32]
             for begin in (0..valid).step_by(KEY_BLOCK) {
                 let dots = &mut dots[..KEY_BLOCK.min(valid - begin)];
                 dot_rows(keys.from(begin), keys.stride, panel, dots);
-                for (lane, row) in block.data.chunks_mut(row).take(last - first).enumerate() {
-                    for (logit, dot) in row[begin..].iter_mut().zip(dots.iter()) {
-                        *logit = dot[lane];
+                for (square, dots) in dots.chunks(LANES).enumerate() {
+                    // From a row a key to a row a cluster.
+                    let mut logits = [[0.0; LANES]; LANES];
+                    pack(&mut logits, dots.iter().map(|dots| dots.as_slice()));
+                    for (row, logits) in block.data.chunks_mut(row).take(last - first).zip(&logits) {
+                        row[begin + square * LANES..][..dots.len()].copy_from_slice(&logits[..dots.len()]);
                     }
                 }
             }

@@ -1,10 +1,11 @@
 //! What a cluster's centroid gives to the keys outside its top-k. Twin of `shaders/remainder.wgsl`.
 
-use super::panel::{add_weighted, padded, Panel, LANES};
+use super::panel::{add_weighted, pack, padded, Panel, LANES};
 use super::top_k::ClusterStatistics;
 use super::work::Work;
 use crate::parallel::each;
 use crate::plan::Scratch;
+use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 
 const KEY_BLOCK: usize = 128;
@@ -42,15 +43,14 @@ pub(crate) fn remainder(
             let mut rest_sums = [0.0f64; LANES];
             totals.fill(0.0);
             for begin in (0..valid).step_by(KEY_BLOCK) {
-                let panel = &mut panel[..KEY_BLOCK.min(valid - begin)];
-                for (lane, row) in rows.chunks(cut.keys_padded).take(statistics.len()).enumerate() {
-                    let mut block_sum = 0.0;
-                    for (slot, &weight) in panel.iter_mut().zip(&row[begin..]) {
-                        // Selected keys are marked by a negative weight.
-                        slot[lane] = weight.max(0.0);
-                        block_sum += slot[lane];
-                    }
-                    rest_sums[lane] += block_sum as f64;
+                let end = valid.min(begin + KEY_BLOCK);
+                let panel = &mut panel[..end - begin];
+                let weights = rows.chunks(cut.keys_padded).take(statistics.len());
+                pack(panel, weights.map(|row| &row[begin..end]));
+                let mut block_sums = [0.0; LANES];
+                Arch::new().dispatch(DropSelected { weights: panel, sums: &mut block_sums });
+                for (total, block_sum) in rest_sums.iter_mut().zip(block_sums) {
+                    *total += block_sum as f64;
                 }
                 add_weighted(panel, statistics.len(), values.from(begin), values.stride, width, totals);
             }
@@ -60,4 +60,26 @@ pub(crate) fn remainder(
             }
         },
     );
+}
+
+/// Turns the marks of selected keys, which are negative, into weights of zero, and sums the others.
+struct DropSelected<'a> {
+    weights: &'a mut [Panel],
+    sums: &'a mut Panel,
+}
+
+impl WithSimd for DropSelected<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let zero = simd.splat_f32s(0.0);
+        for (v, sum) in S::as_mut_simd_f32s(self.sums).0.iter_mut().enumerate() {
+            for weights in self.weights.iter_mut() {
+                let weights = &mut S::as_mut_simd_f32s(weights).0[v];
+                *weights = simd.max_f32s(*weights, zero);
+                *sum = simd.add_f32s(*sum, *weights);
+            }
+        }
+    }
 }
