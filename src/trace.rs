@@ -77,7 +77,8 @@ pub const NO_CLUSTER: u32 = u32::MAX;
 /// Entry of [`Trace::top_keys`] for which the sequence has no key.
 pub const NO_KEY: u32 = u32::MAX;
 
-/// Everything one call computed. Vectors are empty where the method has no such result.
+/// Everything one call computed. Vectors are empty where the method has no such result; which one [`Method::Auto`](crate::Method::Auto)
+/// took is told by [`Plan::method`](crate::Plan::method) of [`Attention::plan`](crate::Attention::plan).
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Trace {

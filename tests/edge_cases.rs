@@ -115,6 +115,25 @@ fn without_top_k_and_window_all_methods_are_clustered_attention() {
 }
 
 #[test]
+fn auto_is_the_method_that_it_takes() {
+    for engine in back_ends() {
+        let short = Case::of(small(1, 2, 40), Method::auto(3), 16);
+        let long = Case::of(small(1, 8, 1500), Method::auto(3), 16).with_lengths(&[1499], &[1500]);
+        let cross = Case::of(Shape { keys: 1400, ..small(1, 8, 1500) }, Method::auto(3), 16);
+        let without_window = Method::stitched(3).with_window(None);
+        for (case, expected) in [(short, Method::Exact), (long, Method::stitched(3)), (cross, without_window)] {
+            let plan = engine.attention.plan(&case.problem).expect("a plan");
+            assert_eq!(*plan.method(), expected, "{}", engine.name);
+            let (auto, taken) = (case.run(engine), case.with_method(expected).run(engine));
+            assert_eq!(bits(&auto), bits(&taken), "{}: {}", engine.name, expected.name());
+            let trace = case.trace(engine, &Supplied::default());
+            assert_eq!(bits(&auto), bits(&trace.output), "{}: {}", engine.name, expected.name());
+            assert_eq!(trace.assignment.is_empty(), expected == Method::Exact);
+        }
+    }
+}
+
+#[test]
 fn sequences_without_keys_or_queries_give_zeros() {
     for engine in back_ends() {
         for method in methods(4, 6, 2) {

@@ -80,6 +80,8 @@ fn heads_and_windows_that_do_not_fit_are_named() {
     let error = refused(Problem::new(cross, Method::stitched(3)), &["`window`", "8 queries", "9 keys", "None"]);
     assert!(matches!(error, Error::WindowNeedsSquare { queries: 8, keys: 9 }));
     Problem::new(cross, Method::stitched(3).with_window(None)).expect("no window, no complaint");
+    Problem::new(cross, Method::auto(3)).expect("auto drops the window");
+    refused(Problem::new(cross, Method::auto(0)), &["`clusters` is 0"]);
 }
 
 #[test]

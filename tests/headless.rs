@@ -158,6 +158,21 @@ fn options_override_every_method_and_results_repeat() {
 }
 
 #[test]
+fn auto_says_what_it_took() {
+    let arguments = |length| ["--length", length, "--heads", "2", "--width", "16", "--method", "stitched,auto"];
+    let short = json("short.json", &arguments("50"));
+    assert_eq!(run(&short, "auto")["taken"], "exact");
+    assert_eq!(run(&short, "auto")["top_k"], 32);
+    assert!(error(&short, "auto") < 1e-6);
+    let long = json("auto.json", &arguments("2000"));
+    assert_eq!(run(&long, "auto")["taken"], "stitched");
+    assert_eq!(run(&long, "stitched")["taken"], "stitched");
+    assert_eq!(error(&long, "auto"), error(&long, "stitched"));
+    let table = succeed(&["--backend", "cpu", "--length", "50", "--heads", "1", "--repeat", "1", "--method", "auto"]);
+    assert!(table.contains("auto (exact)") && table.contains("window 16"), "{table}");
+}
+
+#[test]
 fn long_input_is_sampled_and_exact_attention_left_out() {
     // 2·4·33000²·(16+16) operations: just above 2^38.
     let arguments =
@@ -320,6 +335,13 @@ fn a_benchmarks_report_holds_every_plot_and_asks_for_nothing() {
     for request in ["http://", "https://", "src=", "href=", "url(", "@import", "<script"] {
         assert!(!local.contains(request), "the report asks for something: {request}");
     }
+}
+
+#[test]
+fn a_benchmark_says_what_auto_took() {
+    let (document, _) = bench("bench_auto", &["--length", "50,3000", "--method", "auto"]);
+    let taken: Vec<&Value> = document["runs"].as_array().expect("runs").iter().map(|run| &run["taken"]).collect();
+    assert_eq!(taken, ["exact", "stitched"]);
 }
 
 #[test]

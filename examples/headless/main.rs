@@ -118,8 +118,9 @@ fn describe(shape: &Shape) -> String {
 fn describe_options(options: &Options, shape: &Shape) -> String {
     let square = shape.queries == shape.keys;
     let mut text = format!("{} clusters, top-k {}", options.clusters, options.top_k);
-    if let Some(stitched) = options.methods(square).iter().find(|method| method.name() == "stitched") {
-        match (stitched.window(), square) {
+    let methods = options.methods(square);
+    if let Some(stitched) = methods.iter().find(|method| matches!(method.name(), "stitched" | "auto")) {
+        match (stitched.window().filter(|_| square), square) {
             (Some(window), _) => text += &format!(", window {window}"),
             (None, true) => text += ", no window",
             (None, false) => text += ", no window (queries and keys differ in number)",

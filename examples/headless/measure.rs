@@ -19,6 +19,8 @@ const LONG_SECONDS: f64 = 20.0;
 /// What was found out about one method.
 pub struct Run {
     pub method: Method,
+    /// The method that was computed: that of `method`, or what it took.
+    pub taken: &'static str,
     /// Seconds of each timed call, ascending.
     pub seconds: Vec<f64>,
     pub accuracy: Accuracy,
@@ -139,11 +141,13 @@ impl Candidate {
     /// Takes the times of the stages in one more call and puts everything together.
     fn finish(self, attention: &Attention, inputs: &Inputs) -> Result<Run> {
         let trace = attention.trace_blocking(&self.problem, inputs, &Supplied::default())?;
+        let plan = attention.plan(&self.problem)?;
         Ok(Run {
             method: *self.problem.method(),
+            taken: plan.method().name(),
             seconds: sorted(&self.seconds),
             accuracy: self.accuracy.context("the output was compared")?,
-            scratch_bytes: attention.plan(&self.problem)?.scratch_bytes(),
+            scratch_bytes: plan.scratch_bytes(),
             stages: trace.stages,
         })
     }

@@ -37,16 +37,16 @@ pub struct Options {
     /// Width of queries, keys and values of the synthetic input
     #[arg(long, value_name = "E", default_value = "64", requires = "length", value_parser = at_least_one)]
     pub width: usize,
-    /// Methods, separated by commas [default: all four]
+    /// Methods, separated by commas; `auto` is the faster of exact and stitched attention [default: all but auto]
     #[arg(long, value_name = "METHODS", value_enum, value_delimiter = ',')]
     pub method: Vec<MethodName>,
     /// Clusters of each head
     #[arg(long, value_name = "C", default_value_t = 25)]
     pub clusters: usize,
-    /// Keys of each cluster that are computed exactly (improved, stitched)
+    /// Keys of each cluster that are computed exactly (improved, stitched, auto)
     #[arg(long, value_name = "K", default_value_t = 32)]
     pub top_k: usize,
-    /// Half-width of the exact band (stitched), or `none` [default: 16; none where queries and keys differ in number]
+    /// Half-width of the exact band (stitched, auto), or `none` [default: 16; none where queries and keys differ in number]
     #[arg(long, value_name = "W")]
     pub window: Option<Window>,
     /// Bits of a code [default: 63]
@@ -55,10 +55,10 @@ pub struct Options {
     /// Rounds of K-means in Hamming space [default: 10]
     #[arg(long, value_name = "ROUNDS")]
     pub iterations: Option<usize>,
-    /// Euclidean steps after the Hamming K-means [default: 2 for stitched, otherwise 0]
+    /// Euclidean steps after the Hamming K-means [default: 2 for stitched and auto, otherwise 0]
     #[arg(long, value_name = "STEPS")]
     pub euclidean_steps: Option<usize>,
-    /// Subtract the mean query before hashing [default: true for stitched, otherwise false]
+    /// Subtract the mean query before hashing [default: true for stitched and auto, otherwise false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub center: Option<bool>,
     /// Seed of the clustering, of the sampled rows and of the synthetic input
@@ -101,9 +101,18 @@ pub enum MethodName {
     Clustered,
     Improved,
     Stitched,
+    Auto,
 }
 
 impl MethodName {
+    /// All of them, with exact attention first so that speed-ups read from top to bottom.
+    const ALL: [Self; 5] = [Self::Exact, Self::Clustered, Self::Improved, Self::Stitched, Self::Auto];
+
+    /// Those asked for, each once. `Auto` only repeats one of the others and has to be named.
+    pub fn chosen(asked: &[Self]) -> impl Iterator<Item = Self> + '_ {
+        Self::ALL.into_iter().filter(|name| if asked.is_empty() { *name != Self::Auto } else { asked.contains(name) })
+    }
+
     /// The method with a number of clusters and otherwise its defaults.
     pub fn with_clusters(self, clusters: usize) -> Method {
         match self {
@@ -111,6 +120,7 @@ impl MethodName {
             Self::Clustered => Method::clustered(clusters),
             Self::Improved => Method::improved(clusters),
             Self::Stitched => Method::stitched(clusters),
+            Self::Auto => Method::auto(clusters),
         }
     }
 }
@@ -182,13 +192,9 @@ impl Options {
         self.method.contains(&method)
     }
 
-    /// The methods asked for, each once, with exact attention first so that speed-ups read from top to bottom.
+    /// The methods asked for.
     pub fn methods(&self, square: bool) -> Vec<Method> {
-        let all = [MethodName::Exact, MethodName::Clustered, MethodName::Improved, MethodName::Stitched];
-        all.into_iter()
-            .filter(|&name| self.method.is_empty() || self.names(name))
-            .map(|name| self.configure(name, square))
-            .collect()
+        MethodName::chosen(&self.method).map(|name| self.configure(name, square)).collect()
     }
 
     fn configure(&self, name: MethodName, square: bool) -> Method {

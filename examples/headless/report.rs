@@ -29,7 +29,7 @@ pub fn table(measurements: &Measurements, seed: u64) -> String {
     ]);
     for run in &measurements.runs {
         table.add_row([
-            run.method.name().to_owned(),
+            method_name(run.method.name(), run.taken),
             seconds(run.seconds_median()),
             speedup(measurements, run).map_or("-".to_owned(), |factor| format!("{factor:.1}×")),
             error(run.accuracy.relative_error),
@@ -41,6 +41,15 @@ pub fn table(measurements: &Measurements, seed: u64) -> String {
         column.set_cell_alignment(CellAlignment::Right);
     }
     format!("{table}\n{}", notes(measurements, seed))
+}
+
+/// Such as `stitched`, or `auto (stitched)`.
+pub fn method_name(method: &str, taken: &str) -> String {
+    if method == taken {
+        method.to_owned()
+    } else {
+        format!("{method} ({taken})")
+    }
 }
 
 fn notes(measurements: &Measurements, seed: u64) -> String {
@@ -130,6 +139,8 @@ struct ErrorRows {
 #[derive(Serialize)]
 struct RunDocument {
     method: &'static str,
+    /// The method that was computed.
+    taken: &'static str,
     clusters: Option<usize>,
     top_k: Option<usize>,
     window: Option<usize>,
@@ -177,9 +188,10 @@ impl<'a> Document<'a> {
 impl RunDocument {
     fn new(run: &Run, speedup_vs_exact: Option<f64>) -> Self {
         let clustering = run.method.clustering();
-        let refined = matches!(run.method.name(), "improved" | "stitched");
+        let refined = matches!(run.method.name(), "improved" | "stitched" | "auto");
         Self {
             method: run.method.name(),
+            taken: run.taken,
             clusters: clustering.map(|clustering| clustering.clusters),
             top_k: refined.then(|| run.method.top_k()),
             window: run.method.window(),

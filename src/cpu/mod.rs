@@ -59,7 +59,8 @@ pub(crate) fn run(
                 run.cluster(&clustering, supplied);
                 run.attend(output, Finish::Improved, None);
             }
-            Method::Stitched { clustering, window, .. } => {
+            // A plan holds what `Auto` took instead of it.
+            Method::Stitched { clustering, window, .. } | Method::Auto { clustering, window, .. } => {
                 run.cluster(&clustering, supplied);
                 let finish = if window.is_some() { Finish::Window } else { Finish::Stitched };
                 run.attend(output, finish, window);

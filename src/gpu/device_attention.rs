@@ -83,7 +83,7 @@ impl DeviceAttention {
         Self { kernels: kernels.clone(), plan, memory, given, recordings: Vec::new() }
     }
 
-    /// How the problem is cut.
+    /// How the problem is cut, and the method that is computed.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }

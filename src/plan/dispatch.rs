@@ -94,7 +94,8 @@ pub(crate) fn dispatches(plan: &Plan, chunk: &Chunk, given: Given) -> Vec<Dispat
             list.cluster(given);
             list.attend(REFINE_IMPROVED, None);
         }
-        Method::Stitched { window, .. } => {
+        // A plan holds what `Auto` took instead of it.
+        Method::Stitched { window, .. } | Method::Auto { window, .. } => {
             list.cluster(given);
             list.attend(if window.is_some() { REFINE_WINDOW } else { REFINE_STITCHED }, window);
         }

@@ -18,6 +18,8 @@ pub struct Limits {
     pub(crate) value_registers: usize,
     /// Whether work runs on the host, which needs no partial sums for workgroups.
     pub(crate) host: bool,
+    /// Whether the device is a software adapter, which computes on the host after all.
+    pub(crate) software: bool,
 }
 
 impl Limits {
@@ -31,11 +33,12 @@ impl Limits {
         let mut limits = Self::from(&device.limits());
         if device.adapter_info().device_type == wgpu::DeviceType::Cpu {
             (limits.query_registers, limits.value_registers) = Self::SOFTWARE_REGISTERS;
+            limits.software = true;
         }
         limits
     }
 
-    /// What every WebGPU device offers.
+    /// What every WebGPU device offers; [`Method::Auto`](crate::Method::Auto) takes it for hardware.
     pub fn webgpu_defaults() -> Self {
         Self::from(&wgpu::Limits::defaults())
     }
@@ -50,6 +53,7 @@ impl Limits {
             query_registers: Self::HARDWARE_REGISTERS.0,
             value_registers: Self::HARDWARE_REGISTERS.1,
             host: true,
+            software: false,
         }
     }
 }
@@ -65,6 +69,7 @@ impl From<&wgpu::Limits> for Limits {
             query_registers: Self::HARDWARE_REGISTERS.0,
             value_registers: Self::HARDWARE_REGISTERS.1,
             host: false,
+            software: false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! How a problem is cut: pieces, blocks and scratch memory, as a pure function of the problem and a target's limits. Knows nothing of
 //! kernels or buffers; both back ends follow it.
 
+mod choose;
 mod cost;
 mod cut;
 pub(crate) mod dispatch;
@@ -10,7 +11,7 @@ pub use cost::StageCost;
 pub(crate) use cut::{Chunk, Cut, Scratch};
 pub use limits::Limits;
 
-use crate::{Error, Problem, Result};
+use crate::{Error, Method, Problem, Result};
 
 /// Scratch memory that is used unless another budget is given: 128 MiB.
 pub const DEFAULT_SCRATCH_BUDGET_BYTES: u64 = 128 << 20;
@@ -18,6 +19,7 @@ pub const DEFAULT_SCRATCH_BUDGET_BYTES: u64 = 128 << 20;
 /// How a problem is cut into pieces that fit a target's limits and a scratch budget.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
+    /// With the method taken, which is never [`Method::Auto`].
     pub(crate) problem: Problem,
     pub(crate) limits: Limits,
     pub(crate) cut: Cut,
@@ -28,12 +30,13 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Finds the largest pieces that fit.
+    /// Takes the method, where [`Method::Auto`] leaves a choice, and finds the largest pieces that fit.
     ///
     /// # Errors
     /// [`Error::ScratchBudget`] if one slice and one cluster at a time still need more, [`Error::ExceedsLimit`] if a tensor
     /// cannot be bound even one slice at a time.
     pub fn new(problem: &Problem, limits: &Limits, scratch_budget_bytes: u64) -> Result<Self> {
+        let problem = &choose::resolve(problem, limits);
         let shape = problem.shape();
         let cut = Cut::new(problem, limits, scratch_budget_bytes)?;
         let slice_bytes = cut.scratch_bytes(1).max(1);
@@ -55,6 +58,11 @@ impl Plan {
                 Err(_) => slices = if batches > 1 { batches / 2 * heads } else { heads.div_ceil(2) },
             }
         }
+    }
+
+    /// The method that is computed: the problem's, or what [`Method::Auto`] took for it on this target.
+    pub fn method(&self) -> &Method {
+        self.problem.method()
     }
 
     /// Bytes of scratch memory that are held while the problem is computed, beyond inputs and output.
@@ -164,7 +172,7 @@ impl Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Layout, Method, Shape};
+    use crate::{Layout, Shape};
 
     fn plan(shape: Shape, layout: Layout, method: Method, limits: &Limits, budget: u64) -> Result<Plan> {
         Plan::new(&Problem::new(shape, method)?.with_layout(layout), limits, budget)

@@ -1,4 +1,4 @@
-//! The four methods and their options.
+//! The methods and their options.
 
 use super::Shape;
 use crate::{Error, Result};
@@ -94,6 +94,19 @@ pub enum Method {
         /// Keys at most this far from the query's own position are computed exactly. Needs as many queries as keys.
         window: Option<usize>,
     },
+    /// Exact or stitched attention, whichever is estimated to be faster for the shape and the target; exact where it costs no more.
+    ///
+    /// [`Plan::new`](crate::Plan::new) chooses, from counts and not by measuring (`docs/method.md`): the same problem and target always
+    /// get the same method, and [`Plan::method`](crate::Plan::method) tells which. Results are those of the method taken, bit for bit.
+    /// Another target may take the other one; memory has no say.
+    Auto {
+        /// How queries are grouped, where stitched attention is taken.
+        clustering: Clustering,
+        /// As for stitched attention.
+        top_k: usize,
+        /// As for stitched attention; but where there are not as many queries as keys, the window is dropped instead of refused.
+        window: Option<usize>,
+    },
 }
 
 impl Method {
@@ -115,6 +128,11 @@ impl Method {
         Self::Stitched { clustering: Clustering::stitched(clusters), top_k: 32, window: Some(16) }
     }
 
+    /// The faster of exact and stitched attention, with the defaults of [`Method::stitched`].
+    pub fn auto(clusters: usize) -> Self {
+        Self::Auto { clustering: Clustering::stitched(clusters), top_k: 32, window: Some(16) }
+    }
+
     /// The method's name in lower case.
     pub fn name(&self) -> &'static str {
         match self {
@@ -122,6 +140,7 @@ impl Method {
             Self::Clustered { .. } => "clustered",
             Self::Improved { .. } => "improved",
             Self::Stitched { .. } => "stitched",
+            Self::Auto { .. } => "auto",
         }
     }
 
@@ -129,9 +148,10 @@ impl Method {
     pub fn clustering(&self) -> Option<&Clustering> {
         match self {
             Self::Exact => None,
-            Self::Clustered { clustering } | Self::Improved { clustering, .. } | Self::Stitched { clustering, .. } => {
-                Some(clustering)
-            }
+            Self::Clustered { clustering }
+            | Self::Improved { clustering, .. }
+            | Self::Stitched { clustering, .. }
+            | Self::Auto { clustering, .. } => Some(clustering),
         }
     }
 
@@ -139,16 +159,17 @@ impl Method {
     pub fn with_clustering(mut self, change: impl FnOnce(&mut Clustering)) -> Self {
         match &mut self {
             Self::Exact => {}
-            Self::Clustered { clustering } | Self::Improved { clustering, .. } | Self::Stitched { clustering, .. } => {
-                change(clustering)
-            }
+            Self::Clustered { clustering }
+            | Self::Improved { clustering, .. }
+            | Self::Stitched { clustering, .. }
+            | Self::Auto { clustering, .. } => change(clustering),
         }
         self
     }
 
     /// The same method with another `top_k`. Methods without one are returned as they are.
     pub fn with_top_k(mut self, value: usize) -> Self {
-        if let Self::Improved { top_k, .. } | Self::Stitched { top_k, .. } = &mut self {
+        if let Self::Improved { top_k, .. } | Self::Stitched { top_k, .. } | Self::Auto { top_k, .. } = &mut self {
             *top_k = value;
         }
         self
@@ -156,7 +177,7 @@ impl Method {
 
     /// The same method with another window. Methods without one are returned as they are.
     pub fn with_window(mut self, value: Option<usize>) -> Self {
-        if let Self::Stitched { window, .. } = &mut self {
+        if let Self::Stitched { window, .. } | Self::Auto { window, .. } = &mut self {
             *window = value;
         }
         self
@@ -165,7 +186,7 @@ impl Method {
     /// Keys of a cluster that are computed exactly; 0 where the method has none.
     pub fn top_k(&self) -> usize {
         match *self {
-            Self::Improved { top_k, .. } | Self::Stitched { top_k, .. } => top_k,
+            Self::Improved { top_k, .. } | Self::Stitched { top_k, .. } | Self::Auto { top_k, .. } => top_k,
             _ => 0,
         }
     }
@@ -173,7 +194,7 @@ impl Method {
     /// Half-width of the exact band; `None` where the method has none.
     pub fn window(&self) -> Option<usize> {
         match *self {
-            Self::Stitched { window, .. } => window,
+            Self::Stitched { window, .. } | Self::Auto { window, .. } => window,
             _ => None,
         }
     }
@@ -185,7 +206,7 @@ impl Method {
         in_range("top_k", self.top_k(), 0, Self::MAX_TOP_K)?;
         if let Some(window) = self.window() {
             in_range("window", window, 0, 1 << 28)?;
-            if shape.queries != shape.keys {
+            if shape.queries != shape.keys && !matches!(self, Self::Auto { .. }) {
                 return Err(Error::WindowNeedsSquare { queries: shape.queries, keys: shape.keys });
             }
         }

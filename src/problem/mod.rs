@@ -72,6 +72,12 @@ impl Problem {
         &self.method
     }
 
+    /// The same problem by another method, which must be valid for its shape.
+    pub(crate) fn with_method(mut self, method: Method) -> Self {
+        self.method = method;
+        self
+    }
+
     /// Order of the axes in memory.
     pub fn layout(&self) -> Layout {
         self.layout

@@ -260,6 +260,7 @@ impl Candidate<'_> {
         Ok(Run {
             back_end: facts.name.clone(),
             configuration: self.configuration,
+            taken: self.plan.method().name(),
             first_seconds: self.first_seconds,
             speedup_vs_exact: None,
             relative_error: accuracy.relative_error,

@@ -18,16 +18,16 @@ pub struct BenchOptions {
     /// Lengths [default: 512 to 65536 in steps of two; on software adapters no longer than 8192]
     #[arg(long, value_name = "L,…", value_delimiter = ',', value_parser = at_least_one)]
     pub length: Vec<usize>,
-    /// Methods [default: all four]
+    /// Methods; `auto` is the faster of exact and stitched attention [default: all but auto]
     #[arg(long, value_name = "METHODS", value_enum, value_delimiter = ',')]
     pub method: Vec<MethodName>,
     /// Clusters of each head
     #[arg(long, value_name = "C,…", value_delimiter = ',', default_value = "25")]
     pub clusters: Vec<usize>,
-    /// Keys of each cluster that are computed exactly (improved, stitched)
+    /// Keys of each cluster that are computed exactly (improved, stitched, auto)
     #[arg(long, value_name = "K,…", value_delimiter = ',', default_value = "32")]
     pub top_k: Vec<usize>,
-    /// Half-widths of the exact band (stitched); `none` is one
+    /// Half-widths of the exact band (stitched, auto); `none` is one
     #[arg(long, value_name = "W,…", value_delimiter = ',', default_value = "16")]
     pub window: Vec<Window>,
     /// Heads
@@ -104,9 +104,8 @@ impl BenchOptions {
 
     /// Every method with every combination of the options that it has, exact attention first.
     pub fn methods(&self) -> Vec<Method> {
-        let all = [MethodName::Exact, MethodName::Clustered, MethodName::Improved, MethodName::Stitched];
         let mut methods = Vec::new();
-        for name in all.into_iter().filter(|name| self.method.is_empty() || self.method.contains(name)) {
+        for name in MethodName::chosen(&self.method) {
             for &clusters in &self.clusters {
                 for &top_k in &self.top_k {
                     for &Window(window) in &self.window {

@@ -59,7 +59,7 @@ pub struct Configuration {
 
 impl Configuration {
     pub fn new(method: &Method, length: usize, heads: usize, width: usize) -> Self {
-        let refined = matches!(method, Method::Improved { .. } | Method::Stitched { .. });
+        let refined = matches!(method, Method::Improved { .. } | Method::Stitched { .. } | Method::Auto { .. });
         Self {
             method: method.name(),
             length,
@@ -83,6 +83,8 @@ pub struct Run {
     pub back_end: String,
     #[serde(flatten)]
     pub configuration: Configuration,
+    /// The method that was computed: the configuration's, or what it took.
+    pub taken: &'static str,
     /// Seconds of the first call, which prepares kernels and memory.
     pub first_seconds: f64,
     /// Whole calls after that: on a GPU with upload and read-back.

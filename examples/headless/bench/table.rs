@@ -2,7 +2,7 @@
 
 use super::engine::BackEnd;
 use super::results::{Configuration, Results, Run};
-use crate::report::{error, seconds};
+use crate::report::{error, method_name, seconds};
 use comfy_table::{presets::UTF8_FULL_CONDENSED, CellAlignment, Table};
 
 /// Everything that is shown.
@@ -50,9 +50,10 @@ pub fn ceilings(back_end: &BackEnd) -> String {
     )
 }
 
-/// The run whose stages stand for the rest: the first of the longest, of the method that is there of stitched, improved, clustered, exact.
+/// The run whose stages stand for the rest: the first of the longest, of the method that is there of stitched, improved, clustered, exact,
+/// auto.
 pub fn longest_stitched<'a>(runs: &[&'a Run]) -> Option<&'a Run> {
-    ["stitched", "improved", "clustered", "exact"].iter().find_map(|method| {
+    ["stitched", "improved", "clustered", "exact", "auto"].iter().find_map(|method| {
         let of_method = runs.iter().copied().filter(|run| run.configuration.method == *method);
         of_method.min_by_key(|run| std::cmp::Reverse(run.configuration.length))
     })
@@ -121,7 +122,7 @@ pub fn call_cells(run: &Run) -> [String; 13] {
     let Configuration { method, length, heads, width, .. } = &run.configuration;
     [
         length.to_string(),
-        (*method).to_owned(),
+        method_name(method, run.taken),
         format!("{heads} × {width} {}", options(&run.configuration)),
         seconds(run.seconds.median),
         format!("({}, {})", seconds(run.seconds.minimum), seconds(run.seconds.maximum)),

@@ -13,6 +13,7 @@ fn look(method: &str, variant: usize) -> Look {
         "exact" => (INK, Marker::Square),
         "clustered" => (RGBColor(0x00, 0x9e, 0x73), Marker::Triangle),
         "improved" => (RGBColor(0xd5, 0x5e, 0x00), Marker::Cross),
+        "auto" => (RGBColor(0xcc, 0x79, 0xa7), Marker::Square),
         _ => (RGBColor(0x00, 0x72, 0xb2), Marker::Circle),
     };
     let dashes = [None, Some((14, 8)), Some((5, 8)), Some((24, 8))][variant % 4];
