@@ -1,6 +1,6 @@
 //! Attention on host slices, on whatever back end there is.
 
-use crate::gpu::{self, AdapterDescription};
+use crate::gpu::{self, AdapterDescription, Compilation};
 use crate::plan::{Limits, Plan, DEFAULT_SCRATCH_BUDGET_BYTES};
 use crate::problem::{check_output, Supplied};
 use crate::trace::Trace;
@@ -95,6 +95,37 @@ impl Attention {
     pub fn with_scratch_budget_bytes(mut self, bytes: u64) -> Self {
         self.scratch_budget_bytes = bytes;
         self
+    }
+
+    /// Begins with [`Attention::pipeline_cache_data`] of an earlier run, so that the driver need not compile again what it compiled then.
+    /// Call it before the first problem: what was compiled already is dropped.
+    ///
+    /// Data that is empty, damaged, or of another version of the crate, adapter or driver is ignored, as is all data on the CPU and where
+    /// there are no pipeline caches. Outputs are the same in any case. The checks are made for accidents, not for an attacker: a driver may
+    /// trust compiled code, so keep data where only those can write who may also replace the program.
+    pub fn with_pipeline_cache(mut self, data: &[u8]) -> Self {
+        if let Engine::Gpu(engine) = &mut self.engine {
+            engine.use_pipeline_cache(data);
+        }
+        self
+    }
+
+    /// What the driver compiled so far, as bytes for [`Attention::with_pipeline_cache`] of a later run. `None` on the CPU and where there
+    /// are no pipeline caches: only Vulkan has them, and a device of your own only if it was created with
+    /// [`wgpu::Features::PIPELINE_CACHE`]. Many drivers keep a cache of their own on disk beside it, and some return data with nothing in it.
+    pub fn pipeline_cache_data(&self) -> Option<Vec<u8>> {
+        match &self.engine {
+            Engine::Cpu(_) => None,
+            Engine::Gpu(engine) => engine.pipeline_cache_data(),
+        }
+    }
+
+    /// The kernels that were compiled so far, in that order, a kernel once for each set of sizes that it was compiled for; none on the CPU.
+    pub fn compilations(&self) -> Vec<Compilation> {
+        match &self.engine {
+            Engine::Cpu(_) => Vec::new(),
+            Engine::Gpu(engine) => engine.compilations(),
+        }
     }
 
     /// The adapter in use; `None` on the CPU.
