@@ -1,6 +1,6 @@
 //! Attention on host slices, on whatever back end there is.
 
-use crate::gpu::{self, AdapterDescription};
+use crate::gpu::{self, AdapterDescription, Compilation};
 use crate::plan::{Limits, Plan, DEFAULT_SCRATCH_BUDGET_BYTES};
 use crate::problem::{check_output, Supplied};
 use crate::trace::Trace;
@@ -42,7 +42,7 @@ pub struct Attention {
 
 #[derive(Debug)]
 enum Engine {
-    Cpu(cpu::Workspace),
+    Cpu(Box<cpu::Workspace>),
     Gpu(Box<gpu::HostEngine>),
 }
 
@@ -53,10 +53,10 @@ impl Attention {
     /// [`NoAdapter`](crate::Error::NoAdapter) if a GPU was asked for and none fits, [`Device`](crate::Error::Device) if it cannot be opened.
     pub async fn new(backend: Backend) -> Result<Self> {
         let engine = match backend {
-            Backend::Cpu => Engine::Cpu(cpu::Workspace::default()),
+            Backend::Cpu => Engine::Cpu(Box::default()),
             Backend::Auto => match gpu::HostEngine::open_hardware().await {
                 Some(engine) => Engine::Gpu(Box::new(engine)),
-                None => Engine::Cpu(cpu::Workspace::default()),
+                None => Engine::Cpu(Box::default()),
             },
             Backend::Gpu => Engine::Gpu(Box::new(gpu::HostEngine::open(None).await?)),
             Backend::Adapter(name) => Engine::Gpu(Box::new(gpu::HostEngine::open(Some(&name)).await?)),
@@ -95,6 +95,43 @@ impl Attention {
     pub fn with_scratch_budget_bytes(mut self, bytes: u64) -> Self {
         self.scratch_budget_bytes = bytes;
         self
+    }
+
+    /// Begins with [`Attention::pipeline_cache_data`] of an earlier run, so that the driver need not compile again what it compiled then.
+    /// Call it before the first problem: what was compiled already is dropped.
+    ///
+    /// On the CPU, and where there are no pipeline caches, the data is ignored. Outputs are the same in any case.
+    ///
+    /// # Safety
+    /// `data` must be what `pipeline_cache_data` returned, which a driver may trust as it trusts its own compiled code (see
+    /// [`wgpu::Device::create_pipeline_cache`]). Accidents are provided for: data that is empty, damaged, or of another version of the crate,
+    /// adapter or driver is recognised and ignored. Data that was forged is not, so keep it where only those can write who may also replace
+    /// the program.
+    #[allow(unsafe_code)]
+    pub unsafe fn with_pipeline_cache(mut self, data: &[u8]) -> Self {
+        if let Engine::Gpu(engine) = &mut self.engine {
+            // SAFETY: what this function demands.
+            unsafe { engine.use_pipeline_cache(data) };
+        }
+        self
+    }
+
+    /// What the driver compiled so far, as bytes for [`Attention::with_pipeline_cache`] of a later run. `None` on the CPU and where there
+    /// are no pipeline caches: only Vulkan has them, and a device of your own only if it was created with
+    /// [`wgpu::Features::PIPELINE_CACHE`]. Many drivers keep a cache of their own on disk beside it, and some return data with nothing in it.
+    pub fn pipeline_cache_data(&self) -> Option<Vec<u8>> {
+        match &self.engine {
+            Engine::Cpu(_) => None,
+            Engine::Gpu(engine) => engine.pipeline_cache_data(),
+        }
+    }
+
+    /// The kernels that were compiled so far, in that order, a kernel once for each set of sizes that it was compiled for; none on the CPU.
+    pub fn compilations(&self) -> Vec<Compilation> {
+        match &self.engine {
+            Engine::Cpu(_) => Vec::new(),
+            Engine::Gpu(engine) => engine.compilations(),
+        }
     }
 
     /// The adapter in use; `None` on the CPU.

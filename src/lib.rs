@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 mod accuracy;
 mod attention;
+mod clock;
 mod cpu;
 mod error;
 mod gpu;
@@ -18,7 +19,8 @@ pub use error::{Error, Result};
 #[cfg(not(target_arch = "wasm32"))]
 pub use gpu::adapters_blocking;
 pub use gpu::{
-    adapters, AdapterDescription, CheckedTensor, DeviceAttention, DeviceTensors, FiniteCheck, Kernels, NO_BAD_ELEMENT,
+    adapters, AdapterDescription, CheckedTensor, Compilation, DeviceAttention, DeviceTensors, FiniteCheck, Kernels,
+    NO_BAD_ELEMENT,
 };
 pub use plan::{Limits, Plan, StageCost, DEFAULT_SCRATCH_BUDGET_BYTES};
 pub use problem::{Clustering, Inputs, Layout, Method, Problem, Shape, Supplied};

@@ -266,6 +266,39 @@ fn adapters_are_listed_and_the_table_is_printed() {
     }
 }
 
+#[test]
+fn a_pipeline_cache_is_written_where_there_is_one() {
+    let file = scratch_file("pipelines.bin");
+    let _ = std::fs::remove_file(&file);
+    let small = ["--length", "40", "--heads", "1", "--width", "8", "--method", "exact", "--repeat", "1"];
+    let cached = |backend: [&str; 2]| succeed(&[&backend[..], &small, &["--pipeline-cache", &file]].concat());
+    let report = cached(["--backend", "cpu"]);
+    assert!(report.contains("not written, since the CPU"), "{report}");
+    assert!(!Path::new(&file).exists());
+    let adapters = succeed(&["--list-adapters"]);
+    for api in ["gl", "vulkan"].into_iter().filter(|api| adapters.contains(&format!("({api},"))) {
+        for stale in ["", "not a cache"] {
+            std::fs::write(&file, stale).expect("a file can be written");
+            let report = cached(["--adapter", api]);
+            let left = std::fs::read(&file).expect("the file is still there");
+            // The text may also match another adapter's name.
+            if report.lines().any(|line| line.starts_with("Runs on:") && line.contains("(vulkan,")) {
+                assert!(report.contains("bytes written to") && report.contains("1 pipelines"), "{report}");
+                assert!(left.starts_with(b"clustered-attention pipelines"));
+            } else {
+                assert!(report.contains("not written, since there are none on"), "{report}");
+                assert_eq!(left, stale.as_bytes());
+            }
+        }
+    }
+    let folder = Path::new(&file).parent().expect("a folder");
+    let files = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("a file").file_name());
+    assert!(files.into_iter().all(|name| !name.to_string_lossy().starts_with("pipelines.bin.")));
+    let folder = folder.to_str().expect("a path in Unicode");
+    let unreadable = fail(&[&["--backend", "cpu"], &small[..], &["--pipeline-cache", folder]].concat(), 1);
+    assert!(unreadable.contains("cannot read"), "{unreadable}");
+}
+
 /// What a tiny benchmark writes.
 fn bench(name: &str, arguments: &[&str]) -> (Value, String) {
     let (json, html) = (scratch_file(&format!("{name}.json")), scratch_file(&format!("{name}.html")));

@@ -11,6 +11,7 @@ mod bench;
 mod input;
 mod measure;
 mod options;
+mod pipeline_cache;
 mod progress;
 mod report;
 mod synthetic;
@@ -57,6 +58,10 @@ fn run(options: &Options) -> Result<()> {
     if let Some(mebibytes) = options.scratch_budget {
         attention = attention.with_scratch_budget_bytes(u64::from(mebibytes) << 20);
     }
+    if let Some(path) = &options.pipeline_cache {
+        // SAFETY: the file is the user's, who vouches for it by naming it.
+        attention = unsafe { attention.with_pipeline_cache(&pipeline_cache::read(path)?) };
+    }
     let adapter = attention.adapter().map(|adapter| adapter.to_string());
     match &adapter {
         Some(adapter) => println!("Runs on: {adapter}"),
@@ -79,6 +84,9 @@ fn run(options: &Options) -> Result<()> {
         let origin = report::Origin { adapter, input: &tensors.source, shape: tensors.shape, seed: options.seed };
         report::write_json(path, &origin, &measurements)?;
         println!("Written: {}", path.display());
+    }
+    if let Some(path) = &options.pipeline_cache {
+        println!("{}", pipeline_cache::write(path, &attention)?);
     }
     Ok(())
 }

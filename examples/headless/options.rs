@@ -83,6 +83,10 @@ pub struct Options {
     /// Write the results to this file as JSON too
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Begin with what the driver compiled in an earlier run, where this file has it, and write it there at the end. Ignored on the CPU
+    /// and on adapters without pipeline caches
+    #[arg(long, value_name = "FILE")]
+    pub pipeline_cache: Option<PathBuf>,
     /// List the adapters and stop
     #[arg(long)]
     pub list_adapters: bool,

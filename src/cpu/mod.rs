@@ -30,10 +30,7 @@ use std::sync::atomic::Ordering;
 use top_k::ClusterStatistics;
 use work::Work;
 
-#[cfg(not(target_arch = "wasm32"))]
-use std::time::Instant;
-#[cfg(target_arch = "wasm32")]
-use web_time::Instant;
+use crate::clock::Instant;
 
 /// Computes a problem whose inputs were validated, in the memory of `workspace`. With a `trace`, intermediate results and stage times
 /// are kept.

@@ -115,11 +115,11 @@ pub(super) async fn find(name: Option<&str>) -> Result<AdapterDescription> {
 
 /// Opens an adapter with all it offers that the crate uses.
 pub(super) async fn open(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue)> {
-    let timestamps = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
+    let used = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE;
     adapter
         .request_device(&wgpu::DeviceDescriptor {
             label: Some("clustered-attention"),
-            required_features: timestamps,
+            required_features: adapter.features() & used,
             required_limits: adapter.limits(),
             ..Default::default()
         })

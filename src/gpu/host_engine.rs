@@ -2,7 +2,7 @@
 
 use super::adapter::{self, AdapterDescription};
 use super::device_attention::{DeviceAttention, DeviceTensors};
-use super::pipelines::Kernels;
+use super::pipelines::{Compilation, Kernels};
 use super::read_back::{read_back, staging_buffer};
 use super::recorder::{Recording, Step};
 use super::tracer::Tracer;
@@ -82,6 +82,25 @@ impl HostEngine {
         let description = AdapterDescription::new(&device.adapter_info(), None);
         let kernels = Kernels::new(&device);
         Self { device, queue, kernels, description, session: Mutex::default(), complaint: Arc::default() }
+    }
+
+    /// Forgets what was compiled and begins with data of an earlier run.
+    ///
+    /// # Safety
+    /// As [`Kernels::with_pipeline_cache`].
+    #[allow(unsafe_code)]
+    pub unsafe fn use_pipeline_cache(&mut self, data: &[u8]) {
+        // SAFETY: what this function demands.
+        self.kernels = unsafe { Kernels::with_pipeline_cache(&self.device, data) };
+        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    pub fn pipeline_cache_data(&self) -> Option<Vec<u8>> {
+        self.kernels.as_ref().ok()?.pipeline_cache_data()
+    }
+
+    pub fn compilations(&self) -> Vec<Compilation> {
+        self.kernels.as_ref().map(Kernels::compilations).unwrap_or_default()
     }
 
     pub fn describe(&self) -> AdapterDescription {

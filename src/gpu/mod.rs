@@ -6,6 +6,7 @@ mod finite_check;
 mod host_engine;
 mod kernels;
 mod params;
+mod pipeline_cache;
 mod pipelines;
 mod read_back;
 mod recorder;
@@ -17,7 +18,7 @@ pub use adapter::{adapters, AdapterDescription};
 pub use device_attention::{DeviceAttention, DeviceTensors};
 pub use finite_check::{CheckedTensor, FiniteCheck, NO_BAD_ELEMENT};
 pub(crate) use host_engine::HostEngine;
-pub use pipelines::Kernels;
+pub use pipelines::{Compilation, Kernels};
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,13 @@
 //! Compiled kernels of a device, shared by everything that runs on it.
 
 use super::kernels::{module_source, Access, Kernel};
+use super::pipeline_cache::PipelineCache;
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::clock::Instant;
 
 /// A compiled kernel and the layout of its bindings.
 #[derive(Debug)]
@@ -16,12 +19,32 @@ pub(crate) struct Pipeline {
 /// Entry point and source, constants included: what a compiled kernel depends on.
 type PipelineKey = (&'static str, String);
 
+/// A kernel that was compiled, and how long it took.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Compilation {
+    /// The kernel's entry point, which is also the label of its shader module and pipeline.
+    pub kernel: &'static str,
+    /// Seconds until shader module and pipeline were created. Some drivers, software ones among them, compile only when a kernel first
+    /// runs, and browsers compile in the background: neither is part of it.
+    pub seconds: f64,
+}
+
+/// Everything that was compiled so far.
+#[derive(Debug, Default)]
+struct Compiled {
+    pipelines: HashMap<PipelineKey, Arc<Pipeline>>,
+    /// In the order in which they were compiled.
+    compilations: Vec<Compilation>,
+}
+
 /// The compiled kernels of one device. Create one a device and share it: each kernel is compiled once for all problems that need the
 /// same sizes. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Kernels {
     device: wgpu::Device,
-    compiled: Arc<Mutex<HashMap<PipelineKey, Arc<Pipeline>>>>,
+    cache: Option<Arc<PipelineCache>>,
+    compiled: Arc<Mutex<Compiled>>,
 }
 
 impl Kernels {
@@ -34,7 +57,27 @@ impl Kernels {
     ///
     /// # Errors
     /// [`Error::ExceedsLimit`] if the device offers less than WebGPU's defaults.
+    #[allow(unsafe_code)]
     pub fn new(device: &wgpu::Device) -> Result<Self> {
+        // SAFETY: there is no data.
+        unsafe { Self::with_pipeline_cache(device, &[]) }
+    }
+
+    /// Prepares a device with [`Kernels::pipeline_cache_data`] of an earlier run, so that its driver need not compile again what it
+    /// compiled then.
+    ///
+    /// On a device without [`wgpu::Features::PIPELINE_CACHE`] the data is ignored. Outputs are the same in any case.
+    ///
+    /// # Errors
+    /// As [`Kernels::new`]; none because of the data.
+    ///
+    /// # Safety
+    /// `data` must be what `pipeline_cache_data` returned, which a driver may trust as it trusts its own compiled code (see
+    /// [`wgpu::Device::create_pipeline_cache`]). Accidents are provided for: data that is empty, damaged, or of another version of the crate,
+    /// adapter or driver is recognised and ignored. Data that was forged is not, so keep it where only those can write who may also replace
+    /// the program.
+    #[allow(unsafe_code)]
+    pub unsafe fn with_pipeline_cache(device: &wgpu::Device, data: &[u8]) -> Result<Self> {
         let limits = device.limits();
         let at_least = |limit, what: &str, needed: u32, allowed: u32, unit| {
             if allowed >= needed {
@@ -64,12 +107,28 @@ impl Kernels {
             limits.max_compute_workgroup_storage_size,
             "bytes",
         )?;
-        Ok(Self { device: device.clone(), compiled: Arc::default() })
+        // SAFETY: what this function demands.
+        let cache = unsafe { PipelineCache::open(device, data) }.map(Arc::new);
+        Ok(Self { device: device.clone(), cache, compiled: Arc::default() })
     }
 
     /// The device the kernels are compiled for.
     pub fn device(&self) -> &wgpu::Device {
         &self.device
+    }
+
+    /// What was compiled so far, in that order. A kernel is there once for each set of sizes that it was compiled for; lengths are not
+    /// among those sizes.
+    pub fn compilations(&self) -> Vec<Compilation> {
+        self.compiled.lock().unwrap_or_else(PoisonError::into_inner).compilations.clone()
+    }
+
+    /// What the driver compiled so far, and what it was given at the start, as bytes for [`Kernels::with_pipeline_cache`] of a later run.
+    ///
+    /// `None` unless the device was created with [`wgpu::Features::PIPELINE_CACHE`], which only Vulkan has. Many drivers keep a cache of
+    /// their own on disk beside it, and some return data with nothing in it.
+    pub fn pipeline_cache_data(&self) -> Option<Vec<u8>> {
+        self.cache.as_ref()?.data()
     }
 
     /// The kernel compiled for some constants; compiles it the first time.
@@ -81,11 +140,14 @@ impl Kernels {
     ) -> Arc<Pipeline> {
         let key = (kernel.entry_point, module_source(kernel, constants, vectors));
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pipeline) = compiled.get(&key) {
+        if let Some(pipeline) = compiled.pipelines.get(&key) {
             return pipeline.clone();
         }
+        let begin = Instant::now();
         let pipeline = Arc::new(self.compile(kernel, &key.1));
-        compiled.insert(key, pipeline.clone());
+        let seconds = begin.elapsed().as_secs_f64();
+        compiled.compilations.push(Compilation { kernel: kernel.entry_point, seconds });
+        compiled.pipelines.insert(key, pipeline.clone());
         pipeline
     }
 
@@ -126,7 +188,7 @@ impl Kernels {
                 zero_initialize_workgroup_memory: false,
                 ..Default::default()
             },
-            cache: None,
+            cache: self.cache.as_deref().map(PipelineCache::cache),
         });
         Pipeline { pipeline, layout }
     }

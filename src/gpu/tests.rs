@@ -7,15 +7,21 @@ use crate::{Method, Problem, Shape};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 
-/// Constants of problems that differ in everything the shaders are compiled for: narrow, odd, wide, few and many words and clusters.
+/// Constants of problems that differ in everything the shaders are compiled for: narrow, odd, wide, few and many words and clusters; the
+/// last with the registers of a software adapter.
 fn constant_sets() -> Vec<(Vec<(&'static str, usize)>, bool)> {
-    [(64, 64, 25, 63), (13, 40, 7, 31), (256, 256, 1000, 256), (1, 1, 1, 1), (72, 100, 64, 128)]
+    let hardware = Limits::webgpu_defaults();
+    let software = Limits { query_registers: 4, value_registers: 8, ..hardware };
+    let sizes = [(64, 64, 25, 63), (13, 40, 7, 31), (256, 256, 1000, 256), (1, 1, 1, 1), (72, 100, 64, 128)];
+    sizes
+        .map(|sizes| (sizes, hardware))
         .into_iter()
-        .map(|(width, value_width, clusters, bits)| {
+        .chain([((64, 64, 25, 63), software)])
+        .map(|((width, value_width, clusters, bits), limits)| {
             let shape = Shape { width, value_width, ..Shape::self_attention(1, 2, 300, 1) };
             let method = Method::stitched(clusters).with_clustering(|clustering| clustering.bits = bits);
             let problem = Problem::new(shape, method).expect("a valid problem");
-            let plan = Plan::new(&problem, &Limits::webgpu_defaults(), 1 << 27).expect("a plan");
+            let plan = Plan::new(&problem, &limits, 1 << 27).expect("a plan");
             (constants(&problem, &plan.cut), width % 4 == 0 && value_width % 4 == 0)
         })
         .collect()

@@ -7,10 +7,7 @@ use crate::plan::{Chunk, Plan, Scratch};
 use crate::trace::{Stage, Trace};
 use crate::{Inputs, Result, Supplied};
 
-#[cfg(not(target_arch = "wasm32"))]
-use std::time::Instant;
-#[cfg(target_arch = "wasm32")]
-use web_time::Instant;
+use crate::clock::Instant;
 
 pub(super) struct Tracer<'a> {
     device: &'a wgpu::Device,

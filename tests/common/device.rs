@@ -13,6 +13,11 @@ pub struct OwnDevice {
 
 /// A device with some limits on every adapter that offers them; at least one, unless the machine is said to have none.
 pub fn own_devices(limits: &wgpu::Limits) -> Vec<OwnDevice> {
+    own_devices_with(limits, wgpu::Features::empty())
+}
+
+/// [`own_devices`] with those of some features that the adapter has.
+pub fn own_devices_with(limits: &wgpu::Limits, features: wgpu::Features) -> Vec<OwnDevice> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
     let mut devices = Vec::new();
@@ -23,7 +28,11 @@ pub fn own_devices(limits: &wgpu::Limits) -> Vec<OwnDevice> {
         if !computes || !is_wanted(&name) {
             continue;
         }
-        let descriptor = wgpu::DeviceDescriptor { required_limits: limits.clone(), ..Default::default() };
+        let descriptor = wgpu::DeviceDescriptor {
+            required_limits: limits.clone(),
+            required_features: adapter.features() & features,
+            ..Default::default()
+        };
         match pollster::block_on(adapter.request_device(&descriptor)) {
             Ok((device, queue)) => devices.push(OwnDevice { name, device, queue }),
             Err(error) => println!("left out {name}: {error}"),

@@ -154,9 +154,15 @@ fn compilations(back_end: &BackEnd) -> String {
     let rows: Vec<[String; 2]> = back_end
         .compilations
         .iter()
-        .map(|compilation| [compilation.kernel.clone(), seconds(compilation.seconds)])
+        .map(|compilation| [compilation.kernel.to_owned(), seconds(compilation.seconds)])
         .collect();
-    format!("<h3>Compilation</h3>\n{}", html::table(&["kernel", "time"], &rows, 1))
+    let total = seconds(back_end.compilations.iter().map(|compilation| compilation.seconds).sum());
+    format!(
+        "<h3>Compilation</h3>\n<p class=note>Creation of each kernel's shader module and pipeline, {total} in all; a kernel is there once \
+         for each set of sizes that it was compiled for. Some drivers, software ones among them, compile only when a kernel first runs: that \
+         is part of the first call instead.</p>\n{}",
+        html::table(&["kernel", "time"], &rows, 1)
+    )
 }
 
 fn left_out(results: &Results) -> String {
