@@ -4,6 +4,7 @@ mod centroid_logits;
 mod centroid_means;
 mod euclidean_assign;
 mod exact_attention;
+mod exponential;
 mod group_by_cluster;
 mod hamming_assign;
 mod hamming_update;

@@ -1,7 +1,8 @@
 //! The exact band around the diagonal, stitched to the top-k keys and the centroid's remainder (`docs/method.md`). Twin of
 //! `shaders/stitch_window.wgsl`.
 
-use super::panel::{exp_panel, pack, Panel, LANES};
+use super::exponential::exp_panel;
+use super::panel::{pack, Panel, LANES};
 use super::refine_top_k::{add_scaled, ClusterResults, State};
 use super::tile::{inverse, Tile, KEY_BLOCK, LOWEST};
 use super::top_k::SELECTED;

@@ -3,7 +3,8 @@
 //! One lane is one query; every key is shared by all lanes. Exact attention, the top-k refinement and the stitched window are this
 //! loop over different keys.
 
-use super::panel::{add_weighted, dot_rows, exp, pack, padded, Panel, LANES};
+use super::exponential::exp;
+use super::panel::{add_weighted, dot_rows, pack, padded, Panel, LANES};
 use pulp::{Arch, Simd, WithSimd};
 
 /// Stands for minus infinity: below every logit, yet finite, so that differences stay defined.

@@ -1,6 +1,7 @@
 //! The top-k keys of each cluster, and the weights of the others. Twin of `shaders/top_k.wgsl`.
 
-use super::panel::{exp, exp_panel, LANES};
+use super::exponential::{exp, exp_panel};
+use super::panel::LANES;
 use super::tile::LOWEST;
 use super::work::Work;
 use crate::parallel::each;
