@@ -6,7 +6,7 @@ use clap::Parser;
 /// Times Burn's attention on the wgpu adapter that wgpu prefers (or `CUBECL_WGPU_DEFAULT_DEVICE` names).
 #[derive(Debug, Parser)]
 pub struct Options {
-    /// Lengths, separated by commas; with a software adapter 2,048 takes minutes
+    /// Lengths, separated by commas
     #[arg(long, value_name = "L", value_delimiter = ',', default_value = "512")]
     pub length: Vec<usize>,
     #[arg(long, value_name = "H", default_value_t = 8)]
@@ -18,10 +18,10 @@ pub struct Options {
     pub threads: Option<usize>,
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     pub repetitions: u32,
-    /// Calls that are not counted; the first one compiles and tunes
+    /// Calls that are not counted; the first one compiles kernels and, with autotuning, chooses them
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     pub warm_up: u32,
-    /// Ways to compute attention, separated by commas [default: all]
-    #[arg(long, value_name = "WAYS", value_enum, value_delimiter = ',', default_values_t = Way::ALL)]
+    /// Ways to compute attention, separated by commas
+    #[arg(long, value_name = "WAYS", value_enum, value_delimiter = ',', default_values_t = [Way::Attention, Way::Plain])]
     pub way: Vec<Way>,
 }

@@ -7,17 +7,15 @@ use clap::ValueEnum;
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum Way {
-    /// Burn's function for attention. Autotuning measures its kernels and takes the fastest of those it thinks suitable.
+    /// Burn's function for attention: with autotuning the fastest kernels for the adapter, without it those of the fallback.
     Attention,
-    /// Burn's attention of separate kernels, which the function takes where no fused kernel runs.
+    /// Burn's attention of separate kernels.
     Fallback,
     /// Softmax of a product times values, as one writes it by hand.
     Plain,
 }
 
 impl Way {
-    pub const ALL: [Self; 3] = [Self::Attention, Self::Fallback, Self::Plain];
-
     pub const fn name(self) -> &'static str {
         match self {
             Self::Attention => "burn attention",
