@@ -10,7 +10,6 @@
 @group(0) @binding(4) var<storage, read_write> clusters: array<u32>;
 
 const TILE: u32 = 64u;
-const HELD: u32 = 1u;
 
 @compute @workgroup_size(64)
 fn euclidean_assign(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -18,7 +17,7 @@ fn euclidean_assign(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invo
     let position = (params.tile_begin + workgroup.x) * 64u + lane;
     let row = query_row(slice, min(position, params.queries - 1u));
     if (WIDTH_PARTS == 1u) {
-        load_query_part(0u, row, 0u);
+        load_query_part(row, 0u);
     }
     let first = slice.index * params.clusters * (WIDTH_VECTORS + 1u);
     // Where nothing compares (not finite), a query stays where it is.
@@ -29,7 +28,7 @@ fn euclidean_assign(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invo
         let count = min(SCORE_BLOCK, params.clusters - block);
         for (var part = 0u; part < WIDTH_PARTS; part++) {
             if (WIDTH_PARTS > 1u) {
-                load_query_part(0u, row, part);
+                load_query_part(row, part);
             }
             for (var j = 0u; j < count; j++) {
                 let centroid = first + (block + j) * (WIDTH_VECTORS + 1u);

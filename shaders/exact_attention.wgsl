@@ -14,50 +14,42 @@
 @group(0) @binding(6) var<storage, read_write> state: array<vec4f>;
 
 const TILE: u32 = 64u;
-const HELD: u32 = QUERIES_HELD;
 
 fn key_at(index: u32) -> u32 {
     return index;
 }
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(64)
 fn exact_attention(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
     let value_part = workgroup.z;
     let first = (params.tile_begin + workgroup.x) * TILE;
+    let position = min(first + lane, params.queries - 1u);
     let length = query_length(slice);
-    for (var held = 0u; held < HELD; held++) {
-        // Padding may hold anything, so it computes what the last valid query does, and is not stored.
-        let last = min(params.queries, max(length, 1u)) - 1u;
-        query_rows[held] = query_row(slice, min(first + held * LANES + lane, last));
-    }
-    begin_tile(slice);
+    // Padding may hold anything, so it computes what the last valid query does, and is not stored.
+    let row = query_row(slice, min(position, max(length, 1u) - 1u));
+    let out = output_row(slice, position);
+    let place = state_index(slice, position, value_part);
+    begin_tile(slice, row);
     if ((params.mode & 1u) != 0u) {
-        for (var held = 0u; held < HELD; held++) {
-            let position = min(first + held * LANES + lane, params.queries - 1u);
-            let softmax = state[state_index(slice, position, value_part)];
-            running_maximum[held] = softmax.x;
-            running_sum[held] = softmax.y;
-            load_sums(held, output_row(slice, position), value_part);
-        }
+        let softmax = state[place];
+        running_maximum = softmax.x;
+        running_sum = softmax.y;
+        load_sums(out, value_part);
     }
     // A tile of padding has nothing to compute; its rows become zero.
     let end = select(0u, min(params.key_end, valid_keys(slice)), first < length);
     for (var block = params.key_begin; block < end; block += SCORE_BLOCK) {
         let count = min(SCORE_BLOCK, end - block);
-        score_block(block, count, lane);
+        score_block(row, block, count, lane);
         attend_block(block, count, lane, value_part);
     }
     let finished = (params.mode & 2u) != 0u;
-    for (var held = 0u; held < HELD; held++) {
-        let position = first + held * LANES + lane;
-        if (position < params.queries) {
-            let scale = select(0.0, inverse(running_sum[held]), position < length);
-            store_sums(held, output_row(slice, position), value_part, select(1.0, scale, finished));
-            if (!finished) {
-                state[state_index(slice, position, value_part)] =
-                    vec4f(running_maximum[held], running_sum[held], 0.0, 0.0);
-            }
+    let scale = select(0.0, inverse(running_sum), position < length);
+    if (first + lane < params.queries) {
+        store_sums(out, value_part, select(1.0, scale, finished));
+        if (!finished) {
+            state[place] = vec4f(running_maximum, running_sum, 0.0, 0.0);
         }
     }
 }

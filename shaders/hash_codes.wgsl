@@ -11,10 +11,9 @@
 @group(0) @binding(4) var<storage, read_write> codes: array<u32>;
 
 const TILE: u32 = 64u;
-const HELD: u32 = 1u;
 
 fn load_centered_part(slice: Slice, row: u32, part: u32) {
-    load_query_part(0u, row, part);
+    load_query_part(row, part);
     if (params.mode == 1u) {
         let mean = slice.index * params.clusters * (WIDTH_VECTORS + 1u);
         for (var e = 0u; e < QUERY_REGISTERS; e++) {

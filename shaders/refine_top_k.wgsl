@@ -4,7 +4,6 @@
 // cluster is spread over many. Where clusters are so small that such tiles would be half empty (PACKED), a tile is 64 members in a row,
 // whichever clusters they are of: every invocation has a query, and those of one cluster still read the same addresses.
 // The padding is a cluster of its own, whose rows become zero.
-// An invocation holds HELD queries of a cluster, one where tiles are packed.
 // Traffic: each query row and output row once, the top-k keys and values once a tile. Workgroup memory: 4 KiB.
 // params.mode: 0 improved (paper, section 3.3), 1 stitched without a window, 2 the window follows: unnormalised sums and `state`.
 
@@ -18,7 +17,6 @@
 @group(0) @binding(8) var<storage, read_write> state: array<vec4f>;
 
 const TILE: u32 = 64u;
-const HELD: u32 = REFINE_HELD;
 
 // Where the cluster's keys begin in `top_keys`.
 var<private> list: u32;
@@ -57,75 +55,58 @@ fn listed_keys() -> u32 {
     return low;
 }
 
-// A query of the tile: its position, its cluster, and whether there is one.
-struct Member {
-    position: u32,
-    cluster: u32,
-    valid: bool,
-}
-
-fn member_of(slice: Slice, tile: u32, index: u32) -> Member {
-    let offsets = slice.index * (2u * (params.clusters + 2u) + params.queries);
-    let tiles = offsets + params.clusters + 2u;
-    let members = tiles + params.clusters + 2u;
-    if (PACKED == 1u) {
-        let member = min(tile * TILE + index, params.queries - 1u);
-        return Member(groups[members + member], cluster_of(offsets, member), member == tile * TILE + index);
-    }
-    let cluster = cluster_of(tiles, tile);
-    let member = groups[offsets + cluster] + (tile - groups[tiles + cluster]) * TILE + index;
-    // Behind the last tile nothing is valid, and nothing is computed.
-    let last = max(groups[offsets + cluster + 1u], 1u) - 1u;
-    return Member(groups[members + min(member, last)], cluster, member <= last && tile < groups[members - 1u]);
-}
-
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(64)
 fn refine_top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
     let tile = params.tile_begin + workgroup.x;
     let value_part = workgroup.z;
-    // All queries of an invocation are of one cluster.
-    let first = member_of(slice, tile, lane);
-    let cluster = first.cluster;
+    let offsets = slice.index * (2u * (params.clusters + 2u) + params.queries);
+    let tiles = offsets + params.clusters + 2u;
+    let members = tiles + params.clusters + 2u;
+    var cluster = 0u;
+    var member = tile * TILE + lane;
+    var last = params.queries - 1u;
+    if (PACKED == 1u) {
+        if (tile * TILE > last) {
+            return;
+        }
+        cluster = cluster_of(offsets, min(member, last));
+    } else {
+        if (tile >= groups[tiles + params.clusters + 1u]) {
+            return;
+        }
+        cluster = cluster_of(tiles, tile);
+        member = groups[offsets + cluster] + (tile - groups[tiles + cluster]) * TILE + lane;
+        last = groups[offsets + cluster + 1u] - 1u;
+    }
+    let position = groups[members + min(member, last)];
+    let valid = member <= last;
+    let out = output_row(slice, position);
     if (cluster == params.clusters) {
-        for (var held = 0u; held < HELD; held++) {
-            let member = member_of(slice, tile, held * LANES + lane);
-            if (member.valid) {
-                for (var m = 0u; m < VALUE_REGISTERS; m++) {
-                    store_output(output_row(slice, member.position), value_part * VALUE_REGISTERS + m, vec4f());
-                }
+        for (var m = 0u; m < VALUE_REGISTERS; m++) {
+            if (valid) {
+                store_output(out, value_part * VALUE_REGISTERS + m, vec4f());
             }
         }
         return;
     }
-    if (!first.valid || cluster < params.cluster_begin || cluster >= params.cluster_end) {
+    if (cluster < params.cluster_begin || cluster >= params.cluster_end) {
         return;
     }
 
-    for (var held = 0u; held < HELD; held++) {
-        query_rows[held] = query_row(slice, member_of(slice, tile, held * LANES + lane).position);
-    }
-    begin_tile(slice);
+    let row = query_row(slice, position);
+    begin_tile(slice, row);
     list = (slice.index * params.clusters + cluster) * params.top_k;
     let key_count = listed_keys();
     for (var block = 0u; block < key_count; block += SCORE_BLOCK) {
         let count = min(SCORE_BLOCK, key_count - block);
-        score_block(block, count, lane);
+        score_block(row, block, count, lane);
         attend_block(block, count, lane, value_part);
     }
-    for (var held = 0u; held < HELD; held++) {
-        let member = member_of(slice, tile, held * LANES + lane);
-        if (member.valid) {
-            finish(slice, member, held, value_part);
-        }
-    }
-}
 
-// Joins the exact part to the centroid's, unless the window does.
-fn finish(slice: Slice, member: Member, held: u32, value_part: u32) {
-    let facts = cluster_row(slice, member.cluster);
+    let facts = cluster_row(slice, cluster);
     let statistics = cluster_sums[facts];
-    let exact_sum = running_sum[held];
+    let exact_sum = running_sum;
     var factor = 1.0;
     var rest_factor = 0.0;
     if (params.mode == 0u) {
@@ -134,8 +115,8 @@ fn finish(slice: Slice, member: Member, held: u32, value_part: u32) {
         factor = statistics.w * total * inverse(exact_sum);
         rest_factor = total * rest;
     } else if (params.mode == 1u) {
-        let maximum = max(running_maximum[held], statistics.x);
-        let exact = exp(running_maximum[held] - maximum);
+        let maximum = max(running_maximum, statistics.x);
+        let exact = exp(running_maximum - maximum);
         let rest = exp(statistics.x - maximum);
         let total = inverse(exact_sum * exact + statistics.y * rest);
         factor = total * exact;
@@ -144,12 +125,13 @@ fn finish(slice: Slice, member: Member, held: u32, value_part: u32) {
     for (var m = 0u; m < VALUE_REGISTERS; m++) {
         let column = value_part * VALUE_REGISTERS + m;
         let rest = cluster_sums[facts + 1u + min(column, VALUE_VECTORS - 1u)];
-        let sum = held * VALUE_REGISTERS + m;
-        sums[sum] = sums[sum] * factor + rest * rest_factor;
+        sums[m] = sums[m] * factor + rest * rest_factor;
     }
-    store_sums(held, output_row(slice, member.position), value_part, 1.0);
-    if (params.mode == 2u) {
-        state[state_index(slice, member.position, value_part)] =
-            vec4f(running_maximum[held], exact_sum, bitcast<f32>(member.cluster), 0.0);
+    if (valid) {
+        store_sums(out, value_part, 1.0);
+        if (params.mode == 2u) {
+            state[state_index(slice, position, value_part)] =
+                vec4f(running_maximum, running_sum, bitcast<f32>(cluster), 0.0);
+        }
     }
 }

@@ -16,7 +16,6 @@
 @group(0) @binding(8) var<storage, read> state: array<vec4f>;
 
 const TILE: u32 = 32u;
-const HELD: u32 = 1u;
 
 fn key_at(index: u32) -> u32 {
     return index;
@@ -66,51 +65,49 @@ fn stitch_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
     var taking_back = rest_counts;
     let attempts = select(1u, 2u, rest_counts && in_pass);
     for (var attempt = 0u; attempt < attempts; attempt++) {
-        query_rows[0] = row;
-        begin_tile(slice);
-        running_maximum[0] = softmax.x;
-        running_sum[0] = softmax.y;
-        load_sums(0u, out, value_part);
-        raise_maximum(0u, rest_maximum);
-        var rest_factor = select(0.0, exp(rest_maximum - running_maximum[0]), taking_back);
+        begin_tile(slice, row);
+        running_maximum = softmax.x;
+        running_sum = softmax.y;
+        load_sums(out, value_part);
+        raise_maximum(rest_maximum);
+        var rest_factor = select(0.0, exp(rest_maximum - running_maximum), taking_back);
         for (var m = 0u; m < VALUE_REGISTERS; m++) {
             let column = min(value_part * VALUE_REGISTERS + m, VALUE_VECTORS - 1u);
             sums[m] += rest_factor * cluster_sums[facts + 1u + column];
         }
         for (var block = band_begin; block < band_end; block += SCORE_BLOCK) {
             let count = min(SCORE_BLOCK, band_end - block);
-            score_block(block, count, lane);
+            score_block(row, block, count, lane);
             for (var j = 0u; j < count; j++) {
                 let key = block + j;
                 let kept = key >= reach_begin && key < reach_end && weights[weight_row + key] >= 0.0;
                 scores[j * TILE + lane] = select(LOWEST, scores[j * TILE + lane], kept);
             }
-            raise_maximum(0u, highest_score(0u, count, lane));
-            rest_factor = select(0.0, exp(rest_maximum - running_maximum[0]), taking_back);
+            raise_maximum(highest_score(count, lane));
+            rest_factor = select(0.0, exp(rest_maximum - running_maximum), taking_back);
             for (var j = 0u; j < count; j++) {
                 let score = scores[j * TILE + lane];
-                let weight = weight_of(0u, score);
+                let weight = weight_of(score);
                 let given = select(0.0, weights[weight_row + block + j] * rest_factor, score > LOWEST);
-                running_sum[0] += weight;
-                key_weights[0] = weight - given;
-                add_value(block + j, value_part);
+                running_sum += weight;
+                add_value(block + j, weight - given, value_part);
             }
         }
         if (taking_back) {
-            total = running_sum[0] + max(statistics.y - taken, 0.0) * rest_factor;
+            total = running_sum + max(statistics.y - taken, 0.0) * rest_factor;
             if (total >= LOST * statistics.y * rest_factor) {
                 break;
             }
             taking_back = false;
         } else {
-            total = running_sum[0];
+            total = running_sum;
             if (rest_counts) {
                 total += add_rest(slice, vec2u(reach_begin, reach_end), key_count, pass_row, rest_maximum, value_part);
             }
         }
     }
     if (first + lane < length && in_pass) {
-        store_sums(0u, out, value_part, inverse(total));
+        store_sums(out, value_part, inverse(total));
     }
 }
 
@@ -118,7 +115,7 @@ fn stitch_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
 // window, from its keys. Returns its weight.
 fn add_rest(slice: Slice, reach: vec2u, key_count: u32, pass_row: u32, rest_maximum: f32, value_part: u32) -> f32 {
     let weight_row = (slice.index * params.cluster_rows + pass_row) * params.keys_padded;
-    let factor = exp(rest_maximum - running_maximum[0]);
+    let factor = exp(rest_maximum - running_maximum);
     var rest = 0.0;
     for (var begin = 0u; begin < key_count; begin += params.key_length) {
         let end = min(begin + params.key_length, key_count);
@@ -134,8 +131,7 @@ fn add_rest(slice: Slice, reach: vec2u, key_count: u32, pass_row: u32, rest_maxi
                 if (key < reach.x || key >= reach.y) {
                     let weight = max(weights[weight_row + key], 0.0);
                     rest += weight;
-                    key_weights[0] = weight * factor;
-                    add_value(key, value_part);
+                    add_value(key, weight * factor, value_part);
                 }
             }
         }

@@ -1,123 +1,90 @@
-// Attention of a tile of queries over keys that all of them share: an invocation holds one query or more (HELD), their running softmax and
-// up to 64 columns of their weighted values. Keys and values are read at addresses that are the same for the whole workgroup, so one
-// 16-byte load feeds four multiply-adds of every query of the tile, and one load of an invocation 4 * HELD of its own. Kernels define HELD,
-// TILE and `key_at`, the key at an index of what they attend to.
+// Attention of a tile of queries over keys that all of them share: one invocation holds one query, its running softmax and up to 64
+// columns of its weighted values. Keys and values are read at addresses that are the same for the whole workgroup, so one 16-byte load
+// feeds four multiply-adds of every query of the tile. Kernels define `key_at`, the key at an index of what they attend to.
 //
-// Workgroup memory: SCORE_BLOCK * TILE floats, 4 KiB for a tile of 64 and blocks of 16.
+// Workgroup memory: SCORE_BLOCK * TILE floats, 4 KiB for a tile of 64.
 
-// Invocations of a workgroup. Query `held` of an invocation is number `held * LANES + lane` of the tile.
-const LANES: u32 = TILE / HELD;
-
-// [query held][vector]
-var<private> sums: array<vec4f, HELD * VALUE_REGISTERS>;
-var<private> running_maximum: array<f32, HELD>;
-var<private> running_sum: array<f32, HELD>;
-// Where the queries begin.
-var<private> query_rows: array<u32, HELD>;
-// Weights of the key in work.
-var<private> key_weights: array<f32, HELD>;
+var<private> sums: array<vec4f, VALUE_REGISTERS>;
+var<private> running_maximum: f32;
+var<private> running_sum: f32;
 // First element of the slice's keys and values.
 var<private> keys_origin: u32;
 var<private> values_origin: u32;
 
-// Empties the softmax of the queries at `query_rows`.
-fn begin_tile(slice: Slice) {
+fn begin_tile(slice: Slice, row: u32) {
     keys_origin = row_of(params.key_layout, slice.batch, key_head(slice), 0u);
     values_origin = row_of(params.value_layout, slice.batch, key_head(slice), 0u);
-    for (var held = 0u; held < HELD; held++) {
-        if (WIDTH_PARTS == 1u) {
-            load_query_part(held, query_rows[held], 0u);
-        }
-        for (var m = 0u; m < VALUE_REGISTERS; m++) {
-            sums[held * VALUE_REGISTERS + m] = vec4f();
-        }
-        running_maximum[held] = LOWEST;
-        running_sum[held] = 0.0;
+    if (WIDTH_PARTS == 1u) {
+        load_query_part(row, 0u);
     }
-}
-
-fn score_place(index: u32, held: u32, lane: u32) -> u32 {
-    return index * TILE + held * LANES + lane;
+    for (var m = 0u; m < VALUE_REGISTERS; m++) {
+        sums[m] = vec4f();
+    }
+    running_maximum = LOWEST;
+    running_sum = 0.0;
 }
 
 // Scaled logits of up to SCORE_BLOCK keys, into `scores`.
-fn score_block(begin: u32, count: u32, lane: u32) {
+fn score_block(row: u32, begin: u32, count: u32, lane: u32) {
     for (var part = 0u; part < WIDTH_PARTS; part++) {
         if (WIDTH_PARTS > 1u) {
-            for (var held = 0u; held < HELD; held++) {
-                load_query_part(held, query_rows[held], part);
-            }
+            load_query_part(row, part);
         }
         for (var j = 0u; j < count; j++) {
             let key_row = keys_origin + key_at(begin + j) * params.key_layout.z;
-            var products: array<vec4f, HELD>;
+            var products = vec4f();
             for (var e = 0u; e < QUERY_REGISTERS; e++) {
-                let columns = load_keys(key_row, part * QUERY_REGISTERS + e);
-                for (var held = 0u; held < HELD; held++) {
-                    products[held] = fma(query[held * QUERY_REGISTERS + e], columns, products[held]);
-                }
+                products = fma(query[e], load_keys(key_row, part * QUERY_REGISTERS + e), products);
             }
-            for (var held = 0u; held < HELD; held++) {
-                let score = dot(products[held], vec4f(params.scale));
-                let place = score_place(j, held, lane);
-                if (part == 0u) {
-                    scores[place] = score;
-                } else {
-                    scores[place] += score;
-                }
+            let score = dot(products, vec4f(params.scale));
+            let place = j * TILE + lane;
+            if (part == 0u) {
+                scores[place] = score;
+            } else {
+                scores[place] += score;
             }
         }
     }
 }
 
-// Raises the running maximum of a query to at least `floor`.
-fn raise_maximum(held: u32, floor: f32) {
-    let maximum = max(running_maximum[held], floor);
-    let factor = exp(running_maximum[held] - maximum);
-    running_maximum[held] = maximum;
-    running_sum[held] *= factor;
+// Raises the running maximum to at least `floor`.
+fn raise_maximum(floor: f32) {
+    let maximum = max(running_maximum, floor);
+    let factor = exp(running_maximum - maximum);
+    running_maximum = maximum;
+    running_sum *= factor;
     for (var m = 0u; m < VALUE_REGISTERS; m++) {
-        sums[held * VALUE_REGISTERS + m] *= factor;
+        sums[m] *= factor;
     }
 }
 
-fn highest_score(held: u32, count: u32, lane: u32) -> f32 {
+fn highest_score(count: u32, lane: u32) -> f32 {
     var maximum = LOWEST;
     for (var j = 0u; j < count; j++) {
-        maximum = max(maximum, scores[score_place(j, held, lane)]);
+        maximum = max(maximum, scores[j * TILE + lane]);
     }
     return maximum;
 }
 
 // Weight of a key relative to the running maximum; a masked key weighs nothing even where every key so far was masked.
-fn weight_of(held: u32, score: f32) -> f32 {
-    return select(0.0, exp(score - running_maximum[held]), score > LOWEST);
+fn weight_of(score: f32) -> f32 {
+    return select(0.0, exp(score - running_maximum), score > LOWEST);
 }
 
-// Adds a key's value to the sums of all queries, by `key_weights`.
-fn add_value(key: u32, value_part: u32) {
+fn add_value(key: u32, weight: f32, value_part: u32) {
     let value_row = values_origin + key * params.value_layout.z;
     for (var m = 0u; m < VALUE_REGISTERS; m++) {
-        let columns = load_values(value_row, value_part * VALUE_REGISTERS + m);
-        for (var held = 0u; held < HELD; held++) {
-            let sum = held * VALUE_REGISTERS + m;
-            sums[sum] = fma(vec4f(key_weights[held]), columns, sums[sum]);
-        }
+        sums[m] = fma(vec4f(weight), load_values(value_row, value_part * VALUE_REGISTERS + m), sums[m]);
     }
 }
 
 // Adds the keys whose logits are in `scores` to the softmax.
 fn attend_block(begin: u32, count: u32, lane: u32, value_part: u32) {
-    for (var held = 0u; held < HELD; held++) {
-        raise_maximum(held, highest_score(held, count, lane));
-    }
+    raise_maximum(highest_score(count, lane));
     for (var j = 0u; j < count; j++) {
-        for (var held = 0u; held < HELD; held++) {
-            let weight = weight_of(held, scores[score_place(j, held, lane)]);
-            running_sum[held] += weight;
-            key_weights[held] = weight;
-        }
-        add_value(key_at(begin + j), value_part);
+        let weight = weight_of(scores[j * TILE + lane]);
+        running_sum += weight;
+        add_value(key_at(begin + j), weight, value_part);
     }
 }
 
@@ -126,15 +93,15 @@ fn inverse(sum: f32) -> f32 {
     return select(0.0, 1.0 / sum, sum > 0.0);
 }
 
-fn store_sums(held: u32, row: u32, value_part: u32, factor: f32) {
+fn store_sums(row: u32, value_part: u32, factor: f32) {
     for (var m = 0u; m < VALUE_REGISTERS; m++) {
-        store_output(row, value_part * VALUE_REGISTERS + m, sums[held * VALUE_REGISTERS + m] * factor);
+        store_output(row, value_part * VALUE_REGISTERS + m, sums[m] * factor);
     }
 }
 
-fn load_sums(held: u32, row: u32, value_part: u32) {
+fn load_sums(row: u32, value_part: u32) {
     for (var m = 0u; m < VALUE_REGISTERS; m++) {
-        sums[held * VALUE_REGISTERS + m] = load_output(row, value_part * VALUE_REGISTERS + m);
+        sums[m] = load_output(row, value_part * VALUE_REGISTERS + m);
     }
 }
 

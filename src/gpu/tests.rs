@@ -11,7 +11,7 @@ use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 /// last with the registers of a software adapter.
 fn constant_sets() -> Vec<(Vec<(&'static str, usize)>, bool)> {
     let hardware = Limits::webgpu_defaults();
-    let software = Limits { query_registers: 4, value_registers: 8, queries_held: 4, score_block: 32, ..hardware };
+    let software = Limits { query_registers: 4, value_registers: 8, ..hardware };
     let sizes = [(64, 64, 25, 63), (13, 40, 7, 31), (256, 256, 1000, 256), (1, 1, 1, 1), (72, 100, 64, 128)];
     sizes
         .map(|sizes| (sizes, hardware))

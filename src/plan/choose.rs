@@ -40,20 +40,20 @@ enum Count {
 /// wait for memory.
 fn picoseconds(stage: Stage) -> (Count, [f64; 3]) {
     match stage {
-        Stage::ExactAttention => (Count::Operations, [7.1, 152.0, 0.5]),
+        Stage::ExactAttention => (Count::Operations, [7.1, 333.0, 0.5]),
         Stage::HashCodes | Stage::EuclideanAssign => (Count::Operations, [9.4, 211.0, 0.375]),
         Stage::CentroidLogits => (Count::Operations, [11.4, 405.0, 0.375]),
         Stage::Remainder => (Count::Operations, [17.6, 405.0, 0.5]),
-        Stage::RefineTopK => (Count::Operations, [14.9, 330.0, 0.5]),
+        Stage::RefineTopK => (Count::Operations, [14.9, 419.0, 0.5]),
         Stage::StitchWindow => (Count::Operations, [23.5, 669.0, 1.0]),
         Stage::TopK => (Count::Operations, [500.0, 12_200.0, 20.0]),
-        Stage::HammingAssign | Stage::HammingUpdate => (Count::IntegerOperations, [26.0, 450.0, 0.375]),
-        Stage::InitialCentroids | Stage::GroupByCluster | Stage::CentroidMeans => (Count::Bytes, [59.0, 700.0, 5.0]),
+        Stage::HammingAssign | Stage::HammingUpdate => (Count::IntegerOperations, [26.0, 710.0, 0.375]),
+        Stage::InitialCentroids | Stage::GroupByCluster | Stage::CentroidMeans => (Count::Bytes, [59.0, 1350.0, 5.0]),
     }
 }
 
 /// What starting a kernel, or its twin on the host, takes in microseconds, on the same three targets.
-const LAUNCH_MICROSECONDS: [f64; 3] = [3.0, 120.0, 5.0];
+const LAUNCH_MICROSECONDS: [f64; 3] = [3.0, 20.0, 5.0];
 
 /// Kernels that are started for a chunk; longer work is cut into more, of which each is long.
 fn launches(clustering: Option<&Clustering>, window: Option<usize>) -> usize {
@@ -133,7 +133,7 @@ mod tests {
         }
         let [host, software, hardware] = targets().map(|limits| break_even(8, &limits));
         assert!((400..460).contains(&host), "{host}");
-        assert!((440..520).contains(&software), "{software}");
+        assert!((200..300).contains(&software), "{software}");
         assert!((600..800).contains(&hardware), "{hardware}");
     }
 
@@ -142,8 +142,8 @@ mod tests {
         let measured = [
             (Target::Host, 512, 3.9e-3, 3.3e-3),
             (Target::Host, 8192, 0.976, 0.050),
-            (Target::SoftwareDevice, 512, 0.083, 0.082),
-            (Target::SoftwareDevice, 8192, 20.6, 1.04),
+            (Target::SoftwareDevice, 512, 0.177, 0.085),
+            (Target::SoftwareDevice, 8192, 45.9, 1.25),
         ];
         for (target, length, exact, stitched) in measured {
             for (method, expected) in [(Method::Exact, exact), (Method::stitched(25), stitched)] {

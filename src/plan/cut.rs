@@ -84,10 +84,6 @@ pub(crate) struct Cut {
     /// Vectors of a query in registers, and how often they are reloaded for one dot product.
     pub query_registers: usize,
     pub width_parts: usize,
-    /// Queries that an invocation of exact attention and of the refinement holds.
-    pub queries_held: usize,
-    /// Rows whose dot products with a tile's queries are in workgroup memory at a time.
-    pub score_block: usize,
     /// Vectors of a value in registers, and over how many workgroups the values' columns are spread.
     pub value_registers: usize,
     pub value_parts: usize,
@@ -140,8 +136,6 @@ impl Cut {
             width4,
             value_width4,
             query_registers,
-            queries_held: limits.queries_held,
-            score_block: limits.score_block,
             width_parts: width4.div_ceil(query_registers),
             value_registers,
             value_parts: value_width4.div_ceil(value_registers),

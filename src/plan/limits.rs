@@ -16,11 +16,6 @@ pub struct Limits {
     pub(crate) query_registers: usize,
     /// The same of a value.
     pub(crate) value_registers: usize,
-    /// Queries that an invocation holds where all share their keys. More make more of every load; the registers of hardware are full with
-    /// one.
-    pub(crate) queries_held: usize,
-    /// Keys whose logits a tile keeps at a time: more take more workgroup memory, and a query that is loaded in parts fewer times.
-    pub(crate) score_block: usize,
     /// Whether work runs on the host, which needs no partial sums for workgroups.
     pub(crate) host: bool,
     /// Whether the device is a software adapter, which computes on the host after all.
@@ -32,23 +27,12 @@ impl Limits {
     const HARDWARE_REGISTERS: (usize, usize) = (16, 16);
     /// Measured on lavapipe: twice the value registers compile exact attention in twice the time for a tenth of its run time.
     const SOFTWARE_REGISTERS: (usize, usize) = (4, 8);
-    /// Its loads cost as much as several multiply-adds.
-    ///
-    /// Measured on lavapipe, exact attention of 512 positions and 8 heads: 178 ms with one query, 94 with four, 70 with eight, which
-    /// compile twice as long.
-    const SOFTWARE_QUERIES: usize = 4;
-    /// 4 KiB of a tile of 64 queries.
-    const HARDWARE_SCORE_BLOCK: usize = 16;
-    /// Measured on lavapipe: 94 ms become 83.
-    const SOFTWARE_SCORE_BLOCK: usize = 32;
 
     /// The limits of a device.
     pub fn of(device: &wgpu::Device) -> Self {
         let mut limits = Self::from(&device.limits());
         if device.adapter_info().device_type == wgpu::DeviceType::Cpu {
             (limits.query_registers, limits.value_registers) = Self::SOFTWARE_REGISTERS;
-            limits.queries_held = Self::SOFTWARE_QUERIES;
-            limits.score_block = Self::SOFTWARE_SCORE_BLOCK;
             limits.software = true;
         }
         limits
@@ -68,8 +52,6 @@ impl Limits {
             offset_alignment_bytes: 4,
             query_registers: Self::HARDWARE_REGISTERS.0,
             value_registers: Self::HARDWARE_REGISTERS.1,
-            queries_held: 1,
-            score_block: Self::HARDWARE_SCORE_BLOCK,
             host: true,
             software: false,
         }
@@ -86,8 +68,6 @@ impl From<&wgpu::Limits> for Limits {
             offset_alignment_bytes: limits.min_storage_buffer_offset_alignment,
             query_registers: Self::HARDWARE_REGISTERS.0,
             value_registers: Self::HARDWARE_REGISTERS.1,
-            queries_held: 1,
-            score_block: Self::HARDWARE_SCORE_BLOCK,
             host: false,
             software: false,
         }
