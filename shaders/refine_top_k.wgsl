@@ -1,7 +1,7 @@
 // Exact products of each query with its cluster's top-k keys. Twin of `src/cpu/refine_top_k.rs`.
 //
 // Tile: up to 64 queries of one cluster, which share its top-k keys (`shared/tile.wgsl`). Workgroups are tiles of clusters, so a large
-// cluster is spread over many. Where clusters are so small that such tiles would be half empty (PACKED), a tile is 64 members in a row,
+// cluster is spread over many. Where clusters are so small that more than a fifth of such tiles would be empty (PACKED), a tile is 64 members in a row,
 // whichever clusters they are of: every invocation has a query, and those of one cluster still read the same addresses.
 // The padding is a cluster of its own, whose rows become zero.
 // Traffic: each query row and output row once, the top-k keys and values once a tile. Workgroup memory: 4 KiB.

@@ -49,17 +49,18 @@ impl Memory {
         let (cut, shape) = (&plan.cut, plan.problem.shape());
         let slices = plan.slices_per_chunk();
         let size = |scratch| slices * cut.words_of(scratch);
-        let clustering = plan.problem.method().clustering();
-        if let Some(clustering) = clustering {
-            self.draw(clustering, shape.width, supplied);
-        }
+        let Some(clustering) = plan.problem.method().clustering() else {
+            // Exact attention has no scratch memory; what there is waits for the next clustered call.
+            return;
+        };
+        self.draw(clustering, shape.width, supplied);
         let clusters = slices * cut.clusters;
-        resize(&mut self.means, if clustering.is_some_and(|c| c.center) { slices * shape.width } else { 0 });
+        resize(&mut self.means, if clustering.center { slices * shape.width } else { 0 });
         resize(&mut self.codes, size(Scratch::Codes));
         resize(&mut self.centroid_codes, size(Scratch::CentroidCodes));
         self.changed_slices.resize_with(slices, AtomicBool::default);
         resize(&mut self.clusters, size(Scratch::Clusters));
-        resize(&mut self.groups, slices * if cut.clusters > 0 { cut.clusters + 2 + shape.queries } else { 0 });
+        resize(&mut self.groups, slices * (cut.clusters + 2 + shape.queries));
         resize(&mut self.centroids, size(Scratch::Centroids));
         resize(&mut self.weights, size(Scratch::Weights));
         resize(&mut self.top_keys, size(Scratch::TopKeys));
@@ -84,7 +85,7 @@ impl Memory {
     }
 }
 
-/// Memory of a smaller problem is kept, so that calls may alternate; of one more than twice as large it is given back.
+/// Keeps memory that is up to twice as large as what is needed, so that calls of similar sizes may alternate; gives back more.
 fn resize<T: Clone + Default>(memory: &mut Vec<T>, size: usize) {
     memory.resize(size, T::default());
     if memory.capacity() / 2 > size {

@@ -55,11 +55,11 @@ macro_rules! with_rows {
     };
 }
 
-pub(crate) struct DotRows<'a> {
-    pub rows: &'a [f32],
-    pub stride: usize,
-    pub panel: &'a [Panel],
-    pub out: &'a mut [Panel],
+struct DotRows<'a> {
+    rows: &'a [f32],
+    stride: usize,
+    panel: &'a [Panel],
+    out: &'a mut [Panel],
 }
 
 impl WithSimd for DotRows<'_> {

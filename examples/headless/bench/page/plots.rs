@@ -164,16 +164,17 @@ pub fn short_length(length: usize) -> String {
     }
 }
 
+/// A chart with room for titles and labels.
+fn framed<'a, 'b>(area: &'a Area<'b>) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
+    let mut chart = ChartBuilder::on(area);
+    chart.margin(8).margin_top(24).margin_right(60).x_label_area_size(88).y_label_area_size(142);
+    chart
+}
+
 /// Draws series of points connected by lines. What has no place on a logarithmic axis is left out.
 pub fn lines(description: &str, x: &Axis, y: &Axis, series: &[Series]) -> Result<String> {
     draw(SIZE, description, |area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(8)
-            .margin_top(24)
-            .margin_right(60)
-            .x_label_area_size(88)
-            .y_label_area_size(142)
-            .build_cartesian_2d(x.coordinates(), y.coordinates())?;
+        let mut chart = framed(area).build_cartesian_2d(x.coordinates(), y.coordinates())?;
         chart
             .configure_mesh()
             .label_style(FONT)
@@ -241,12 +242,7 @@ pub fn bars(description: &str, title: &str, bars: &[(String, Vec<Part>)]) -> Res
     let count = bars.len();
     let ticks: Vec<f64> = (0..count).map(|bar| bar as f64 + 0.5).collect();
     draw(SIZE, description, |area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(8)
-            .margin_top(24)
-            .margin_right(60)
-            .x_label_area_size(88)
-            .y_label_area_size(142)
+        let mut chart = framed(area)
             .build_cartesian_2d(0.0..100.0, Ticks { range: 0.0..count as f64, ticks, minor: Vec::new() })?;
         let name =
             |at: &f64| bars.get(count.saturating_sub(1 + *at as usize)).map_or(String::new(), |bar| bar.0.clone());
