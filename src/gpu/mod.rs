@@ -21,4 +21,6 @@ pub(crate) use host_engine::HostEngine;
 pub use pipelines::{Compilation, Kernels};
 
 #[cfg(test)]
+mod hardware_constants;
+#[cfg(test)]
 mod tests;

@@ -36,6 +36,19 @@ fn parse(source: &str) -> (Module, ModuleInfo) {
     (module, info)
 }
 
+/// WGSL empties such a variable whenever its declaration is reached; Chromium 156 on SwiftShader does so only once.
+#[test]
+fn variables_in_loops_are_given_a_value() {
+    let (constants, _) = constant_sets().remove(0);
+    for kernel in KERNELS {
+        let source = module_source(kernel, &constants, true);
+        let nested = source.lines().filter(|line| line.starts_with("        "));
+        let bare: Vec<&str> =
+            nested.filter(|line| line.trim_start().starts_with("var ") && !line.contains('=')).collect();
+        assert!(bare.is_empty(), "{}: {bare:?}", kernel.entry_point);
+    }
+}
+
 #[test]
 fn bindings_are_what_the_shaders_declare() {
     let (constants, _) = constant_sets().remove(0);
