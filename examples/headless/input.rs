@@ -25,7 +25,8 @@ pub fn load(path: &Path) -> Result<Tensors> {
     parse(&bytes, path.display().to_string()).with_context(|| format!("cannot use {}", path.display()))
 }
 
-fn parse(bytes: &[u8], source: String) -> Result<Tensors> {
+/// `q`, `k` and `v` of a file's bytes; `source` says where they come from.
+pub fn parse(bytes: &[u8], source: String) -> Result<Tensors> {
     let file = SafeTensors::deserialize(bytes).context("it is not a safetensors file, or not a whole one")?;
     let (queries, q) = tensor(&file, "q")?;
     let (keys, k) = tensor(&file, "k")?;

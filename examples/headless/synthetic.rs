@@ -39,7 +39,7 @@ pub fn mixture(length: usize, heads: usize, width: usize, seed: u64) -> Tensors 
     // Logits of a topic do not depend on the width.
     let scale = (64.0 / width as f32).powf(0.25);
     for head in 0..heads {
-        let mut random = Random { seed: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (head as u64) << 40, drawn: 0 };
+        let mut random = Random::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (head as u64) << 40);
         let directions: Vec<Vec<f32>> = (0..TOPICS).map(|_| random.normals(width)).collect();
         let contents: Vec<Vec<f32>> = (0..TOPICS).map(|_| random.normals(width)).collect();
         let mean = random.normals(width);
@@ -73,12 +73,16 @@ pub fn mixture(length: usize, heads: usize, width: usize, seed: u64) -> Tensors 
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
-struct Random {
+pub struct Random {
     seed: u64,
     drawn: u64,
 }
 
 impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self { seed, drawn: 0 }
+    }
+
     fn bits(&mut self) -> u64 {
         self.drawn += 1;
         let mut z = self.seed.wrapping_add(self.drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15));
@@ -92,7 +96,7 @@ impl Random {
     }
 
     /// Nearly normal: four uniform numbers of 16 bits, with the mean taken off, scaled to variance one.
-    fn normal(&mut self) -> f32 {
+    pub fn normal(&mut self) -> f32 {
         let bits = self.bits();
         let sum: u32 = (0..4).map(|part| (bits >> (16 * part)) as u16 as u32).sum();
         (sum as f32 / 65_536.0 - 2.0) * 1.732_050_8

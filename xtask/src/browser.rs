@@ -35,7 +35,7 @@ pub fn test(environment: &Environment) -> Result<()> {
     let browser = find().with_context(|| format!("no Chromium, Chrome or Edge was found; {VARIABLE} can name one"))?;
     let temporary = TemporaryFolder::new("browser")?;
     let folder = temporary.path().to_path_buf();
-    wasm::write_bindings(environment, &folder)?;
+    wasm::BROWSER_TEST.write_bindings(environment, &folder)?;
     std::fs::copy(root().join("tests/browser/page.html"), folder.join("page.html")).context("cannot copy the page")?;
 
     let listener = TcpListener::bind("127.0.0.1:0").context("cannot listen on the loopback interface")?;

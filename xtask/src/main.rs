@@ -7,6 +7,7 @@ mod rust_version;
 mod setup;
 mod steps;
 mod wasm;
+mod web;
 
 use anyhow::{bail, Context, Result};
 use environment::Environment;
@@ -22,6 +23,8 @@ cargo xtask demo [-- ARGUMENTS]   runs the main job: every method on a real inpu
                                   arguments go to the example `headless`
 cargo xtask bench [-- ARGUMENTS]  measures every method and stage over a sweep, on the CPU and on the best adapter, and writes a
                                   report, target/benchmark.html unless --html names another; arguments go to `headless bench`
+cargo xtask web [--port PORT]     builds the page for browsers into examples/web/dist, with the package behind it, and serves it at
+                                  http://127.0.0.1:4173; with --build-only it only builds
 cargo xtask test [OPTIONS]        installs what the tests need and runs all of them
 cargo xtask web-check [OPTIONS]   the tests' browser part: the same as `test --only setup,wasm,browser`
 cargo xtask setup [OPTIONS]       only installs what the tests need
@@ -58,6 +61,7 @@ fn run() -> Result<bool> {
     match command.as_str() {
         "demo" => demo(parser.raw_args()?.collect()),
         "bench" => bench(parser.raw_args()?.collect()),
+        "web" => web(&mut parser),
         "test" => steps::run(&Options::parse(&mut parser, &Step::ALL)?),
         "web-check" => steps::run(&Options::parse(&mut parser, &[Step::Setup, Step::Wasm, Step::Browser])?),
         "setup" => steps::run(&Options::parse(&mut parser, &[Step::Setup])?),
@@ -152,6 +156,23 @@ fn bench(mut arguments: Vec<OsString>) -> Result<bool> {
     }
     let mut command = headless(&environment);
     Ok(command.arg("bench").args(arguments).status().context("cannot start cargo")?.success())
+}
+
+/// Builds the page for browsers and serves it.
+fn web(parser: &mut Parser) -> Result<bool> {
+    let (mut port, mut serves) = (4173, true);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("port") => port = parser.value()?.parse()?,
+            Arg::Long("build-only") => serves = false,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    web::build(&Environment::prepare()?)?;
+    if serves {
+        web::serve(port)?;
+    }
+    Ok(true)
 }
 
 fn drop_separator(arguments: &mut Vec<OsString>) {

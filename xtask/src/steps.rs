@@ -2,14 +2,15 @@
 
 use crate::environment::Environment;
 use crate::process::{cargo, root, run as run_command};
-use crate::{browser, rust_version, setup, wasm, Options};
+use crate::{browser, rust_version, setup, wasm, web, Options};
 use anyhow::{bail, Context, Result};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// The library, then the packages that only serve its tests. One at a time: in one build of the whole workspace, the features of
 /// shared dependencies would differ from those of a plain build, and everything would be built twice.
-const PACKAGES: [&str; 4] = ["clustered-attention", "xtask", "clustered-attention-browser-test", "bindgen"];
+const PACKAGES: [&str; 5] =
+    ["clustered-attention", "xtask", "clustered-attention-browser-test", "bindgen", "clustered-attention-web"];
 /// What the package registry accepts.
 const LARGEST_PACKAGE_BYTES: u64 = 10_000_000;
 
@@ -25,6 +26,7 @@ pub enum Step {
     Demo,
     Wasm,
     Browser,
+    Web,
     Package,
     RustVersion,
 }
@@ -37,7 +39,7 @@ pub enum Outcome {
 }
 
 impl Step {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Setup,
         Self::Format,
         Self::Clippy,
@@ -47,6 +49,7 @@ impl Step {
         Self::Demo,
         Self::Wasm,
         Self::Browser,
+        Self::Web,
         Self::Package,
         Self::RustVersion,
     ];
@@ -63,6 +66,7 @@ impl Step {
             Self::Demo => "demo",
             Self::Wasm => "wasm",
             Self::Browser => "browser",
+            Self::Web => "web",
             Self::Package => "package",
             Self::RustVersion => "msrv",
         }
@@ -79,6 +83,7 @@ impl Step {
             Self::Demo => "the main job runs on a short input",
             Self::Wasm => "the library compiles for WebAssembly",
             Self::Browser => "every method in a headless Chromium, against the CPU",
+            Self::Web => "the page is built and does in Chromium and Firefox what it should",
             Self::Package => "the package builds by itself and is small enough to publish",
             Self::RustVersion => "the stated minimum Rust version is true",
         }
@@ -145,8 +150,12 @@ impl Step {
                     "700",
                 ]))?;
             }
-            Self::Wasm => wasm::build(environment)?,
+            Self::Wasm => wasm::BROWSER_TEST.build(environment)?,
             Self::Browser => browser::test(environment)?,
+            Self::Web => {
+                web::build(environment)?;
+                web::test(environment)?;
+            }
             Self::Package => package(environment)?,
             Self::RustVersion => return rust_version::check(environment),
         }

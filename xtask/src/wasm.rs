@@ -1,4 +1,4 @@
-//! The WebAssembly build of the browser test.
+//! WebAssembly builds: of the browser test, and of the package for web pages.
 
 use crate::environment::Environment;
 use crate::process::{cargo, cargo_of, metadata, output, run};
@@ -9,23 +9,57 @@ use std::process::Command;
 const TARGET: &str = "wasm32-unknown-unknown";
 /// The rustup toolchain that is used where the one in use cannot get the target, on a machine without a way to rustup's server.
 const FALLBACK_TOOLCHAIN: &str = "web";
-/// The package of the browser test, and its library's file name.
-const PACKAGE: &str = "clustered-attention-browser-test";
-const LIBRARY: &str = "clustered_attention_browser_test";
 
-/// Builds the browser test for WebAssembly.
-pub fn build(environment: &Environment) -> Result<()> {
-    let toolchain = toolchain()?;
-    run(cargo_of(environment, toolchain).args(["build", "--release", "--package", PACKAGE, "--target", TARGET]))
+/// A package that is built for WebAssembly.
+pub struct Library {
+    package: &'static str,
+    /// The library's file name.
+    file: &'static str,
+    profile: &'static str,
+    /// Compiler flags; every browser with WebAssembly's vector instructions has had them since 2023 at the latest.
+    flags: &'static str,
+    /// What the JavaScript that loads it is called.
+    name: &'static str,
 }
 
-/// Writes the browser test's library and the JavaScript that loads it into a folder: `test.js` and `test_bg.wasm`.
-pub fn write_bindings(environment: &Environment, folder: &Path) -> Result<()> {
-    let library = target_folder(environment)?.join(TARGET).join("release").join(LIBRARY).with_extension("wasm");
-    if !library.exists() {
-        bail!("{} is not there; the step `wasm` builds it", library.display());
+/// The browser test, which must also run without vector instructions.
+pub const BROWSER_TEST: Library = Library {
+    package: "clustered-attention-browser-test",
+    file: "clustered_attention_browser_test",
+    profile: "release",
+    flags: "",
+    name: "test",
+};
+
+/// The package for web pages.
+pub const WEB: Library = Library {
+    package: "clustered-attention-web",
+    file: "clustered_attention_web",
+    profile: "web",
+    flags: "-C target-feature=+simd128",
+    name: "clustered_attention",
+};
+
+impl Library {
+    pub fn build(&self, environment: &Environment) -> Result<()> {
+        let mut command = cargo_of(environment, toolchain()?);
+        command.args(["build", "--profile", self.profile, "--package", self.package, "--target", TARGET]);
+        if !self.flags.is_empty() {
+            command.env("RUSTFLAGS", self.flags);
+        }
+        run(&mut command)
     }
-    run(cargo(environment).args(["run", "--quiet", "--package", "bindgen", "--"]).arg(library).arg(folder))
+
+    /// Writes the library and the JavaScript that loads it into a folder: `NAME.js`, `NAME.d.ts` and `NAME_bg.wasm`.
+    pub fn write_bindings(&self, environment: &Environment, folder: &Path) -> Result<()> {
+        let library =
+            target_folder(environment)?.join(TARGET).join(self.profile).join(self.file).with_extension("wasm");
+        if !library.exists() {
+            bail!("{} is not there; it has to be built first", library.display());
+        }
+        let mut command = cargo(environment);
+        run(command.args(["run", "--quiet", "--package", "bindgen", "--"]).arg(library).arg(folder).arg(self.name))
+    }
 }
 
 /// The toolchain to build with; `None` for the one in use.

@@ -1,0 +1,405 @@
+import { Conductor } from './conductor.js';
+import { announce, byId, confirmOn, copyText, setText } from './dom.js';
+import { Engine, messageOf, tellsOfLoss } from './engine.js';
+import { count } from './format.js';
+import { makeProducts, type View } from './products.js';
+import { ownFile, shipped, type Input, type Material } from './sources.js';
+import { Store, type SourceName, type State } from './state.js';
+import { startTheme } from './theme.js';
+import { Cards } from './views/cards.js';
+import { Controls } from './views/controls.js';
+import { MatrixView } from './views/matrix.js';
+import { Notice } from './views/notice.js';
+import type { Pick } from './views/pick.js';
+import { RaceView } from './views/race.js';
+import { RowChart, type MethodRows } from './views/rows.js';
+import { SpeechView } from './views/speech.js';
+import { TextView } from './views/text.js';
+import { Toolbar } from './views/toolbar.js';
+import { Tracks, type HeadGroups } from './views/tracks.js';
+import { hideTooltip } from './views/tooltip.js';
+import type { Opened } from './worker.js';
+
+type AppState = 'loading' | 'ready' | 'busy' | 'error' | 'lost';
+
+const LOST = 'The graphics device was lost, as happens when a driver restarts. Nothing else is: run again to go on where you were.';
+const NO_WEBGPU = 'This browser offers no WebGPU here, so the crate’s CPU twin does the work, in WebAssembly: the same methods, only slower.';
+/** Where a first visit looks: somewhere in the middle of things. */
+const FIRST_POSITION: Record<SourceName, (length: number) => number> = {
+  text: () => 75,
+  speech: () => 675,
+  file: (length) => Math.floor(length / 2),
+};
+/** How long a control has to rest before its value is computed with. */
+const REST_MILLISECONDS = 120;
+
+/** Joins state, worker and views. */
+export class App {
+  private readonly store = new Store();
+  private readonly pick: Pick;
+  private readonly text: TextView;
+  private readonly speech: SpeechView;
+  private readonly tracks: Tracks;
+  private readonly chart = new RowChart();
+  private readonly cards = new Cards();
+  private readonly matrix: MatrixView;
+  private readonly race: RaceView;
+  private readonly controls: Controls;
+  private readonly toolbar: Toolbar;
+  private readonly notice: Notice;
+  private readonly conductor: Conductor;
+
+  private engine = new Engine();
+  private opened: Opened | undefined;
+  private input: Input | undefined;
+  private file: Material | undefined;
+  private generation = 0;
+  private loading = 0;
+  private hovered: number | undefined;
+  private settings = this.store.state.settings;
+  private rest = 0;
+  private rows: MethodRows | undefined;
+  private groups: HeadGroups | undefined;
+  private failed = false;
+
+  constructor() {
+    this.pick = {
+      hover: (position) => this.hover(position),
+      keep: (position) => this.keep(position),
+      present: () => this.store.state.position,
+      length: () => this.input?.shape.length ?? 1,
+    };
+    this.text = new TextView(this.pick);
+    this.speech = new SpeechView(this.pick);
+    this.tracks = new Tracks(this.pick);
+    this.matrix = new MatrixView(this.pick);
+    this.race = new RaceView(() => this.store.state, () => this.input);
+    this.controls = new Controls((change, step) => this.store.setSettings(change, step));
+    this.notice = new Notice(
+      () => void this.start(),
+      () => this.store.set({ backend: 'cpu' }, 'push'),
+    );
+    this.toolbar = new Toolbar({
+      change: (change, step) => this.store.set(change, step),
+      source: (source) => this.store.set({ source, head: 0, position: -1 }, 'push'),
+      file: (file) => void this.takeFile(file),
+    });
+    const products = makeProducts({
+      view: () => this.view(),
+      engine: () => this.engine,
+      rows: (view, rows) => this.showRows(view, rows),
+      groups: (_, groups) => this.showGroups(groups),
+      measured: (method, measurement) => this.cards.show(method, measurement),
+      untimed: (method) => this.cards.showUntimed(method),
+      matrix: (facts) => this.matrix.show(facts, this.store.state.scale),
+      noMatrix: () => this.matrix.showTooLong(),
+    });
+    this.conductor = new Conductor(
+      products,
+      {
+        busy: (product) => this.showBusy(product),
+        failed: (product, message) => {
+          this.failed = true;
+          this.notice.show(`Computing ${product} failed. ${message}`, 'warning');
+        },
+        lost: () => this.showLost(),
+      },
+      () => this.engine.remote.lost(),
+    );
+    this.store.subscribe((state, before) => this.follow(state, before));
+    startTheme(() => this.redraw());
+    this.listen();
+    this.controls.show(this.store.state.settings);
+    this.toolbar.show(this.store.state);
+  }
+
+  /** Opens a worker with the back end that the address asks for, and gives it the input; also after a loss. */
+  async start(): Promise<void> {
+    this.conductor.stop();
+    this.engine.end();
+    const engine = (this.engine = new Engine());
+    this.opened = undefined;
+    this.failed = false;
+    this.setState('loading');
+    this.notice.hide();
+    setText(byId('adapter'), 'Looking for a GPU…');
+    const { backend } = this.store.state;
+    // Fetched while the worker starts; errors are told where it is awaited.
+    if (this.store.state.source !== 'file') shipped(this.store.state.source, () => undefined).catch(() => undefined);
+    try {
+      const opened = await engine.open(backend);
+      if (engine !== this.engine) return;
+      this.opened = opened;
+    } catch (error) {
+      if (engine === this.engine) this.showNoEngine(messageOf(error), backend !== 'cpu');
+      return;
+    }
+    const { opened } = this;
+    const without = backend === 'auto' && opened.backend === 'cpu';
+    setText(byId('adapter'), without ? 'CPU (no WebGPU)' : opened.adapter);
+    byId('adapter').parentElement!.dataset.backend = opened.backend;
+    if (without) this.notice.show(NO_WEBGPU, 'plain');
+    await this.loadSource(this.store.state.source);
+  }
+
+  /** What a driver's reset does to the page, for tests. */
+  async loseDevice(): Promise<void> {
+    await this.engine.remote.dispose();
+    this.conductor.forget('rows');
+  }
+
+  private async loadSource(source: SourceName): Promise<void> {
+    if (!this.opened) return;
+    const loading = (this.loading += 1);
+    this.setState(this.input ? 'busy' : 'loading');
+    this.toolbar.showError('');
+    try {
+      let material = this.file;
+      if (source !== 'file') material = await shipped(source, (share) => this.showProgress(share));
+      this.showProgress(undefined);
+      if (loading !== this.loading) return;
+      if (!material) {
+        this.toolbar.showError('This address shows a file of its sender’s: open or drop that file here to see the view.');
+        this.store.correct({ source: this.input?.source ?? 'text' });
+        return;
+      }
+      await this.give(material, loading);
+    } catch (error) {
+      this.showProgress(undefined);
+      if (loading !== this.loading) return;
+      if (tellsOfLoss(error)) return this.showLost();
+      this.failed = true;
+      setText(byId('stage-empty'), 'Nothing could be loaded.');
+      this.notice.show(`${messageOf(error)}.`.replace('..', '.'), 'warning', { runAgain: true });
+      this.setState('error');
+    }
+  }
+
+  private async takeFile(file: File): Promise<void> {
+    if (!this.opened) return;
+    const loading = (this.loading += 1);
+    this.toolbar.showError('');
+    setText(byId('status'), `Reading ${file.name}…`);
+    try {
+      const material = await ownFile(file);
+      if (loading !== this.loading) return;
+      await this.give(material, loading);
+      if (loading !== this.loading) return;
+      this.file = material;
+      // The input is there already, so that the change of source has nothing to load.
+      this.store.set({ source: 'file', head: 0, position: -1 }, 'push');
+    } catch (error) {
+      if (loading !== this.loading) return;
+      if (tellsOfLoss(error)) return this.showLost();
+      this.toolbar.showError(`${file.name}: ${messageOf(error)}`);
+      this.toolbar.show(this.store.state);
+      this.conductor.wake();
+      this.showBusy(undefined);
+    }
+  }
+
+  /** Hands the worker an input and shows it; if it is refused, everything stays as it was. */
+  private async give(material: Material, loading: number): Promise<void> {
+    const engine = this.engine;
+    const loaded = await engine.remote.setSafetensors(material.bytes);
+    if (engine !== this.engine || loading !== this.loading) return;
+    this.generation += 1;
+    this.input = { ...material, ...loaded, generation: this.generation };
+    this.hovered = undefined;
+    this.rows = undefined;
+    this.groups = undefined;
+    this.failed = false;
+    const { input } = this;
+    byId('stage-empty').hidden = true;
+    this.cards.clear();
+    this.matrix.clear();
+    this.toolbar.showInput(input);
+    this.text.showInput(input);
+    this.speech.showInput(input);
+    this.tracks.showInput(input);
+    this.controls.showLimits(input.limits);
+    if (material.source === this.store.state.source) this.store.correct({});
+    this.settings = this.store.state.settings;
+    this.conductor.restart();
+  }
+
+  /** Brings views in line with a new state. */
+  private follow(state: State, before: State): void {
+    const fitted = this.fit(state);
+    if (fitted !== state) {
+      this.store.correct(fitted);
+      return;
+    }
+    this.toolbar.show(state);
+    this.controls.show(state.settings);
+    if (state.backend !== before.backend) {
+      void this.start();
+      return;
+    }
+    if (state.source !== this.input?.source && state.source !== before.source) {
+      void this.loadSource(state.source);
+      return;
+    }
+    this.showPosition();
+    if (state.scale !== before.scale) this.matrix.rescale(state.scale);
+    if (state.scale !== before.scale || state.heat !== before.heat || state.method !== before.method) this.showWeights();
+    window.clearTimeout(this.rest);
+    this.rest = window.setTimeout(() => {
+      this.settings = this.store.state.settings;
+      this.wake();
+    }, state.settings === this.settings ? 0 : REST_MILLISECONDS);
+  }
+
+  /** A state that the present input can show; the same object if it already is one. */
+  private fit(state: State): State {
+    if (!this.input || state.source !== this.input.source) return state;
+    const { shape, limits, source } = this.input;
+    const head = Math.min(state.head, shape.heads - 1);
+    const wished = state.position < 0 ? FIRST_POSITION[source](shape.length) : state.position;
+    const position = Math.min(wished, shape.length - 1);
+    const settings = Controls.fit(state.settings, limits);
+    if (head === state.head && position === state.position && settings === state.settings) return state;
+    return { ...state, head, position, settings };
+  }
+
+  private view(): View | undefined {
+    const { state } = this.store;
+    if (!this.input || !this.opened || state.position < 0 || this.input.source !== state.source) return undefined;
+    return { input: this.input, head: state.head, position: this.position(), method: state.method, settings: this.settings };
+  }
+
+  private position(): number {
+    return this.hovered ?? this.store.state.position;
+  }
+
+  private hover(position: number | undefined): void {
+    if (position === this.hovered || !this.input) return;
+    this.hovered = position;
+    this.showPosition();
+    this.wake();
+  }
+
+  private keep(position: number): void {
+    this.hovered = undefined;
+    if (position !== this.store.state.position) this.store.set({ position }, 'replace');
+    this.showPosition();
+    this.wake();
+  }
+
+  private wake(): void {
+    this.failed = false;
+    this.conductor.wake();
+  }
+
+  private showPosition(): void {
+    const position = this.position();
+    if (!this.input || position < 0) return;
+    this.text.showPosition(position, this.hovered === undefined);
+    this.speech.showPosition(position);
+    this.tracks.showPosition(position);
+    this.matrix.showPosition(position, this.input.shape.length);
+  }
+
+  private showRows(view: View, rows: MethodRows): void {
+    this.rows = rows;
+    this.chart.show({ ...view, rows, topKeys: this.topKeys(view.position) }, this.store.state.scale);
+    this.showWeights();
+  }
+
+  private showGroups(groups: HeadGroups): void {
+    this.groups = groups;
+    this.text.showGroups(groups);
+    this.tracks.showGroups(groups);
+    this.chart.showTopKeys(this.topKeys(this.position()));
+  }
+
+  private topKeys(position: number): number[] {
+    return this.groups ? this.groups.topKeys(this.groups.clusters[position]) : [];
+  }
+
+  private showWeights(): void {
+    const { rows } = this;
+    if (!rows || !this.input || rows.exact.length !== this.input.shape.length) return;
+    const { heat, method, scale } = this.store.state;
+    const weights = heat === 'exact' ? rows.exact : rows[method];
+    this.text.showWeights(weights, scale);
+    this.speech.showWeights(weights, scale);
+    this.tracks.showWeights(rows.exact, rows[method], scale);
+    this.chart.setScale(scale);
+  }
+
+  private redraw(): void {
+    this.speech.redraw();
+    this.tracks.redraw();
+    this.showWeights();
+    this.chart.rebuild();
+    this.race.redraw();
+  }
+
+  private showBusy(product: string | undefined): void {
+    if (product) {
+      this.setState('busy');
+      setText(byId('status'), `Computing ${product}…`);
+      return;
+    }
+    this.setState(this.failed ? 'error' : 'ready');
+    const { input } = this;
+    setText(byId('status'), input ? `${count(input.shape.heads)} heads · ${count(input.shape.length)} positions` : '');
+  }
+
+  private showLost(): void {
+    this.conductor.stop();
+    this.setState('lost');
+    setText(byId('status'), 'The device was lost');
+    this.notice.show(LOST, 'warning', { runAgain: true });
+  }
+
+  private showNoEngine(message: string, offerCpu: boolean): void {
+    this.setState('error');
+    setText(byId('adapter'), 'No device');
+    setText(byId('status'), '');
+    this.notice.show(`The device could not be opened. ${message}`, 'warning', { runAgain: true, useCpu: offerCpu });
+  }
+
+  private showProgress(share: number | undefined): void {
+    const bar = byId('progress');
+    bar.hidden = share === undefined;
+    if (share === undefined) return;
+    bar.setAttribute('aria-valuenow', String(Math.round(share * 100)));
+    (bar.firstElementChild as HTMLElement).style.transform = `scaleX(${share})`;
+    setText(byId('status'), `Loading data: ${Math.round(share * 100)} %`);
+  }
+
+  private setState(state: AppState): void {
+    byId('app').dataset.state = state;
+  }
+
+  private listen(): void {
+    const copy = byId<HTMLButtonElement>('copy-link');
+    copy.addEventListener('click', () => {
+      void copyText(this.store.link()).then((copied) => {
+        confirmOn(copy, copied);
+        announce(copied ? 'The link is copied.' : 'Copying was refused.');
+      });
+    });
+    window.addEventListener('keydown', (event) => {
+      if (event.key !== 'Escape') return;
+      hideTooltip();
+      this.hover(undefined);
+    });
+    // A device can be lost while nobody asks it anything.
+    window.setInterval(() => {
+      const idle = byId('app').dataset.state === 'ready' && document.visibilityState === 'visible';
+      if (!idle) return;
+      const engine = this.engine;
+      void engine.remote.lost().then((lost) => {
+        if (lost && engine === this.engine) this.showLost();
+      });
+    }, 2000);
+    new ResizeObserver(() => {
+      this.speech.redraw();
+      this.tracks.redraw();
+      this.showWeights();
+    }).observe(byId('tracks'));
+  }
+}

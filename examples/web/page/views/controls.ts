@@ -1,0 +1,174 @@
+import type { Limits, Settings } from '../../npm/clustered_attention.js';
+import { byId, element, setText } from '../dom.js';
+import { count } from '../format.js';
+import type { Step } from '../state.js';
+
+type Slider = 'clusters' | 'topK' | 'window' | 'bits' | 'iterations' | 'euclideanSteps';
+
+interface SliderText {
+  name: Slider;
+  label: string;
+  help: string;
+  least: number;
+  /** Where the slider ends even if more would be valid: beyond, nothing is gained that could be seen. */
+  end: number;
+}
+
+const SLIDERS: readonly SliderText[] = [
+  { name: 'clusters', label: 'Clusters', least: 1, end: 256, help: 'How many groups the queries of a head are put into; more are closer to exact and slower.' },
+  { name: 'topK', label: 'Top keys', least: 0, end: 256, help: 'How many of its cluster’s strongest keys each query computes exactly.' },
+  { name: 'window', label: 'Window', least: -1, end: 128, help: 'How many neighbours on either side each query computes exactly; only stitched attention uses it.' },
+  { name: 'bits', label: 'Hash bits', least: 1, end: 128, help: 'Queries are compared by this many random signs; more tell them apart more finely.' },
+  { name: 'iterations', label: 'K-means iterations', least: 1, end: 30, help: 'How often clusters are re-formed from the hashes.' },
+  { name: 'euclideanSteps', label: 'Euclidean steps', least: 0, end: 8, help: 'Steps that then move queries to the truly nearest cluster mean.' },
+];
+
+const SWITCHES = [
+  { name: 'center', label: 'Centring', help: 'Subtracts the mean query before hashing, so that the signs tell queries apart.' },
+  { name: 'bias', label: 'Hash bias', help: 'Random thresholds for the signs, as in the paper; without effect while centring is on.' },
+] as const;
+
+const LARGEST_SEED = 0xffffffff;
+
+type Change = (change: Partial<Settings>, step: Step) => void;
+
+/** The settings of the approximations, each with a sentence; none can be moved beyond what input and adapter allow. */
+export class Controls {
+  private readonly inputs = new Map<keyof Settings, HTMLInputElement>();
+  private readonly outputs = new Map<Slider, HTMLElement>();
+  private readonly reasons = new Map<Slider, HTMLElement>();
+  private limits: Limits | undefined;
+  private settings: Settings | undefined;
+
+  constructor(private readonly change: Change) {
+    byId('controls').replaceChildren(
+      ...SLIDERS.map((slider) => this.buildSlider(slider)),
+      ...SWITCHES.map(({ name, label, help }) => this.buildSwitch(name, label, help)),
+      this.buildSeed(),
+    );
+  }
+
+  showLimits(limits: Limits): void {
+    this.limits = limits;
+    for (const slider of SLIDERS) {
+      const input = this.inputs.get(slider.name) as HTMLInputElement;
+      input.max = String(this.largest(slider));
+    }
+    if (this.settings) this.show(this.settings);
+  }
+
+  show(settings: Settings): void {
+    this.settings = settings;
+    for (const slider of SLIDERS) this.showSlider(slider, settings[slider.name]);
+    for (const { name } of SWITCHES) (this.inputs.get(name) as HTMLInputElement).checked = settings[name];
+    const seed = this.inputs.get('seed') as HTMLInputElement;
+    if (document.activeElement !== seed) seed.value = String(settings.seed);
+  }
+
+  /** Settings that the present input and adapter allow, and the same object if they already are. */
+  static fit(settings: Settings, limits: Limits): Settings {
+    const fitted = { ...settings };
+    let changed = false;
+    for (const { name } of SLIDERS) {
+      const value = fitted[name];
+      if (value !== null && value > limits[name]) {
+        fitted[name] = limits[name];
+        changed = true;
+      }
+    }
+    return changed ? fitted : settings;
+  }
+
+  private largest({ name, end }: SliderText): number {
+    return Math.max(this.settings?.[name] ?? 0, Math.min(end, this.limits?.[name] ?? end));
+  }
+
+  private showSlider(slider: SliderText, setting: number | null): void {
+    const { name } = slider;
+    const input = this.inputs.get(name) as HTMLInputElement;
+    const value = setting ?? -1;
+    input.max = String(this.largest(slider));
+    input.value = String(value);
+    const text = setting === null ? 'off' : count(value);
+    input.setAttribute('aria-valuetext', text);
+    input.style.setProperty('--filled', `${((value - slider.least) / (Number(input.max) - slider.least || 1)) * 100}%`);
+    setText(this.outputs.get(name) as HTMLElement, text);
+    setText(this.reasons.get(name) as HTMLElement, this.reason(slider, value));
+  }
+
+  private reason({ name, end }: SliderText, value: number): string {
+    if (!this.limits) return '';
+    const limit = this.limits[name];
+    if (value >= limit) return `${count(limit)} is the most that this input and adapter allow.`;
+    return value >= end ? 'The slider ends here; an address can hold more.' : '';
+  }
+
+  private buildSlider(slider: SliderText): HTMLElement {
+    const { name, label, help, least, end } = slider;
+    const input = element('input');
+    input.type = 'range';
+    input.min = String(least);
+    input.max = String(end);
+    input.step = '1';
+    const output = element('output', 'value', '–');
+    const reason = element('span', 'reason');
+    const read = (): number | null => (Number(input.value) < 0 ? null : Number(input.value));
+    input.addEventListener('input', () => this.change({ [name]: read() }, 'replace'));
+    input.addEventListener('change', () => this.change({ [name]: read() }, 'push'));
+    this.outputs.set(name, output);
+    this.reasons.set(name, reason);
+    return this.frame(name, input, element('div', 'control-head', this.label(name, label), output), input, this.help(name, help, reason));
+  }
+
+  private buildSwitch(name: 'center' | 'bias', label: string, help: string): HTMLElement {
+    const input = element('input', 'switch');
+    input.type = 'checkbox';
+    input.setAttribute('role', 'switch');
+    input.addEventListener('change', () => this.change({ [name]: input.checked }, 'push'));
+    return this.frame(name, input, element('div', 'control-head', this.label(name, label), input), this.help(name, help));
+  }
+
+  private buildSeed(): HTMLElement {
+    const input = element('input', 'seed');
+    input.type = 'number';
+    input.min = '0';
+    input.max = String(LARGEST_SEED);
+    input.step = '1';
+    input.addEventListener('input', () => {
+      const seed = Number(input.value);
+      const valid = input.value !== '' && Number.isInteger(seed) && seed >= 0 && seed <= LARGEST_SEED;
+      input.setAttribute('aria-invalid', String(!valid));
+      if (valid) this.change({ seed }, 'replace');
+    });
+    input.addEventListener('blur', () => {
+      input.setAttribute('aria-invalid', 'false');
+      if (this.settings) input.value = String(this.settings.seed);
+    });
+    const another = element('button', 'quiet', 'Another');
+    another.type = 'button';
+    another.dataset.testid = 'seed-another';
+    another.addEventListener('click', () => this.change({ seed: Math.floor(Math.random() * 10_000) }, 'push'));
+    const help = 'Everything random comes from it: the same seed gives the same result on every machine.';
+    return this.frame('seed', input, element('div', 'control-head', this.label('seed', 'Seed'), input, another), this.help('seed', help));
+  }
+
+  private label(name: string, text: string): HTMLLabelElement {
+    const label = element('label', '', text);
+    label.htmlFor = `control-${name}`;
+    return label;
+  }
+
+  private help(name: string, text: string, ...more: Node[]): HTMLElement {
+    const help = element('p', 'help', text, ' ', ...more);
+    help.id = `help-${name}`;
+    return help;
+  }
+
+  private frame(name: keyof Settings, input: HTMLInputElement, ...children: Node[]): HTMLElement {
+    input.id = `control-${name}`;
+    input.dataset.testid = `control-${name}`;
+    input.setAttribute('aria-describedby', `help-${name}`);
+    this.inputs.set(name, input);
+    return element('div', 'control', ...children);
+  }
+}

@@ -1,0 +1,113 @@
+//! Queries, keys and values that a page gave, and longer ones made of them.
+
+use crate::input::Tensors;
+use crate::synthetic::Random;
+use clustered_attention::{Inputs, Shape};
+
+/// Self-attention's input, `[batch, heads, length, width]` each.
+#[derive(Debug, Clone)]
+pub struct Input {
+    pub shape: Shape,
+    pub queries: Vec<f32>,
+    pub keys: Vec<f32>,
+    pub values: Vec<f32>,
+}
+
+impl Input {
+    pub fn inputs(&self) -> Inputs<'_> {
+        Inputs::new(&self.queries, &self.keys, &self.values)
+    }
+
+    /// The input in a file of tensors.
+    ///
+    /// # Errors
+    /// It must be self-attention: as many queries as keys.
+    pub fn of(tensors: Tensors) -> Result<Self, String> {
+        let Tensors { shape, queries, keys, values, .. } = tensors;
+        if shape.queries != shape.keys {
+            return Err(format!(
+                "`q` has {} positions and `k` has {}; self-attention needs as many of both",
+                shape.queries, shape.keys
+            ));
+        }
+        Ok(Self { shape, queries, keys, values })
+    }
+
+    /// Heads of all sequences.
+    pub fn heads(&self) -> usize {
+        self.shape.slices()
+    }
+
+    /// Queries of a head, keys and values of the head that it reads.
+    pub fn head(&self, head: usize) -> (&[f32], &[f32], &[f32]) {
+        let Shape { query_heads, key_heads, queries, width, value_width, .. } = self.shape;
+        let (batch, of_batch) = (head / query_heads, head % query_heads);
+        let source = batch * key_heads + of_batch / (query_heads / key_heads);
+        let rows = |data, index, width| -> &[f32] { row(data, index, queries * width) };
+        (rows(&self.queries, head, width), rows(&self.keys, source, width), rows(&self.values, source, value_width))
+    }
+
+    /// The same heads over `length` positions: the input again and again, each time with other noise, a tenth of its spread, so that no
+    /// two positions are equal.
+    pub fn lengthened(&self, length: usize, seed: u64) -> Self {
+        const NOISE: f32 = 0.1;
+        let mut random = Random::new(seed);
+        let mut repeat = |data: &[f32], width: usize| {
+            let square = data.iter().map(|value| value * value).sum::<f32>() / data.len().max(1) as f32;
+            let noise = NOISE * square.sqrt();
+            let heads = data.chunks_exact(self.shape.queries * width);
+            let mut long = Vec::with_capacity(heads.len() * length * width);
+            for head in heads {
+                long.extend(head.iter().cycle().take(length * width).map(|value| value + noise * random.normal()));
+            }
+            long
+        };
+        Self {
+            queries: repeat(&self.queries, self.shape.width),
+            keys: repeat(&self.keys, self.shape.width),
+            values: repeat(&self.values, self.shape.value_width),
+            shape: Shape { queries: length, keys: length, ..self.shape },
+        }
+    }
+}
+
+/// Row `index` of rows of `width` numbers.
+pub fn row(data: &[f32], index: usize, width: usize) -> &[f32] {
+    &data[index * width..][..width]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counting(shape: Shape) -> Input {
+        let count = |elements: usize| (0..elements).map(|i| i as f32).collect();
+        Input {
+            queries: count(shape.query_elements()),
+            keys: count(shape.key_elements()),
+            values: count(shape.value_elements()),
+            shape,
+        }
+    }
+
+    #[test]
+    fn heads_read_the_keys_of_their_group() {
+        let shape = Shape { query_heads: 4, key_heads: 2, value_width: 3, ..Shape::self_attention(2, 4, 5, 2) };
+        let input = counting(shape);
+        let (queries, keys, values) = input.head(7);
+        assert_eq!((queries[0], keys[0], values[0]), (70.0, 30.0, 45.0));
+        assert_eq!((queries.len(), keys.len(), values.len()), (10, 10, 15));
+    }
+
+    #[test]
+    fn a_longer_input_repeats_the_short_one() {
+        let input = counting(Shape::self_attention(1, 3, 40, 4));
+        let long = input.lengthened(100, 1);
+        assert_eq!(long.queries.len(), 3 * 100 * 4);
+        let (short, repeated) = (input.head(2).1, long.head(2).1);
+        let spread = 300.0;
+        assert!((repeated[41 * 4] - short[4]).abs() < 0.6 * spread && repeated[41 * 4] != repeated[4]);
+        assert_eq!(long.keys, input.lengthened(100, 1).keys);
+        assert_ne!(long.keys, input.lengthened(100, 2).keys);
+    }
+}

@@ -1,0 +1,65 @@
+// All tests of the page and the package, in every browser: `node test/run.mjs [browser] [test]`. The page must have been built.
+
+import { find, open } from './browsers.mjs';
+import { serve } from './server.mjs';
+import * as numbers from './numbers.test.mjs';
+
+const tests = [numbers];
+const [onlyBrowser, onlyTest] = process.argv.slice(2);
+
+const server = await serve();
+let [passed, failed, skipped] = [0, 0, 0];
+for (const browserName of ['chromium', 'firefox']) {
+  if (onlyBrowser && onlyBrowser !== browserName) continue;
+  if (!find(browserName)) {
+    console.log(`SKIPPED ${browserName}: it is not installed`);
+    skipped += 1;
+    continue;
+  }
+  for (const { name, test, webgpu = true } of tests) {
+    if (onlyTest && onlyTest !== name) continue;
+    const begin = performance.now();
+    const failures = [];
+    const browser = await open(browserName, webgpu);
+    try {
+      const page = await browser.newPage();
+      page.setDefaultTimeout(120_000);
+      const problems = watch(page, server.origin);
+      const context = {
+        browser,
+        browserName,
+        page,
+        server,
+        check: (holds, what) => holds || failures.push(what),
+        report: (line) => console.log(`    ${line}`),
+      };
+      await test(context);
+      failures.push(...problems);
+    } catch (error) {
+      failures.push(error.stack ?? String(error));
+    } finally {
+      await browser.close();
+    }
+    const seconds = ((performance.now() - begin) / 1e3).toFixed(1);
+    console.log(`${failures.length ? 'FAILED' : 'ok'} ${browserName} ${name} (${seconds} s)`);
+    failures.forEach((failure) => console.log(`    ${failure}`));
+    failures.length ? failed++ : passed++;
+  }
+}
+server.close();
+console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+process.exit(failed || passed === 0 ? 1 : 0);
+
+/** What must not happen on any page: errors on the console, exceptions, and requests to elsewhere. */
+function watch(page, origin) {
+  const problems = [];
+  page.on('console', (message) => {
+    if (message.type() === 'error') problems.push(`console: ${message.text()}`);
+  });
+  page.on('pageerror', (error) => problems.push(`exception: ${error.message}`));
+  page.on('request', (request) => {
+    const url = request.url();
+    if (!/^(blob|data|about):/.test(url) && !url.startsWith(origin)) problems.push(`a request to ${url}`);
+  });
+  return problems;
+}
