@@ -2,7 +2,7 @@
 
 use crate::environment::{vulkan_manifests, TemporaryFolder};
 use crate::process::{find_program, output, run};
-use crate::{browser, Options};
+use crate::{browser, web, Options};
 use anyhow::{bail, Context, Result};
 use std::path::Path;
 use std::process::Command;
@@ -24,6 +24,7 @@ pub fn setup(options: &Options) -> Result<()> {
     if browser::find().is_none() {
         println!("note: no Chromium, Chrome or Edge was found; the step `browser` needs one ({})", browser::VARIABLE);
     }
+    advise_on_the_page();
     Ok(())
 }
 
@@ -62,16 +63,20 @@ impl Apt {
         }
         // Debian's browser is a package; Ubuntu's is a snap, which this leaves to the user.
         let needs_browser = browser::find().is_none();
-        let browser = (needs_browser && self.distribution == "debian").then_some("chromium");
+        let is_debian = self.distribution == "debian";
+        let browser = (needs_browser && is_debian).then_some("chromium");
+        // The page's tests skip a browser that is not there.
+        let firefox = (web::firefox().is_none() && is_debian).then_some("firefox-esr");
         if needs_browser && browser.is_none() {
             println!("note: no Chromium or Chrome was found; the step `browser` needs one: `snap install chromium`, for example");
         }
-        if missing.is_empty() && browser.is_none() {
+        if missing.is_empty() && browser.is_none() && firefox.is_none() {
             println!("nothing is missing");
             advise_on_mesa();
+            advise_on_the_page();
             return Ok(());
         }
-        let packages: Vec<&str> = missing.iter().copied().chain(browser).collect();
+        let packages: Vec<&str> = missing.iter().copied().chain(browser).chain(firefox).collect();
         if !options.install || self.root.is_none() {
             let reason = if options.install {
                 "root is needed (no `sudo` without a password here)"
@@ -92,10 +97,11 @@ impl Apt {
             let suite: &[&str] = if from_backports { &["--target-release", &backports] } else { &[] };
             self.install(suite, &missing)?;
         }
-        if let Some(browser) = browser {
+        for browser in browser.into_iter().chain(firefox) {
             self.install(&[], &[browser])?;
         }
         advise_on_mesa();
+        advise_on_the_page();
         Ok(())
     }
 
@@ -147,6 +153,13 @@ fn has_slow_mesa() -> bool {
 fn advise_on_mesa() {
     if has_slow_mesa() {
         println!("note: Mesa is old and its software Vulkan driver slow; on Debian 12, `--install-backports` takes a newer one");
+    }
+}
+
+/// Node.js is left to the user: distributions' own are often too old.
+fn advise_on_the_page() {
+    if let Err(error) = web::node() {
+        println!("note: {error:#}; without it the step `web` fails");
     }
 }
 

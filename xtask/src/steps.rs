@@ -74,7 +74,9 @@ impl Step {
 
     pub fn describe(self) -> &'static str {
         match self {
-            Self::Setup => "what the tests need from the system: a software Vulkan driver, OpenGL ES, Chromium",
+            Self::Setup => {
+                "what the tests need from the system: a software Vulkan driver, OpenGL ES, Chromium, Firefox"
+            }
             Self::Format => "rustfmt finds nothing to change",
             Self::Clippy => "Clippy has no warnings",
             Self::Documentation => "rustdoc has no warnings",

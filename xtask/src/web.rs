@@ -43,8 +43,13 @@ pub fn test(environment: &Environment) -> Result<()> {
     run(&mut command)
 }
 
+/// Firefox, in which the page is tested where it is there.
+pub fn firefox() -> Option<PathBuf> {
+    ["firefox-esr", "firefox"].iter().find_map(find_program)
+}
+
 /// Node.js, recent enough.
-fn node() -> Result<PathBuf> {
+pub fn node() -> Result<PathBuf> {
     let node = find_program("node").context("Node.js was not found: the page is built with it (https://nodejs.org)")?;
     let printed = output(Command::new(&node).arg("--version")).unwrap_or_default();
     let version = version(&printed).with_context(|| format!("Node.js says it is version `{}`", printed.trim()))?;

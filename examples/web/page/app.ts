@@ -4,19 +4,15 @@ import { Engine, messageOf, tellsOfLoss } from './engine.js';
 import { count } from './format.js';
 import { makeProducts, type View } from './products.js';
 import { ownFile, shipped, type Input, type Material } from './sources.js';
-import { Store, type SourceName, type State } from './state.js';
+import { Stage } from './stage.js';
+import { Store, type SourceName, type State, type Step } from './state.js';
 import { startTheme } from './theme.js';
 import { Cards } from './views/cards.js';
 import { Controls } from './views/controls.js';
-import { MatrixView } from './views/matrix.js';
 import { Notice } from './views/notice.js';
 import type { Pick } from './views/pick.js';
 import { RaceView } from './views/race.js';
-import { RowChart, type MethodRows } from './views/rows.js';
-import { SpeechView } from './views/speech.js';
-import { TextView } from './views/text.js';
 import { Toolbar } from './views/toolbar.js';
-import { Tracks, type HeadGroups } from './views/tracks.js';
 import { hideTooltip } from './views/tooltip.js';
 import type { Opened } from './worker.js';
 
@@ -37,12 +33,8 @@ const REST_MILLISECONDS = 120;
 export class App {
   private readonly store = new Store();
   private readonly pick: Pick;
-  private readonly text: TextView;
-  private readonly speech: SpeechView;
-  private readonly tracks: Tracks;
-  private readonly chart = new RowChart();
+  private readonly stage: Stage;
   private readonly cards = new Cards();
-  private readonly matrix: MatrixView;
   private readonly race: RaceView;
   private readonly controls: Controls;
   private readonly toolbar: Toolbar;
@@ -58,21 +50,16 @@ export class App {
   private hovered: number | undefined;
   private settings = this.store.state.settings;
   private rest = 0;
-  private rows: MethodRows | undefined;
-  private groups: HeadGroups | undefined;
   private failed = false;
 
   constructor() {
     this.pick = {
       hover: (position) => this.hover(position),
-      keep: (position) => this.keep(position),
+      keep: (position, step) => this.keep(position, step),
       present: () => this.store.state.position,
       length: () => this.input?.shape.length ?? 1,
     };
-    this.text = new TextView(this.pick);
-    this.speech = new SpeechView(this.pick);
-    this.tracks = new Tracks(this.pick);
-    this.matrix = new MatrixView(this.pick);
+    this.stage = new Stage(this.pick, () => this.store.state);
     this.race = new RaceView(() => this.store.state, () => this.input);
     this.controls = new Controls((change, step) => this.store.setSettings(change, step));
     this.notice = new Notice(
@@ -81,18 +68,21 @@ export class App {
     );
     this.toolbar = new Toolbar({
       change: (change, step) => this.store.set(change, step),
-      source: (source) => this.store.set({ source, head: 0, position: -1 }, 'push'),
+      source: (source) => {
+        if (source !== this.store.state.source || source !== this.input?.source) this.store.set({ source, head: 0, position: -1 }, 'push');
+      },
       file: (file) => void this.takeFile(file),
     });
     const products = makeProducts({
       view: () => this.view(),
       engine: () => this.engine,
-      rows: (view, rows) => this.showRows(view, rows),
-      groups: (_, groups) => this.showGroups(groups),
+      rows: (view, rows) => this.stage.showRows(view, rows),
+      groups: (_, groups) => this.stage.showGroups(groups),
+      measuring: (method) => this.cards.markStale(method),
       measured: (method, measurement) => this.cards.show(method, measurement),
       untimed: (method) => this.cards.showUntimed(method),
-      matrix: (facts) => this.matrix.show(facts, this.store.state.scale),
-      noMatrix: () => this.matrix.showTooLong(),
+      matrix: (facts) => this.stage.showMatrix(facts),
+      noMatrix: () => this.stage.showMatrix('too long'),
     });
     this.conductor = new Conductor(
       products,
@@ -125,7 +115,7 @@ export class App {
     setText(byId('adapter'), 'Looking for a GPU…');
     const { backend } = this.store.state;
     // Fetched while the worker starts; errors are told where it is awaited.
-    if (this.store.state.source !== 'file') shipped(this.store.state.source, () => undefined).catch(() => undefined);
+    if (this.store.state.source !== 'file') shipped(this.store.state.source, (share) => this.showProgress(share)).catch(() => undefined);
     try {
       const opened = await engine.open(backend);
       if (engine !== this.engine) return;
@@ -138,14 +128,18 @@ export class App {
     const without = backend === 'auto' && opened.backend === 'cpu';
     setText(byId('adapter'), without ? 'CPU (no WebGPU)' : opened.adapter);
     byId('adapter').parentElement!.dataset.backend = opened.backend;
+    const other = byId('backend');
+    other.hidden = without;
+    setText(other, opened.backend === 'gpu' ? 'Use the CPU instead' : 'Use the GPU instead');
     if (without) this.notice.show(NO_WEBGPU, 'plain');
+    this.showPresets(this.store.state);
     await this.loadSource(this.store.state.source);
   }
 
   /** What a driver's reset does to the page, for tests. */
   async loseDevice(): Promise<void> {
     await this.engine.remote.dispose();
-    this.conductor.forget('rows');
+    if (await this.engine.remote.lost()) this.showLost();
   }
 
   private async loadSource(source: SourceName): Promise<void> {
@@ -206,17 +200,11 @@ export class App {
     this.generation += 1;
     this.input = { ...material, ...loaded, generation: this.generation };
     this.hovered = undefined;
-    this.rows = undefined;
-    this.groups = undefined;
     this.failed = false;
     const { input } = this;
-    byId('stage-empty').hidden = true;
     this.cards.clear();
-    this.matrix.clear();
     this.toolbar.showInput(input);
-    this.text.showInput(input);
-    this.speech.showInput(input);
-    this.tracks.showInput(input);
+    this.stage.showInput(input);
     this.controls.showLimits(input.limits);
     if (material.source === this.store.state.source) this.store.correct({});
     this.settings = this.store.state.settings;
@@ -224,14 +212,12 @@ export class App {
   }
 
   /** Brings views in line with a new state. */
-  private follow(state: State, before: State): void {
-    const fitted = this.fit(state);
-    if (fitted !== state) {
-      this.store.correct(fitted);
-      return;
-    }
+  private follow(wished: State, before: State): void {
+    const state = this.fit(wished);
+    this.store.adjust(state);
     this.toolbar.show(state);
     this.controls.show(state.settings);
+    this.showPresets(state);
     if (state.backend !== before.backend) {
       void this.start();
       return;
@@ -241,13 +227,33 @@ export class App {
       return;
     }
     this.showPosition();
-    if (state.scale !== before.scale) this.matrix.rescale(state.scale);
-    if (state.scale !== before.scale || state.heat !== before.heat || state.method !== before.method) this.showWeights();
+    const scaleChanged = state.scale !== before.scale;
+    if (scaleChanged || state.heat !== before.heat || state.method !== before.method) this.stage.restyle(scaleChanged);
     window.clearTimeout(this.rest);
+    const settled = ['ready', 'error'].includes(byId('app').dataset.state ?? '');
+    if (settled && state.settings !== this.settings) this.setState('busy');
     this.rest = window.setTimeout(() => {
+      this.rest = 0;
       this.settings = this.store.state.settings;
       this.wake();
     }, state.settings === this.settings ? 0 : REST_MILLISECONDS);
+  }
+
+  /** A preset's settings, with the visitor's seed, and the method that it is for. */
+  private takePreset(name: 'paper' | 'stitched'): void {
+    const preset = this.opened?.presets[name];
+    if (!preset) return;
+    const { seed } = this.store.state.settings;
+    this.store.set({ settings: { ...preset, seed }, method: name === 'paper' ? 'improved' : 'stitched' }, 'push');
+  }
+
+  private showPresets({ settings }: State): void {
+    for (const name of ['paper', 'stitched'] as const) {
+      const preset = this.opened?.presets[name];
+      const names = Object.keys(settings) as (keyof typeof settings)[];
+      const isOn = preset !== undefined && names.every((key) => key === 'seed' || settings[key] === preset[key]);
+      byId(`preset-${name}`).setAttribute('aria-pressed', String(isOn));
+    }
   }
 
   /** A state that the present input can show; the same object if it already is one. */
@@ -279,9 +285,9 @@ export class App {
     this.wake();
   }
 
-  private keep(position: number): void {
+  private keep(position: number, step: Step): void {
     this.hovered = undefined;
-    if (position !== this.store.state.position) this.store.set({ position }, 'replace');
+    if (position !== this.store.state.position) this.store.set({ position }, step);
     this.showPosition();
     this.wake();
   }
@@ -292,47 +298,11 @@ export class App {
   }
 
   private showPosition(): void {
-    const position = this.position();
-    if (!this.input || position < 0) return;
-    this.text.showPosition(position, this.hovered === undefined);
-    this.speech.showPosition(position);
-    this.tracks.showPosition(position);
-    this.matrix.showPosition(position, this.input.shape.length);
-  }
-
-  private showRows(view: View, rows: MethodRows): void {
-    this.rows = rows;
-    this.chart.show({ ...view, rows, topKeys: this.topKeys(view.position) }, this.store.state.scale);
-    this.showWeights();
-  }
-
-  private showGroups(groups: HeadGroups): void {
-    this.groups = groups;
-    this.text.showGroups(groups);
-    this.tracks.showGroups(groups);
-    this.chart.showTopKeys(this.topKeys(this.position()));
-  }
-
-  private topKeys(position: number): number[] {
-    return this.groups ? this.groups.topKeys(this.groups.clusters[position]) : [];
-  }
-
-  private showWeights(): void {
-    const { rows } = this;
-    if (!rows || !this.input || rows.exact.length !== this.input.shape.length) return;
-    const { heat, method, scale } = this.store.state;
-    const weights = heat === 'exact' ? rows.exact : rows[method];
-    this.text.showWeights(weights, scale);
-    this.speech.showWeights(weights, scale);
-    this.tracks.showWeights(rows.exact, rows[method], scale);
-    this.chart.setScale(scale);
+    this.stage.showPosition(this.position(), this.hovered === undefined);
   }
 
   private redraw(): void {
-    this.speech.redraw();
-    this.tracks.redraw();
-    this.showWeights();
-    this.chart.rebuild();
+    this.stage.redraw();
     this.race.redraw();
   }
 
@@ -342,7 +312,8 @@ export class App {
       setText(byId('status'), `Computing ${product}…`);
       return;
     }
-    this.setState(this.failed ? 'error' : 'ready');
+    // A control that was just moved is still to be computed with.
+    if (!this.rest) this.setState(this.failed ? 'error' : 'ready');
     const { input } = this;
     setText(byId('status'), input ? `${count(input.shape.heads)} heads · ${count(input.shape.length)} positions` : '');
   }
@@ -375,6 +346,11 @@ export class App {
   }
 
   private listen(): void {
+    byId('preset-paper').addEventListener('click', () => this.takePreset('paper'));
+    byId('preset-stitched').addEventListener('click', () => this.takePreset('stitched'));
+    byId('backend').addEventListener('click', () => {
+      this.store.set({ backend: this.opened?.backend === 'gpu' ? 'cpu' : 'auto' }, 'push');
+    });
     const copy = byId<HTMLButtonElement>('copy-link');
     copy.addEventListener('click', () => {
       void copyText(this.store.link()).then((copied) => {
@@ -396,10 +372,5 @@ export class App {
         if (lost && engine === this.engine) this.showLost();
       });
     }, 2000);
-    new ResizeObserver(() => {
-      this.speech.redraw();
-      this.tracks.redraw();
-      this.showWeights();
-    }).observe(byId('tracks'));
   }
 }

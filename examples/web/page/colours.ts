@@ -8,6 +8,9 @@ export type Scale = 'log' | 'linear';
 const DECADES = 3;
 
 function parse(text: string): Colour {
+  // Builds shorten colours where they can.
+  const short = /^#(.)(.)(.)$/.exec(text);
+  if (short) return parse(`#${short[1]}${short[1]}${short[2]}${short[2]}${short[3]}${short[3]}`);
   const hex = /^#(..)(..)(..)$/.exec(text);
   if (hex) return [parseInt(hex[1], 16), parseInt(hex[2], 16), parseInt(hex[3], 16)];
   const [red, green, blue] = (text.match(/[\d.]+/g) ?? ['0', '0', '0']).map(Number);
@@ -19,7 +22,7 @@ function table(interpolate: (t: number) => string): Colour[] {
 }
 
 const viridisTable = table(interpolateViridis);
-const divergingTable = table((t) => interpolatePuOr(1 - t));
+const divergingTable = table(interpolatePuOr);
 
 function look(colours: Colour[], t: number): Colour {
   return colours[Math.max(0, Math.min(255, Math.round(t * 255)))];

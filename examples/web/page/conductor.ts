@@ -45,11 +45,6 @@ export class Conductor {
     this.stopped = true;
   }
 
-  forget(name: string): void {
-    this.done.delete(name);
-    this.wake();
-  }
-
   /** To be called whenever something changed that a key depends on. */
   wake(): void {
     if (!this.running && !this.stopped) void this.pump();

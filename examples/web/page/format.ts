@@ -45,9 +45,9 @@ export function bytes(value: number): string {
 
 export function operations(value: number): string {
   if (!Number.isFinite(value)) return '–';
-  if (value >= 1e12) return `${(value / 1e12).toFixed(2)} TFLOP`;
-  if (value >= 1e9) return `${(value / 1e9).toFixed(2)} GFLOP`;
-  return `${(value / 1e6).toFixed(1)} MFLOP`;
+  if (value >= 1e12) return `${(value / 1e12).toFixed(2)} T`;
+  if (value >= 1e9) return `${(value / 1e9).toFixed(2)} G`;
+  return `${(value / 1e6).toFixed(1)} M`;
 }
 
 /** How many times faster; below ten with one digit more, so that 0.8× and 1.2× can be told apart. */

@@ -1,5 +1,5 @@
 // What the worker computes for the page, in the order in which a visitor wants it.
-import type { MethodName, Settings } from '../npm/clustered_attention.js';
+import type { Groups, MethodName, Settings } from '../npm/clustered_attention.js';
 import type { Product } from './conductor.js';
 import type { Engine } from './engine.js';
 import type { Input } from './sources.js';
@@ -7,7 +7,6 @@ import { METHODS, type Approximation } from './state.js';
 import type { MatrixFacts } from './views/matrix.js';
 import type { MethodRows } from './views/rows.js';
 import { groupsOfHead, type HeadGroups } from './views/tracks.js';
-import type { Groups } from '../npm/clustered_attention.js';
 import type { Measurement } from './worker.js';
 
 /** What is on show at the moment. */
@@ -25,6 +24,7 @@ export interface Shower {
   engine(): Engine;
   rows(view: View, rows: MethodRows): void;
   groups(view: View, groups: HeadGroups): void;
+  measuring(method: MethodName): void;
   measured(method: MethodName, measurement: Measurement): void;
   untimed(method: MethodName): void;
   matrix(facts: MatrixFacts): void;
@@ -118,6 +118,7 @@ export function makeProducts(shower: Shower): Product[] {
           shower.untimed(method);
           return;
         }
+        shower.measuring(method);
         const measurement = await remote().run(method, view.settings);
         if (isCurrent()) shower.measured(method, measurement);
       },

@@ -92,6 +92,8 @@ export function writeHash(state: State): string {
   const { settings, ...rest } = state;
   const fields: Record<string, string> = {};
   for (const [name, value] of Object.entries(rest)) fields[name] = String(value);
+  // No position was chosen yet: the page chooses one.
+  if (state.position < 0) delete fields.position;
   for (const [name, value] of Object.entries(settings)) {
     fields[name] = value === null ? 'off' : typeof value === 'boolean' ? (value ? '1' : '0') : String(value);
   }
@@ -142,6 +144,11 @@ export class Store {
   /** Without a trace in the address: what the page itself had to correct. */
   correct(change: Partial<State>): void {
     this.apply({ ...this.present, ...change });
+  }
+
+  /** As `correct`, for a listener that goes on with the corrected state itself. */
+  adjust(state: State): void {
+    this.present = state;
   }
 
   link(): string {

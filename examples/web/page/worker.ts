@@ -38,7 +38,9 @@ const api = {
     inTurn(async () => {
       await init();
       instance = await ClusteredAttention.create(backend);
-      return { backend: instance.backend, adapter: instance.adapter, presets: presets() };
+      // Browsers may keep the adapter's name to themselves.
+      const adapter = instance.adapter.trim().replace(/^\(/, 'WebGPU (');
+      return { backend: instance.backend, adapter, presets: presets() };
     }),
   setSafetensors: (bytes: Uint8Array): Promise<Loaded> =>
     inTurn(() => {

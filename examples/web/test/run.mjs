@@ -2,9 +2,15 @@
 
 import { find, open } from './browsers.mjs';
 import { serve } from './server.mjs';
+import * as controls from './controls.test.mjs';
+import * as fallback from './fallback.test.mjs';
+import * as files from './files.test.mjs';
+import * as load from './load.test.mjs';
 import * as numbers from './numbers.test.mjs';
+import * as race from './race.test.mjs';
+import * as screenshots from './screenshots.test.mjs';
 
-const tests = [numbers];
+const tests = [numbers, load, controls, files, fallback, race, screenshots];
 const [onlyBrowser, onlyTest] = process.argv.slice(2);
 
 const server = await serve();
@@ -16,8 +22,8 @@ for (const browserName of ['chromium', 'firefox']) {
     skipped += 1;
     continue;
   }
-  for (const { name, test, webgpu = true } of tests) {
-    if (onlyTest && onlyTest !== name) continue;
+  for (const { name, test, webgpu = true, browsers = [browserName] } of tests) {
+    if ((onlyTest && onlyTest !== name) || !browsers.includes(browserName)) continue;
     const begin = performance.now();
     const failures = [];
     const browser = await open(browserName, webgpu);

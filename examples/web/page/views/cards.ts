@@ -11,7 +11,7 @@ interface Card {
   bars: Record<'error' | 'time', HTMLElement>;
 }
 
-const ROWS = ['worst row', 'first call', 'operations', 'scratch'] as const;
+const ROWS = ['worst row', 'first call', 'FLOPs', 'of exact’s', 'scratch'] as const;
 
 function bar(): [HTMLElement, HTMLElement] {
   const fill = element('span');
@@ -54,7 +54,8 @@ export class Cards {
     setText(values.time, milliseconds(measurement.milliseconds));
     setText(values['worst row'], fraction(measurement.worstRowError));
     setText(values['first call'], milliseconds(measurement.firstMilliseconds));
-    setText(values.operations, this.work(method, measurement));
+    setText(values.FLOPs, operations(measurement.operations));
+    setText(values['of exact’s'], percent(measurement.operations / measurement.exactOperations));
     setText(values.scratch, bytes(measurement.scratchBytes));
     this.compare();
   }
@@ -66,11 +67,6 @@ export class Cards {
     delete card.root.dataset.stale;
     for (const value of Object.values(card.values)) setText(value, '–');
     setText(card.values['speed-up'], 'too long to time here');
-  }
-
-  private work(method: MethodName, { operations: own, exactOperations }: Measurement): string {
-    const share = method === 'exact' ? '' : ` (${percent(own / exactOperations)})`;
-    return operations(own) + share;
   }
 
   private compare(): void {

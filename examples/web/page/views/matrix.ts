@@ -36,7 +36,6 @@ function signed(difference: number, largest: number, scale: Scale): number {
 export class MatrixView {
   private readonly pictures: Picture[];
   private facts: MatrixFacts | undefined;
-  private scale: Scale = 'log';
   private pointed: { row: number; column: number } | undefined;
 
   constructor(pick: Pick) {
@@ -47,7 +46,6 @@ export class MatrixView {
 
   show(facts: MatrixFacts, scale: Scale): void {
     this.facts = facts;
-    this.scale = scale;
     const { exact, approximate, size, method } = facts;
     const largest = Math.max(exact.reduce((a, b) => Math.max(a, b), 0), approximate.reduce((a, b) => Math.max(a, b), 0));
     const difference = approximate.map((weight, index) => weight - exact[index]);

@@ -1,8 +1,11 @@
+import type { Step } from '../state.js';
+
 /** Choosing a position by mouse, pen, touch and keyboard, the same on every view. */
 export interface Pick {
   /** Undefined where the pointer left: back to the position that was kept. */
   hover(position: number | undefined, event?: PointerEvent): void;
-  keep(position: number): void;
+  /** A click is a step that going back undoes; dragging and arrow keys are not. */
+  keep(position: number, step: Step): void;
   present(): number;
   length(): number;
 }
@@ -35,7 +38,7 @@ export function pickable(
   target.addEventListener('pointermove', (event) => {
     const position = positionAt(event);
     if (event.pointerType === 'touch') {
-      if (scrubbing && position !== undefined) pick.keep(position);
+      if (scrubbing && position !== undefined) pick.keep(position, 'replace');
     } else pick.hover(position, event);
   });
   target.addEventListener('pointerleave', () => pick.hover(undefined));
@@ -49,13 +52,13 @@ export function pickable(
   }
   target.addEventListener('click', (event) => {
     const position = positionAt(event);
-    if (position !== undefined) pick.keep(position);
+    if (position !== undefined) pick.keep(position, 'push');
   });
   target.addEventListener('keydown', (event) => {
     const position = positionByKey(event, pick.present(), pick.length());
     if (position === undefined) return;
     event.preventDefault();
-    pick.keep(position);
+    pick.keep(position, 'replace');
   });
 }
 

@@ -5,7 +5,9 @@ import type { RacePoint } from '../race-run.js';
 import { APPROXIMATIONS, METHODS } from '../state.js';
 import { LINES } from './series.js';
 
-function lengthLabel(length: number): string {
+/** The chart leaves out lengths whose labels would collide. */
+function lengthLabel(length: number | null): string {
+  if (length === null) return '';
   return length >= 1024 ? `${length / 1024}k` : String(length);
 }
 

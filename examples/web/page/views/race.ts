@@ -8,7 +8,7 @@ import { METHODS, type State } from '../state.js';
 import { RaceCharts } from './race-charts.js';
 import { lineSample } from './series.js';
 
-const LONGEST = [4096, 8192, 16384, 32768, 65536] as const;
+const LONGEST = [2048, 4096, 8192, 16384, 32768, 65536] as const;
 
 const MARKUP = `
   <div class="panel-head"><h2 id="race-title">Race: the same work at growing length</h2></div>

@@ -40,6 +40,13 @@ export class RowChart {
         this.fit();
       });
     }
+    // The chart library follows the mouse only.
+    for (const kind of ['pointerdown', 'pointermove'] as const) {
+      this.box.addEventListener(kind, (event) => {
+        const over = this.box.querySelector('.u-over')?.getBoundingClientRect();
+        if (event.pointerType === 'touch' && over) this.plot?.setCursor({ left: event.clientX - over.left, top: event.clientY - over.top });
+      });
+    }
     new ResizeObserver(() => {
       const { clientWidth: width, clientHeight: height } = this.box;
       if (this.plot && width > 0) this.plot.setSize({ width, height });
@@ -130,7 +137,16 @@ export class RowChart {
       cursor: { y: false, drag: { x: true, y: false }, points: { size: 6 } },
       scales: { x: { time: false, auto: false }, y: { auto: false, distr: logarithmic ? 3 : 1, log: 10 } },
       axes: [
-        { ...axis, size: 30 },
+        {
+          ...axis,
+          size: 30,
+          // A label at the very edge would be cut in half.
+          values: (plot, splits) =>
+            splits.map((split) => {
+              const { min = 0, max = 1 } = plot.scales.x;
+              return ((max ?? 1) - split) / ((max ?? 1) - (min ?? 0)) < 0.03 ? '' : String(split);
+            }),
+        },
         {
           ...axis,
           size: gutter,

@@ -1,12 +1,14 @@
-import { css, ground, intensity, viridis, type Scale } from '../colours.js';
-import { byId, element, prepareCanvas, setText } from '../dom.js';
+import { css, intensity, viridis, type Scale } from '../colours.js';
+import { byId, element, prepareCanvas } from '../dom.js';
 import type { Input } from '../sources.js';
 import { labelOf, secondsPerPosition, spokenWords, type SpokenWord } from './labels.js';
 import { pickable, positionAlong, type Pick } from './pick.js';
 import { paintWords } from './words.js';
 
-/** How much of the sound is left where no attention is. */
-const DIMMED = 0.24;
+/** How much darker the sound is where no attention is. */
+const DIMMED = 0.55;
+/** What dims it, in both themes: a spotlight in the dark. */
+const DARKNESS = [10, 8, 16] as const;
 
 /** A recording as spectrogram, to look at and to listen to; the position follows while it plays. */
 export class SpeechView {
@@ -55,12 +57,23 @@ export class SpeechView {
 
   showPosition(position: number): void {
     if (!this.input?.speech) return;
+    this.revealWord(position);
     byId('sound-needle').style.left = `${((position + 0.5) / this.input.shape.length) * 100}%`;
     this.frame.setAttribute('aria-valuenow', String(position));
     this.frame.setAttribute('aria-valuetext', labelOf(this.input, position));
     this.words.forEach((word, index) =>
       this.spans[index].classList.toggle('selected', position >= word.first && position <= word.last),
     );
+  }
+
+  /** Scrolls the transcript, and nothing but it. */
+  private revealWord(position: number): void {
+    const index = this.words.findIndex((word) => position >= word.first && position <= word.last);
+    const span = this.spans[index];
+    const box = byId('transcript');
+    if (!span || box.scrollHeight <= box.clientHeight) return;
+    const outside = span.offsetTop < box.scrollTop || span.offsetTop + span.offsetHeight > box.scrollTop + box.clientHeight;
+    if (outside) box.scrollTop = span.offsetTop - box.clientHeight / 2;
   }
 
   showWeights(weights: Float32Array, scale: Scale): void {
@@ -99,13 +112,12 @@ export class SpeechView {
     context.putImageData(pixels, 0, 0);
   }
 
-  /** Attention is light: what gets none lies in the page's own colour, what gets much shows the sound undimmed. */
+  /** Attention is light: what gets none lies in the dark, what gets much shows the sound undimmed. */
   private drawSpotlight(): void {
     if (!this.weights) return;
     const canvas = byId<HTMLCanvasElement>('spotlight');
     const context = prepareCanvas(canvas);
     const { weights } = this;
-    const base = ground();
     const largest = weights.reduce((a, b) => Math.max(a, b), 0);
     for (let column = 0; column < canvas.width; column += 1) {
       const first = Math.floor((column * weights.length) / canvas.width);
@@ -113,7 +125,7 @@ export class SpeechView {
       let weight = 0;
       for (let position = first; position < last; position += 1) weight = Math.max(weight, weights[position]);
       const light = intensity(weight, largest, this.scale);
-      context.fillStyle = css(base, (1 - DIMMED) * (1 - light));
+      context.fillStyle = css(DARKNESS, DIMMED * (1 - light));
       context.fillRect(column, 0, 1, canvas.height);
     }
   }
@@ -129,7 +141,7 @@ export class SpeechView {
   }
 
   private followOnce(): void {
-    if (this.audio.paused && this.audio.currentTime > 0) this.pick.keep(this.heard());
+    if (this.audio.paused && this.audio.currentTime > 0) this.pick.keep(this.heard(), 'replace');
   }
 
   private heard(): number {

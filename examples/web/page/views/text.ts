@@ -25,20 +25,25 @@ export class TextView {
     this.groups = undefined;
     if (!input.text) return;
     this.spans = input.text.tokens.map((token, position) => {
-      const span = element('span', 'token', plainToken(token));
+      const span = element('span', token.startsWith('##') ? 'token piece' : 'token', plainToken(token));
       span.id = `token-${position}`;
       span.dataset.token = String(position);
       span.setAttribute('role', 'option');
       span.setAttribute('aria-selected', 'false');
       return span;
     });
-    const flow: (Node | string)[] = [];
+    const words: HTMLElement[] = [];
     input.text.tokens.forEach((token, position) => {
-      // Continuation pieces and closing punctuation stand close to what they belong to.
-      if (position > 0 && !token.startsWith('##') && !/^[.,;:!?)'’]+$/.test(token)) flow.push(' ');
-      flow.push(this.spans[position]);
+      // Continuation pieces and closing punctuation stay with what they belong to.
+      const continues = token.startsWith('##') || /^[.,;:!?)'’]+$/.test(token);
+      if (!continues || words.length === 0) {
+        const word = element('span', 'whole');
+        word.setAttribute('role', 'presentation');
+        words.push(word);
+      }
+      words[words.length - 1].append(this.spans[position]);
     });
-    this.box.replaceChildren(...flow);
+    this.box.replaceChildren(...words.flatMap((word) => [word, ' ']));
   }
 
   showPosition(position: number, kept: boolean): void {
@@ -75,7 +80,7 @@ export class TextView {
   /** Within the box only: the page itself must not move under the visitor. */
   private scrollTo(span: HTMLElement): void {
     const { box } = this;
-    const top = span.offsetTop - box.offsetTop;
+    const top = span.offsetTop;
     if (top < box.scrollTop + 8) box.scrollTop = top - 24;
     else if (top + span.offsetHeight > box.scrollTop + box.clientHeight - 8) {
       box.scrollTop = top + span.offsetHeight - box.clientHeight + 24;

@@ -1,0 +1,20 @@
+// A browser without WebGPU computes on the CPU and says so.
+
+import { card, settled, text } from './page.mjs';
+
+export const name = 'fallback';
+export const webgpu = false;
+
+export async function test({ page, server, check }) {
+  await page.goto(server.page);
+  await settled(page);
+  check(/CPU/.test(await text(page, 'adapter')), `the adapter is ${await text(page, 'adapter')}`);
+  check(/WebGPU/.test(await text(page, 'notice')), `the notice says: ${await text(page, 'notice')}`);
+  const { error } = await card(page, 'stitched');
+  check(error > 0.1 && error < 0.25, `stitched is off by ${error}`);
+
+  await page.goto('about:blank');
+  await page.goto(`${server.page}#backend=gpu`);
+  await settled(page, 'error');
+  check(/WebGPU/.test(await text(page, 'notice')), `asked for a GPU, the notice says: ${await text(page, 'notice')}`);
+}
