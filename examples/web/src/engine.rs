@@ -21,6 +21,8 @@ const SAMPLED_ROWS: usize = 64;
 /// A call is timed again until its repetitions took this long together, or were this many.
 const SECONDS_OF_REPETITIONS: f64 = 0.4;
 const REPETITIONS: usize = 5;
+/// A first call that took longer than this is the measurement: it computed for so long that preparing hardly counts.
+const SECONDS_OF_A_LONG_CALL: f64 = 10.0;
 /// The widest image of a matrix: the widest values that kernels take.
 const LARGEST_IMAGE: usize = Shape::MAX_WIDTH;
 
@@ -212,33 +214,38 @@ impl Engine {
         let problem = self.problem(&input, method, settings)?;
         let plan = self.attention.plan(&problem).map_err(|error| error.to_string())?;
         let mut output = vec![0.0; input.shape.output_elements()];
-        let mut times = Vec::new();
-        let begin = Instant::now();
-        while times.is_empty() || (times.len() <= REPETITIONS && begin.elapsed().as_secs_f64() < SECONDS_OF_REPETITIONS)
+        let first = self.timed(&problem, &input, &mut output).await?;
+        let mut later = Vec::new();
+        while first < SECONDS_OF_A_LONG_CALL
+            && later.len() < REPETITIONS
+            && (later.is_empty() || later.iter().sum::<f64>() < SECONDS_OF_REPETITIONS)
         {
-            let call = Instant::now();
-            let result = self.attention.run_into(&problem, &input.inputs(), &mut output).await;
-            result.map_err(|error| self.explain(&error))?;
-            times.push(call.elapsed().as_secs_f64() * 1e3);
+            later.push(self.timed(&problem, &input, &mut output).await?);
         }
-        let first_milliseconds = times[0];
-        let later = &mut times[1..];
         later.sort_by(f64::total_cmp);
-        let milliseconds = later.get(later.len() / 2).copied().unwrap_or(first_milliseconds);
+        let median = later.get(later.len() / 2).copied().unwrap_or(first);
         let exact = self.exact(&input).await?;
         let accuracy = exact.compare(&output).map_err(|error| error.to_string())?;
         let exact_problem = self.problem(&input, MethodName::Exact, settings)?;
         Ok(Measured {
             method: method.name(),
             output,
-            milliseconds,
-            first_milliseconds,
+            milliseconds: 1e3 * median,
+            first_milliseconds: 1e3 * first,
             relative_error: accuracy.relative_error,
             worst_row_error: accuracy.max_row_error,
             operations: self.operations(&problem)?,
             exact_operations: self.operations(&exact_problem)?,
             scratch_bytes: plan.scratch_bytes() as f64,
         })
+    }
+
+    /// Computes a problem and returns the seconds that it took, data to the device and back included.
+    async fn timed(&self, problem: &Problem, input: &Input, output: &mut [f32]) -> Result<f64, String> {
+        let begin = Instant::now();
+        let result = self.attention.run_into(problem, &input.inputs(), output).await;
+        result.map_err(|error| self.explain(&error))?;
+        Ok(begin.elapsed().as_secs_f64())
     }
 
     fn problem(&self, input: &Input, method: MethodName, settings: &Settings) -> Result<Problem, String> {

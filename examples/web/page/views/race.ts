@@ -57,7 +57,7 @@ export class RaceView {
     byId('race').innerHTML = MARKUP;
     const inputChoice = byId<HTMLSelectElement>('race-input');
     inputChoice.append(
-      new Option(`synthetic, ${SYNTHETIC.heads} heads of width ${SYNTHETIC.width}`, 'synthetic'),
+      ...SYNTHETIC.heads.map((heads) => new Option(`synthetic, ${heads} ${heads === 1 ? 'head' : 'heads'} of width ${SYNTHETIC.width}`, String(heads))),
       new Option('the present input, lengthened', 'tiled'),
     );
     const longest = byId<HTMLSelectElement>('race-longest');
@@ -87,8 +87,9 @@ export class RaceView {
     if (this.race) return;
     const { settings, backend } = this.state();
     const input = this.input();
-    const tiled = byId<HTMLSelectElement>('race-input').value === 'tiled' && input;
-    const synthetic: InputShape = { heads: SYNTHETIC.heads, length: 512, width: SYNTHETIC.width, valueWidth: SYNTHETIC.width };
+    const chosen = byId<HTMLSelectElement>('race-input').value;
+    const tiled = chosen === 'tiled' && input;
+    const synthetic: InputShape = { heads: Number(chosen) || SYNTHETIC.heads[0], length: 512, width: SYNTHETIC.width, valueWidth: SYNTHETIC.width };
     this.plan = {
       backend,
       settings,
