@@ -185,8 +185,7 @@ impl ClusteredAttention {
         #[wasm_bindgen(unchecked_param_type = "MethodName")] method: String,
         #[wasm_bindgen(unchecked_param_type = "Settings")] settings: JsValue,
     ) -> Result<JsValue, JsError> {
-        let method = MethodName::parse(&method).map_err(to_error)?;
-        let settings = from_js("settings", settings)?;
+        let (method, settings) = asked(&method, settings)?;
         let measured = self.settled(self.engine.run(method, &settings).await).await?;
         let object = to_js(&measured)?;
         set(&object, "output", &js_sys::Float32Array::from(&measured.output[..]))?;
@@ -224,8 +223,7 @@ impl ClusteredAttention {
         head: usize,
         position: usize,
     ) -> Result<Vec<f32>, JsError> {
-        let method = MethodName::parse(&method).map_err(to_error)?;
-        let settings = from_js("settings", settings)?;
+        let (method, settings) = asked(&method, settings)?;
         self.settled(self.engine.row(method, &settings, head, position).await).await
     }
 
@@ -240,8 +238,7 @@ impl ClusteredAttention {
         head: usize,
         size: usize,
     ) -> Result<Vec<f32>, JsError> {
-        let method = MethodName::parse(&method).map_err(to_error)?;
-        let settings = from_js("settings", settings)?;
+        let (method, settings) = asked(&method, settings)?;
         self.settled(self.engine.matrix(method, &settings, head, size).await).await
     }
 
@@ -258,6 +255,11 @@ impl ClusteredAttention {
         }
         result.map_err(to_error)
     }
+}
+
+/// A method and its settings.
+fn asked(method: &str, settings: JsValue) -> Result<(MethodName, Settings), JsError> {
+    Ok((MethodName::parse(method).map_err(to_error)?, from_js("settings", settings)?))
 }
 
 fn to_error(message: String) -> JsError {

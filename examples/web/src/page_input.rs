@@ -72,7 +72,7 @@ impl Input {
 }
 
 /// Row `index` of rows of `width` numbers.
-pub fn row(data: &[f32], index: usize, width: usize) -> &[f32] {
+pub fn row<T>(data: &[T], index: usize, width: usize) -> &[T] {
     &data[index * width..][..width]
 }
 

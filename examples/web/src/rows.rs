@@ -27,7 +27,7 @@ pub fn weights(
     };
     let own = logits(row(queries, position, shape.width));
     if method == MethodName::Exact {
-        return softmax(own).1;
+        return softmax(own);
     }
     let cluster = trace.assignment[head * shape.queries + position] as usize;
     let of_head = head * settings.clusters + cluster;
@@ -35,22 +35,19 @@ pub fn weights(
     let listed = settings.top_k.min(shape.keys);
     let is_top: Vec<bool> = {
         let mut is_top = vec![false; shape.keys];
-        let top_keys = if listed == 0 { &[] } else { row_of_keys(&trace.top_keys, of_head, listed) };
+        let top_keys = row(&trace.top_keys, of_head, listed);
         top_keys.iter().filter(|&&key| key != NO_KEY).for_each(|&key| is_top[key as usize] = true);
         is_top
     };
     match method {
-        MethodName::Exact | MethodName::Clustered => softmax(of_centroid).1,
+        MethodName::Exact | MethodName::Clustered => softmax(of_centroid),
         MethodName::Improved => {
             // The top keys share the centroid's mass of them as the query sees them.
-            let mut weights = softmax(of_centroid).1;
+            let mut weights = softmax(of_centroid);
             let mass: f32 = weights.iter().zip(&is_top).filter(|(_, &top)| top).map(|(weight, _)| weight).sum();
             let top_logits = own.iter().zip(&is_top).map(|(&logit, &top)| if top { logit } else { f64::NEG_INFINITY });
-            let (total, shares) = softmax(top_logits.collect());
-            if total > 0.0 {
-                for (weight, share) in
-                    weights.iter_mut().zip(shares).zip(&is_top).filter_map(|(pair, &top)| top.then_some(pair))
-                {
+            for ((weight, share), &top) in weights.iter_mut().zip(softmax(top_logits.collect())).zip(&is_top) {
+                if top {
                     *weight = mass * share;
                 }
             }
@@ -60,24 +57,20 @@ pub fn weights(
             let near = |key: usize| settings.window.is_some_and(|window| key.abs_diff(position) <= window);
             let stitched =
                 (0..shape.keys).map(|key| if is_top[key] || near(key) { own[key] } else { of_centroid[key] });
-            softmax(stitched.collect()).1
+            softmax(stitched.collect())
         }
     }
 }
 
-fn row_of_keys(top_keys: &[u32], index: usize, listed: usize) -> &[u32] {
-    &top_keys[index * listed..][..listed]
-}
-
-/// The sum of exponentials below the largest logit, and their shares of it; no logit that is finite, no shares.
-fn softmax(logits: Vec<f64>) -> (f64, Vec<f32>) {
+/// Shares that sum to 1; zeros where no logit is finite.
+fn softmax(logits: Vec<f64>) -> Vec<f32> {
     let maximum = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     if maximum == f64::NEG_INFINITY {
-        return (0.0, vec![0.0; logits.len()]);
+        return vec![0.0; logits.len()];
     }
     let exponentials: Vec<f64> = logits.into_iter().map(|logit| (logit - maximum).exp()).collect();
     let total: f64 = exponentials.iter().sum();
-    (total, exponentials.into_iter().map(|value| (value / total) as f32).collect())
+    exponentials.into_iter().map(|value| (value / total) as f32).collect()
 }
 
 #[cfg(test)]

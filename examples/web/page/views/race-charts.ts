@@ -1,9 +1,10 @@
 import uPlot from 'uplot';
+import type { MethodName } from '../../npm/clustered_attention.js';
 import { themeColour } from '../colours.js';
 import { powerOfTen } from '../format.js';
 import type { RacePoint } from '../race-run.js';
 import { APPROXIMATIONS, METHODS } from '../state.js';
-import { LINES } from './series.js';
+import { lineSeries } from './series.js';
 
 /** The chart leaves out lengths whose labels would collide. */
 function lengthLabel(length: number | null): string {
@@ -71,7 +72,7 @@ export class RaceCharts {
 
 function options(
   box: HTMLElement,
-  methods: readonly (keyof typeof LINES)[],
+  methods: readonly MethodName[],
   xRange: [number, number],
   lengths: readonly number[],
   y: uPlot.Scale,
@@ -96,13 +97,7 @@ function options(
     ],
     series: [
       {},
-      ...methods.map((method) => ({
-        label: method,
-        stroke: LINES[method].colour(),
-        dash: LINES[method].dash,
-        width: LINES[method].width,
-        points: { show: true, size: 6, fill: LINES[method].colour() },
-      })),
+      ...methods.map(lineSeries).map((line) => ({ ...line, points: { show: true, size: 6, fill: line.stroke } })),
     ],
   };
 }

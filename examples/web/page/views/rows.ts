@@ -6,7 +6,7 @@ import { fraction, percent, powerOfTen } from '../format.js';
 import type { Input } from '../sources.js';
 import { APPROXIMATIONS, METHODS } from '../state.js';
 import { labelOf } from './labels.js';
-import { LINES, lineSample } from './series.js';
+import { lineSample, lineSeries } from './series.js';
 
 export type MethodRows = Record<MethodName, Float32Array>;
 
@@ -162,10 +162,7 @@ export class RowChart {
       series: [
         {},
         ...METHODS.map((method) => ({
-          label: method,
-          stroke: LINES[method].colour(),
-          dash: LINES[method].dash,
-          width: LINES[method].width,
+          ...lineSeries(method),
           points: { show: false },
           show: !this.hidden.has(method),
         })),

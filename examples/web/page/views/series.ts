@@ -9,12 +9,18 @@ export interface Line {
 }
 
 // The colours are Okabe and Ito's, darkened or lightened in the style sheet for contrast with the theme's ground.
-export const LINES: Record<MethodName, Line> = {
+const LINES: Record<MethodName, Line> = {
   exact: { colour: () => themeColour('--exact'), dash: [], width: 2.25 },
   clustered: { colour: () => themeColour('--clustered'), dash: [2, 3], width: 1.75 },
   improved: { colour: () => themeColour('--improved'), dash: [7, 3], width: 1.75 },
   stitched: { colour: () => themeColour('--stitched'), dash: [12, 3, 3, 3], width: 1.75 },
 };
+
+/** The line as uPlot takes it, in the theme's colours of the moment. */
+export function lineSeries(method: MethodName): { label: string; stroke: string; dash: number[]; width: number } {
+  const { colour, dash, width } = LINES[method];
+  return { label: method, stroke: colour(), dash, width };
+}
 
 /** A sample of the line for legends. */
 export function lineSample(method: MethodName): SVGSVGElement {
