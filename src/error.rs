@@ -135,10 +135,12 @@ pub enum Error {
         offset_bytes: u64,
     },
     /// The output shares memory with an input.
-    #[error("the buffer slice for `output` overlaps the one for `{tensor}`; the output must not share a buffer with an input")]
+    #[error("the buffer slice for `output` overlaps the one for `{tensor}`, counted from the last multiple of {alignment_bytes} bytes before each; the output must lie apart from the inputs")]
     BufferOverlap {
         /// Name of the input.
         tensor: &'static str,
+        /// What offsets of bindings are rounded down to.
+        alignment_bytes: u32,
     },
     /// No adapter fits the request.
     #[error("no GPU adapter {wanted}; found: {found}")]
@@ -153,6 +155,42 @@ pub enum Error {
     Device {
         /// The driver's message.
         message: String,
+    },
+    /// A tensor's dimensions do not fit the other tensors' or the layer's.
+    #[error("`{tensor}` has the dimensions {actual}; {needed} are needed")]
+    TensorShape {
+        /// The tensor.
+        tensor: &'static str,
+        /// Its dimensions.
+        actual: String,
+        /// What would fit.
+        needed: String,
+    },
+    /// A tensor's elements have another type.
+    #[error("`{tensor}` is of {actual}; it must be of {needed}")]
+    DataType {
+        /// The tensor.
+        tensor: &'static str,
+        /// Its type.
+        actual: String,
+        /// The type that is computed.
+        needed: &'static str,
+    },
+    /// Tensors lie on different devices.
+    #[error("`{tensor}` is on {actual}; `queries` are on {needed}, and all must be on one device")]
+    DifferentDevices {
+        /// The tensor.
+        tensor: &'static str,
+        /// Its device.
+        actual: String,
+        /// The device of the queries.
+        needed: String,
+    },
+    /// A device of Burn's wgpu backend whose handles the crate does not have.
+    #[error("Burn's device {device} is not known here: open it with `clustered_attention::burn::init_wgpu`, or give `share_device` the setup that it was opened with")]
+    UnknownBurnDevice {
+        /// The device.
+        device: String,
     },
     /// Something is specified but not available yet.
     #[error("{feature} is not supported yet")]

@@ -76,10 +76,14 @@ fn buffers_that_do_not_fit_are_named() {
                 if i < 3 {
                     let mut shared = buffers.clone();
                     shared[3] = shared[i].clone();
-                    // Apart in the buffer, but one buffer.
-                    let offsets = [0, 0, 0, 6144];
-                    let error = refused(record(&tensors(&shared, offsets, bytes)), &[&named, "`output`"]);
-                    assert!(matches!(error, Error::BufferOverlap { tensor } if tensor == name));
+                    // The last byte of one is the first of the other, before and behind it; and apart in one buffer.
+                    for (input, output) in [(0, bytes[i] - 4), (bytes[3] - 4, 0)] {
+                        let mut offsets = [0, 0, 0, output];
+                        offsets[i] = input;
+                        let error = refused(record(&tensors(&shared, offsets, bytes)), &[&named, "`output`"]);
+                        assert!(matches!(error, Error::BufferOverlap { tensor, .. } if tensor == name));
+                    }
+                    record(&tensors(&shared, [0, 0, 0, 6144], bytes)).expect("slices that lie apart");
                 }
             }
             record(&tensors(&buffers, [0; 4], bytes)).expect("buffers that fit, after all that");

@@ -130,6 +130,41 @@ fn unaligned_slices_of_a_fused_buffer_in_both_layouts() {
 }
 
 #[test]
+fn all_tensors_in_one_buffer() {
+    for own in devices() {
+        let kernels = kernels(&own);
+        for case in cases(Layout::HeadsFirst) {
+            let expected = on_host(&own, &case);
+            let data = [&case.queries, &case.keys, &case.values];
+            // Each begins at a multiple of what bindings are rounded down to, NaN between them, the output among the inputs.
+            let mut content = vec![f32::NAN.to_bits(); 77];
+            let mut place = |elements: &[u32]| {
+                content.resize(content.len().next_multiple_of(64), f32::NAN.to_bits());
+                let begin = content.len();
+                content.extend_from_slice(elements);
+                4 * begin as u64..4 * content.len() as u64
+            };
+            let queries = place(words(data[0]));
+            let output = place(&vec![CANARY; expected.len()]);
+            let (keys, values) = (place(words(data[1])), place(words(data[2])));
+            let buffer = own.buffer(&content);
+            let tensors = DeviceTensors {
+                queries: buffer.slice(queries),
+                keys: buffer.slice(keys),
+                values: buffer.slice(values),
+                output: buffer.slice(output.clone()),
+            };
+            record(&own, &mut attention(&kernels, &case), &tensors);
+            let (mut written, output) = (own.read(&buffer), output.start as usize / 4..output.end as usize / 4);
+            let difference = relative_difference(floats(&written[output.clone()]), &expected);
+            assert!(difference < 1e-6, "{} {:?}: {difference:e}", own.name, case.problem.method());
+            written[output.clone()].copy_from_slice(&content[output]);
+            assert!(written == content, "{}: written outside the output", own.name);
+        }
+    }
+}
+
+#[test]
 fn commands_of_the_app_keep_their_order() {
     for own in devices() {
         let kernels = kernels(&own);

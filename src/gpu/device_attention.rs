@@ -9,7 +9,9 @@ use crate::{random, Error, Problem, Result};
 use std::collections::HashMap;
 
 /// Tensors on the device, in the problem's layout, as slices of an app's buffers. Offset and size of each slice count. The buffers need
-/// [`wgpu::BufferUsages::STORAGE`]; queries, keys and values may share a buffer, the output must have another.
+/// [`wgpu::BufferUsages::STORAGE`]. They may share a buffer; the output's slice must overlap none of the others, and is quickest in a buffer
+/// of its own: where it shares one, the kernels that write it must declare their inputs as written too, which keeps some GPUs from reading
+/// them through read-only caches.
 #[derive(Debug, Clone, Copy)]
 pub struct DeviceTensors<'a> {
     /// Queries, `[N, H, L, E]` or `[N, L, H, E]`, float32.
@@ -53,7 +55,7 @@ impl DeviceAttention {
         Ok(Self::with_plan(kernels, plan, &Supplied::default()))
     }
 
-    pub(super) fn with_plan(kernels: &Kernels, plan: Plan, supplied: &Supplied) -> Self {
+    pub(crate) fn with_plan(kernels: &Kernels, plan: Plan, supplied: &Supplied) -> Self {
         let device = kernels.device();
         let slices = plan.slices_per_chunk() as u64;
         let mut scratch = HashMap::new();
@@ -147,7 +149,7 @@ impl DeviceAttention {
         Ok(())
     }
 
-    pub(super) fn recording(&mut self, tensors: &DeviceTensors) -> Result<&Recording> {
+    pub(crate) fn recording(&mut self, tensors: &DeviceTensors) -> Result<&Recording> {
         let slices = [tensors.queries, tensors.keys, tensors.values, tensors.output];
         let known = self.recordings.iter().position(|recording| {
             recording.ranges.iter().zip(&slices).all(|(range, slice)| {
@@ -169,12 +171,21 @@ impl DeviceAttention {
         Ok(&self.recordings[index])
     }
 
+    /// Whether two slices have a byte in common as they are bound, from an aligned offset on.
+    fn overlap(&self, one: &wgpu::BufferSlice, other: &wgpu::BufferSlice) -> bool {
+        let alignment = u64::from(self.plan.limits.offset_alignment_bytes);
+        let begin = |slice: &wgpu::BufferSlice| slice.offset() / alignment * alignment;
+        let end = |slice: &wgpu::BufferSlice| slice.offset() + slice.size();
+        one.buffer() == other.buffer() && begin(one) < end(other) && begin(other) < end(one)
+    }
+
     fn check(&self, slices: [wgpu::BufferSlice; 4]) -> Result<Ranges> {
         for (tensor, slice) in Tensor::ALL.into_iter().zip(&slices) {
             let needed_bytes = 4 * tensor.elements(&self.plan.problem) as u64;
             check_slice(tensor.name(), slice, needed_bytes)?;
-            if tensor != Tensor::Output && slice.buffer() == slices[Tensor::Output as usize].buffer() {
-                return Err(Error::BufferOverlap { tensor: tensor.name() });
+            if tensor != Tensor::Output && self.overlap(slice, &slices[Tensor::Output as usize]) {
+                let alignment_bytes = self.plan.limits.offset_alignment_bytes;
+                return Err(Error::BufferOverlap { tensor: tensor.name(), alignment_bytes });
             }
             // An offset that is not aligned makes bindings begin before it.
             let needed = self.plan.chunks().map(|chunk| self.plan.binding_bytes(tensor, &chunk, slice.offset())).max();

@@ -2,7 +2,7 @@
 
 use super::device_attention::check_slice;
 use super::device_attention::filled_buffer;
-use super::kernels::kernel;
+use super::kernels::{kernel, Variant};
 use super::params::{layout, Params};
 use super::pipelines::Kernels;
 use crate::plan::dispatch::KernelName;
@@ -87,7 +87,7 @@ impl FiniteCheck {
         // The offset that is found counts from the tensor's first element, wherever the binding begins.
         let origin = (offset as i64 - slice.offset() as i64) / 4;
         let most = limits.max_compute_workgroups_per_dimension as usize;
-        let pipeline = self.kernels.pipeline(kernel(KernelName::CheckFinite), &[], false);
+        let pipeline = self.kernels.pipeline(kernel(KernelName::CheckFinite), &[], Variant::default());
         encoder.copy_buffer_to_buffer(&self.initial, 0, &self.result, 0, 4);
         let slices = shape.batch * heads;
         let tiles = rows.div_ceil(64);

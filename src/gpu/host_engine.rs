@@ -4,15 +4,12 @@ use super::adapter::{self, AdapterDescription};
 use super::device_attention::{DeviceAttention, DeviceTensors};
 use super::pipelines::{Compilation, Kernels};
 use super::read_back::{read_back, staging_buffer};
-use super::recorder::{Recording, Step};
+use super::submission::{guarded, submit};
 use super::tracer::Tracer;
 use crate::plan::{Limits, Plan, Tensor};
 use crate::trace::Trace;
 use crate::{Error, Inputs, Result, Supplied};
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// Operations after which a command buffer is submitted, so that no submission runs for long.
-const OPERATIONS_PER_SUBMISSION: u64 = 1 << 33;
 
 /// A device that computes on host slices.
 #[derive(Debug)]
@@ -121,7 +118,7 @@ impl HostEngine {
         trace: Option<&mut Trace>,
     ) -> Result<()> {
         let tracing = trace.is_some();
-        let mut session = self.guarded(|| self.begin(plan, inputs, supplied, tracing)).await?;
+        let mut session = guarded(&self.device, || self.begin(plan, inputs, supplied, tracing)).await?;
         let Session { attention, tensors: buffers, staging } = &mut session;
         let (tensors, out) = (tensors_of(buffers), &buffers[Tensor::Output as usize]);
         match trace {
@@ -129,7 +126,13 @@ impl HostEngine {
                 let tracer = Tracer::new(&self.device, &self.queue);
                 tracer.run(attention, &tensors, supplied, inputs, trace).await?;
             }
-            None => self.guarded(|| self.submit(attention.recording(&tensors)?)).await?,
+            None => {
+                guarded(&self.device, || {
+                    submit(&self.device, &self.queue, attention.recording(&tensors)?);
+                    Ok(())
+                })
+                .await?
+            }
         }
         let copy = || {
             let mut encoder = self.device.create_command_encoder(&Default::default());
@@ -137,7 +140,7 @@ impl HostEngine {
             self.queue.submit([encoder.finish()]);
             Ok(())
         };
-        self.guarded(copy).await?;
+        guarded(&self.device, copy).await?;
         read_back(&self.device, staging, bytemuck::cast_slice_mut(output)).await?;
         if let Some(message) = self.complaint.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(Error::Device { message });
@@ -146,22 +149,6 @@ impl HostEngine {
             *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
         }
         Ok(())
-    }
-
-    /// Runs work on the device and reports what the driver complains about. Scopes belong to a thread, so none is open across an await.
-    async fn guarded<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        let (result, errors) = {
-            let memory_scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-            let validation_scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-            let result = work();
-            (result, [validation_scope.pop(), memory_scope.pop()])
-        };
-        for error in errors {
-            if let Some(error) = error.await {
-                return Err(Error::Device { message: error.to_string() });
-            }
-        }
-        result
     }
 
     /// Memory for the problem, with its inputs uploaded and its kernels compiled.
@@ -210,28 +197,5 @@ impl HostEngine {
         let staging = staging_buffer(&self.device, tensors[Tensor::Output as usize].size());
         let attention = DeviceAttention::with_plan(kernels, plan.clone(), supplied);
         Ok(Session { attention, tensors, staging })
-    }
-
-    /// Submits a recording, in several command buffers where it takes long.
-    fn submit(&self, recording: &Recording) -> Result<()> {
-        let steps: Vec<&Step> = recording.chunks.iter().flat_map(|chunk| &chunk.steps).collect();
-        let mut begin = 0;
-        while begin < steps.len() {
-            let mut operations = 0;
-            let mut end = begin;
-            while end < steps.len() && (end == begin || operations + steps[end].operations <= OPERATIONS_PER_SUBMISSION)
-            {
-                operations += steps[end].operations;
-                end += 1;
-            }
-            let mut encoder = self.device.create_command_encoder(&Default::default());
-            {
-                let mut pass = encoder.begin_compute_pass(&Default::default());
-                steps[begin..end].iter().for_each(|step| step.record(&mut pass));
-            }
-            self.queue.submit([encoder.finish()]);
-            begin = end;
-        }
-        Ok(())
     }
 }

@@ -235,6 +235,27 @@ pub(crate) const KERNELS: &[Kernel] = &[
     },
 ];
 
+/// What the same kernel is compiled differently for, beside its constants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Variant {
+    /// Rows of all tensors begin and end at multiples of four elements.
+    pub vectors: bool,
+    /// The output lies in a buffer that also holds an input. A buffer has one usage in a dispatch, so kernels that write the output then
+    /// declare what they only read as written too.
+    pub one_buffer: bool,
+}
+
+impl Kernel {
+    /// How a binding is declared in a variant.
+    pub fn declared_access(&self, operand: Operand, access: Access, variant: Variant) -> Access {
+        let writes_output = self.bindings.contains(&(OUTPUT, Write));
+        match operand {
+            Operand::Tensor(_) if variant.one_buffer && writes_output => Write,
+            _ => access,
+        }
+    }
+}
+
 /// The declaration of a kernel.
 pub(crate) fn kernel(name: KernelName) -> &'static Kernel {
     // A test holds the order of the list against that of the names.
@@ -285,25 +306,30 @@ pub(crate) fn constants(problem: &Problem, cut: &Cut) -> Vec<(&'static str, usiz
     ]
 }
 
-/// The WGSL module of a kernel: shared pieces and source, with the constants they name. `vectors` tells whether rows of the tensors
-/// begin and end at multiples of four elements.
-pub(crate) fn module_source(kernel: &Kernel, constants: &[(&'static str, usize)], vectors: bool) -> String {
+/// The WGSL module of a kernel: shared pieces and source, with the constants they name, as a variant.
+pub(crate) fn module_source(kernel: &Kernel, constants: &[(&'static str, usize)], variant: Variant) -> String {
     let mut body = String::from(PARAMS);
     for piece in kernel.shared.iter().chain([&kernel.source]) {
         body += piece;
+    }
+    for &(operand, access) in kernel.bindings {
+        if let (Operand::Tensor(tensor), true) = (operand, kernel.declared_access(operand, access, variant) != access) {
+            let name = tensor.name();
+            body = body.replace(&format!("var<storage, read> {name}:"), &format!("var<storage, read_write> {name}:"));
+        }
     }
     for tensor in Tensor::ALL {
         // The loads and stores are the same text for every tensor and element type.
         let mut include = |verb: &str, vec4: &str, scalar: &str| {
             if body.contains(&format!("{verb}_{}(", tensor.name())) {
-                let piece = if vectors { vec4 } else { scalar };
+                let piece = if variant.vectors { vec4 } else { scalar };
                 body += &piece.replace("TENSOR", tensor.name());
             }
         };
         include("load", LOAD_VEC4, LOAD_SCALAR);
         include("store", STORE_VEC4, STORE_SCALAR);
     }
-    let mut header = format!("alias element = {};\n", if vectors { "vec4f" } else { "f32" });
+    let mut header = format!("alias element = {};\n", if variant.vectors { "vec4f" } else { "f32" });
     for (name, value) in constants {
         if body.contains(name) {
             header += &format!("const {name}: u32 = {value}u;\n");

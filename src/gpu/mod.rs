@@ -10,6 +10,7 @@ mod pipeline_cache;
 mod pipelines;
 mod read_back;
 mod recorder;
+mod submission;
 mod tracer;
 
 #[cfg(not(target_arch = "wasm32"))]

@@ -1,6 +1,6 @@
 //! Compiled kernels of a device, shared by everything that runs on it.
 
-use super::kernels::{module_source, Access, Kernel};
+use super::kernels::{module_source, Access, Kernel, Variant};
 use super::pipeline_cache::PipelineCache;
 use crate::{Error, Result};
 use std::collections::HashMap;
@@ -136,15 +136,15 @@ impl Kernels {
         &self,
         kernel: &'static Kernel,
         constants: &[(&'static str, usize)],
-        vectors: bool,
+        variant: Variant,
     ) -> Arc<Pipeline> {
-        let key = (kernel.entry_point, module_source(kernel, constants, vectors));
+        let key = (kernel.entry_point, module_source(kernel, constants, variant));
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pipeline) = compiled.pipelines.get(&key) {
             return pipeline.clone();
         }
         let begin = Instant::now();
-        let pipeline = Arc::new(self.compile(kernel, &key.1));
+        let pipeline = Arc::new(self.compile(kernel, variant, &key.1));
         let seconds = begin.elapsed().as_secs_f64();
         compiled.compilations.push(Compilation { kernel: kernel.entry_point, seconds });
         compiled.pipelines.insert(key, pipeline.clone());
@@ -152,7 +152,7 @@ impl Kernels {
     }
 
     #[allow(unsafe_code)]
-    fn compile(&self, kernel: &Kernel, source: &str) -> Pipeline {
+    fn compile(&self, kernel: &Kernel, variant: Variant, source: &str) -> Pipeline {
         let label = Some(kernel.entry_point);
         let descriptor = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(source.into()) };
         let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..Default::default() };
@@ -167,8 +167,9 @@ impl Kernels {
         };
         let params_size = NonZeroU64::new(size_of::<super::params::Params>() as u64);
         let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform, true, params_size)];
-        for (index, (_, access)) in kernel.bindings.iter().enumerate() {
-            let ty = wgpu::BufferBindingType::Storage { read_only: *access == Access::Read };
+        for (index, &(operand, access)) in kernel.bindings.iter().enumerate() {
+            let read_only = kernel.declared_access(operand, access, variant) == Access::Read;
+            let ty = wgpu::BufferBindingType::Storage { read_only };
             entries.push(entry(index as u32 + 1, ty, false, None));
         }
         let layout =

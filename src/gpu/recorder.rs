@@ -1,6 +1,6 @@
 //! Bind groups, parameters and dispatches for one set of tensors: everything that recording needs, made once.
 
-use super::kernels::{constants, kernel, Operand};
+use super::kernels::{constants, kernel, Operand, Variant};
 use super::params::Params;
 use super::pipelines::{Kernels, Pipeline};
 use crate::plan::dispatch::{dispatches, Dispatch, Given, KernelName};
@@ -19,6 +19,12 @@ pub(crate) struct Range {
 
 /// The tensors of a call, in the order of [`Tensor::ALL`].
 pub(crate) type Ranges = [Range; 4];
+
+/// Whether the output lies in the buffer of an input.
+fn output_shares_a_buffer(ranges: &Ranges) -> bool {
+    let output = &ranges[Tensor::Output as usize].buffer;
+    Tensor::ALL.iter().any(|&tensor| tensor != Tensor::Output && ranges[tensor as usize].buffer == *output)
+}
 
 /// Memory that belongs to a built problem, whatever tensors it is given.
 #[derive(Debug)]
@@ -96,7 +102,8 @@ impl Recording {
             mapped_at_creation: true,
         });
         let mut params_bytes = vec![0; count * params_stride];
-        let vectors = Bindings::all_aligned(plan, ranges);
+        let variant =
+            Variant { vectors: Bindings::all_aligned(plan, ranges), one_buffer: output_shares_a_buffer(ranges) };
         let constants = constants(&plan.problem, &plan.cut);
         let mut chunks = Vec::with_capacity(work.len());
         let mut next = 0;
@@ -107,7 +114,7 @@ impl Recording {
             for dispatch in dispatches {
                 let (pipeline, bind_group) = groups.entry(dispatch.kernel).or_insert_with(|| {
                     let kernel = kernel(dispatch.kernel);
-                    let pipeline = kernels.pipeline(kernel, &constants, vectors);
+                    let pipeline = kernels.pipeline(kernel, &constants, variant);
                     let bind_group = bindings.group(device, &pipeline, kernel.bindings, memory, &params_buffer);
                     (pipeline, bind_group)
                 });

@@ -1,6 +1,9 @@
 //! The declarations against the shaders themselves: bindings, struct layout, and translation to every platform's language.
 
-use super::kernels::{constants, module_source, Access, KERNELS};
+use super::kernels::{constants, module_source, Access, Operand, Variant, KERNELS};
+use crate::plan::Tensor;
+
+const VECTORS: Variant = Variant { vectors: true, one_buffer: false };
 use super::params::Params;
 use crate::plan::{Limits, Plan};
 use crate::{Method, Problem, Shape};
@@ -41,7 +44,7 @@ fn parse(source: &str) -> (Module, ModuleInfo) {
 fn variables_in_loops_are_given_a_value() {
     let (constants, _) = constant_sets().remove(0);
     for kernel in KERNELS {
-        let source = module_source(kernel, &constants, true);
+        let source = module_source(kernel, &constants, VECTORS);
         let nested = source.lines().filter(|line| line.starts_with("        "));
         let bare: Vec<&str> =
             nested.filter(|line| line.trim_start().starts_with("var ") && !line.contains('=')).collect();
@@ -53,31 +56,48 @@ fn variables_in_loops_are_given_a_value() {
 fn bindings_are_what_the_shaders_declare() {
     let (constants, _) = constant_sets().remove(0);
     for kernel in KERNELS {
-        let (module, _) = parse(&module_source(kernel, &constants, true));
-        let mut declared: Vec<(u32, String, Access)> = module
-            .global_variables
-            .iter()
-            .filter_map(|(_, variable)| {
-                let binding = variable.binding.as_ref()?;
-                assert_eq!(binding.group, 0);
-                let access = match variable.space {
-                    AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => Access::Write,
-                    AddressSpace::Storage { .. } => Access::Read,
-                    _ => return None,
-                };
-                Some((binding.binding, variable.name.clone()?, access))
-            })
-            .collect();
-        declared.sort_by_key(|(binding, ..)| *binding);
-        let expected: Vec<(u32, String, Access)> = kernel
-            .bindings
-            .iter()
-            .zip(1..)
-            .map(|((operand, access), binding)| (binding, operand.name().to_string(), *access))
-            .collect();
-        assert_eq!(declared, expected, "{}", kernel.entry_point);
-        assert!(expected.len() <= 8, "{} needs more than WebGPU's default bindings", kernel.entry_point);
-        assert!(module.entry_points.iter().any(|entry| entry.name == kernel.entry_point));
+        for variant in [VECTORS, Variant { one_buffer: true, ..VECTORS }] {
+            let (module, _) = parse(&module_source(kernel, &constants, variant));
+            let mut declared: Vec<(u32, String, Access)> = module
+                .global_variables
+                .iter()
+                .filter_map(|(_, variable)| {
+                    let binding = variable.binding.as_ref()?;
+                    assert_eq!(binding.group, 0);
+                    let access = match variable.space {
+                        AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => Access::Write,
+                        AddressSpace::Storage { .. } => Access::Read,
+                        _ => return None,
+                    };
+                    Some((binding.binding, variable.name.clone()?, access))
+                })
+                .collect();
+            declared.sort_by_key(|(binding, ..)| *binding);
+            let expected: Vec<(u32, String, Access)> = kernel
+                .bindings
+                .iter()
+                .zip(1..)
+                .map(|(&(operand, access), binding)| {
+                    (binding, operand.name().to_string(), kernel.declared_access(operand, access, variant))
+                })
+                .collect();
+            assert_eq!(declared, expected, "{}", kernel.entry_point);
+            assert!(expected.len() <= 8, "{} needs more than WebGPU's default bindings", kernel.entry_point);
+            assert!(module.entry_points.iter().any(|entry| entry.name == kernel.entry_point));
+        }
+    }
+}
+
+#[test]
+fn inputs_in_the_buffer_of_the_output_are_declared_as_written() {
+    let one_buffer = Variant { one_buffer: true, ..VECTORS };
+    for kernel in KERNELS {
+        let writes_output = kernel.bindings.contains(&(Operand::Tensor(Tensor::Output), Access::Write));
+        for &(operand, access) in kernel.bindings {
+            let expected = if writes_output && matches!(operand, Operand::Tensor(_)) { Access::Write } else { access };
+            assert_eq!(kernel.declared_access(operand, access, one_buffer), expected, "{}", kernel.entry_point);
+            assert_eq!(kernel.declared_access(operand, access, VECTORS), access, "{}", kernel.entry_point);
+        }
     }
 }
 
@@ -91,7 +111,7 @@ fn kernels_are_listed_in_the_order_of_their_names() {
 #[test]
 fn params_have_the_layout_of_the_shaders() {
     let (constants, _) = constant_sets().remove(0);
-    let (module, _) = parse(&module_source(&KERNELS[0], &constants, true));
+    let (module, _) = parse(&module_source(&KERNELS[0], &constants, VECTORS));
     let (members, span) = module
         .types
         .iter()
@@ -153,7 +173,7 @@ fn params_have_the_layout_of_the_shaders() {
 fn workgroup_memory_stays_within_the_defaults() {
     for (constants, vectors) in constant_sets() {
         for kernel in KERNELS {
-            let (module, _) = parse(&module_source(kernel, &constants, vectors));
+            let (module, _) = parse(&module_source(kernel, &constants, Variant { vectors, one_buffer: false }));
             let bytes: u32 = module
                 .global_variables
                 .iter()
@@ -175,7 +195,10 @@ fn every_kernel_translates_to_every_platform() {
                 if vectors && !aligned {
                     continue;
                 }
-                let (module, info) = parse(&module_source(kernel, &constants, vectors));
+                let source = |one_buffer| module_source(kernel, &constants, Variant { vectors, one_buffer });
+                let (module, info) = parse(&source(true));
+                translate_glsl(&module, &info, kernel.entry_point);
+                let (module, info) = parse(&source(false));
                 let entry = kernel.entry_point;
                 translate_spirv(&module, &info, entry);
                 translate_msl(&module, &info, entry);
