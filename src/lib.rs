@@ -3,6 +3,8 @@
 #![deny(unsafe_code)]
 mod accuracy;
 mod attention;
+#[cfg(feature = "burn-host")]
+pub mod burn;
 mod clock;
 mod cpu;
 mod error;

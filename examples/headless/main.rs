@@ -10,6 +10,7 @@
 mod bench;
 mod input;
 mod measure;
+mod method_options;
 mod options;
 mod pipeline_cache;
 mod progress;
@@ -125,7 +126,7 @@ fn describe(shape: &Shape) -> String {
 
 fn describe_options(options: &Options, shape: &Shape) -> String {
     let square = shape.queries == shape.keys;
-    let mut text = format!("{} clusters, top-k {}", options.clusters, options.top_k);
+    let mut text = format!("{} clusters, top-k {}", options.methods.clusters, options.methods.top_k);
     let methods = options.methods(square);
     if let Some(stitched) = methods.iter().find(|method| matches!(method.name(), "stitched" | "auto")) {
         match (stitched.window().filter(|_| square), square) {

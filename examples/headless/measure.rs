@@ -1,7 +1,8 @@
 //! Runs the methods, takes the times and compares the outputs.
 
 use crate::input::Tensors;
-use crate::options::{MethodName, Options};
+use crate::method_options::MethodName;
+use crate::options::Options;
 use crate::progress::Progress;
 use anyhow::{Context, Result};
 use clustered_attention::{Accuracy, Attention, Backend, ExactRows, Inputs, Method, Problem, Rows, Stage, Supplied};
@@ -72,7 +73,7 @@ pub fn measure(attention: &Attention, tensors: &Tensors, options: &Options) -> R
         candidates.push(Candidate::new(exact_problem, 1, false));
     }
     for method in methods {
-        if method == Method::Exact && long && !options.names(MethodName::Exact) {
+        if method == Method::Exact && long && !options.methods.names(MethodName::Exact) {
             continue;
         }
         let problem = Problem::new(shape, method).with_context(|| format!("{} attention", method.name()))?;

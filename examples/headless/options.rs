@@ -1,6 +1,7 @@
 //! What can be asked on the command line.
 
 use crate::bench::BenchOptions;
+use crate::method_options::MethodOptions;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use clustered_attention::{Backend, Method};
 use std::path::PathBuf;
@@ -37,30 +38,8 @@ pub struct Options {
     /// Width of queries, keys and values of the synthetic input
     #[arg(long, value_name = "E", default_value = "64", requires = "length", value_parser = at_least_one)]
     pub width: usize,
-    /// Methods, separated by commas; `auto` is the faster of exact and stitched attention [default: all but auto]
-    #[arg(long, value_name = "METHODS", value_enum, value_delimiter = ',')]
-    pub method: Vec<MethodName>,
-    /// Clusters of each head
-    #[arg(long, value_name = "C", default_value_t = 25)]
-    pub clusters: usize,
-    /// Keys of each cluster that are computed exactly (improved, stitched, auto)
-    #[arg(long, value_name = "K", default_value_t = 32)]
-    pub top_k: usize,
-    /// Half-width of the exact band (stitched, auto), or `none` [default: 16; none where queries and keys differ in number]
-    #[arg(long, value_name = "W")]
-    pub window: Option<Window>,
-    /// Bits of a code [default: 63]
-    #[arg(long, value_name = "B")]
-    pub bits: Option<usize>,
-    /// Rounds of K-means in Hamming space [default: 10]
-    #[arg(long, value_name = "ROUNDS")]
-    pub iterations: Option<usize>,
-    /// Euclidean steps after the Hamming K-means [default: 2 for stitched and auto, otherwise 0]
-    #[arg(long, value_name = "STEPS")]
-    pub euclidean_steps: Option<usize>,
-    /// Subtract the mean query before hashing [default: true for stitched and auto, otherwise false]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    pub center: Option<bool>,
+    #[command(flatten)]
+    pub methods: MethodOptions,
     /// Seed of the clustering, of the sampled rows and of the synthetic input
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -98,58 +77,12 @@ pub enum Command {
     Bench(BenchOptions),
 }
 
-/// A method by its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum MethodName {
-    Exact,
-    Clustered,
-    Improved,
-    Stitched,
-    Auto,
-}
-
-impl MethodName {
-    /// All of them, with exact attention first so that speed-ups read from top to bottom.
-    const ALL: [Self; 5] = [Self::Exact, Self::Clustered, Self::Improved, Self::Stitched, Self::Auto];
-
-    /// Those asked for, each once. `Auto` only repeats one of the others and has to be named.
-    pub fn chosen(asked: &[Self]) -> impl Iterator<Item = Self> + '_ {
-        Self::ALL.into_iter().filter(|name| if asked.is_empty() { *name != Self::Auto } else { asked.contains(name) })
-    }
-
-    /// The method with a number of clusters and otherwise its defaults.
-    pub fn with_clusters(self, clusters: usize) -> Method {
-        match self {
-            Self::Exact => Method::Exact,
-            Self::Clustered => Method::clustered(clusters),
-            Self::Improved => Method::improved(clusters),
-            Self::Stitched => Method::stitched(clusters),
-            Self::Auto => Method::auto(clusters),
-        }
-    }
-}
-
 /// A back end by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum BackendName {
     Auto,
     Gpu,
     Cpu,
-}
-
-/// Half-width of the exact band, or none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window(pub Option<usize>);
-
-impl std::str::FromStr for Window {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "none" {
-            return Ok(Self(None));
-        }
-        text.parse().map(|window| Self(Some(window))).map_err(|_| "a whole number or `none` is needed".into())
-    }
 }
 
 /// A whole number above 0.
@@ -191,28 +124,8 @@ impl Options {
         }
     }
 
-    /// Whether a method was asked for by name.
-    pub fn names(&self, method: MethodName) -> bool {
-        self.method.contains(&method)
-    }
-
     /// The methods asked for.
     pub fn methods(&self, square: bool) -> Vec<Method> {
-        MethodName::chosen(&self.method).map(|name| self.configure(name, square)).collect()
-    }
-
-    fn configure(&self, name: MethodName, square: bool) -> Method {
-        let method = name.with_clusters(self.clusters).with_top_k(self.top_k).with_clustering(|clustering| {
-            clustering.seed = self.seed;
-            clustering.bits = self.bits.unwrap_or(clustering.bits);
-            clustering.iterations = self.iterations.unwrap_or(clustering.iterations);
-            clustering.euclidean_steps = self.euclidean_steps.unwrap_or(clustering.euclidean_steps);
-            clustering.center = self.center.unwrap_or(clustering.center);
-        });
-        match self.window {
-            Some(Window(window)) => method.with_window(window),
-            None if square => method,
-            None => method.with_window(None),
-        }
+        self.methods.methods(square, self.seed)
     }
 }

@@ -20,6 +20,8 @@ pub use device_attention::{DeviceAttention, DeviceTensors};
 pub use finite_check::{CheckedTensor, FiniteCheck, NO_BAD_ELEMENT};
 pub(crate) use host_engine::HostEngine;
 pub use pipelines::{Compilation, Kernels};
+#[cfg(feature = "burn")]
+pub(crate) use submission::{guarded, submit};
 
 #[cfg(test)]
 mod hardware_constants;

@@ -1,6 +1,7 @@
 //! Set-up, demo, benchmark and tests, the same on every platform: `cargo xtask help`.
 
 mod browser;
+mod burn;
 mod environment;
 mod process;
 mod rust_version;
@@ -25,6 +26,8 @@ cargo xtask bench [-- ARGUMENTS]  measures every method and stage over a sweep, 
                                   report, target/benchmark.html unless --html names another; arguments go to `headless bench`
 cargo xtask web [--port PORT]     builds the page for browsers into examples/web/dist, with the package behind it, and serves it at
                                   http://127.0.0.1:4173; with --build-only it only builds
+cargo xtask models [NAME ...]     fetches pretrained models, and speech and text to try them on, into a cache outside the repository
+                                  (CLUSTERED_ATTENTION_MODELS names another folder)
 cargo xtask test [OPTIONS]        installs what the tests need and runs all of them
 cargo xtask web-check [OPTIONS]   the tests' browser part: the same as `test --only setup,wasm,browser`
 cargo xtask setup [OPTIONS]       only installs what the tests need
@@ -62,6 +65,7 @@ fn run() -> Result<bool> {
         "demo" => demo(parser.raw_args()?.collect()),
         "bench" => bench(parser.raw_args()?.collect()),
         "web" => web(&mut parser),
+        "models" => models(&mut parser),
         "test" => steps::run(&Options::parse(&mut parser, &Step::ALL)?),
         "web-check" => steps::run(&Options::parse(&mut parser, &[Step::Setup, Step::Wasm, Step::Browser])?),
         "setup" => steps::run(&Options::parse(&mut parser, &[Step::Setup])?),
@@ -172,6 +176,13 @@ fn web(parser: &mut Parser) -> Result<bool> {
     if serves {
         web::serve(port)?;
     }
+    Ok(true)
+}
+
+/// Fetches pretrained models; those that the arguments name, or all.
+fn models(parser: &mut Parser) -> Result<bool> {
+    let names: Vec<String> = parser.raw_args()?.map(|name| name.string()).collect::<Result<_, _>>()?;
+    burn::fetch(&Environment::prepare()?, &names)?;
     Ok(true)
 }
 

@@ -33,7 +33,7 @@ pub fn check(environment: &Environment) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// The library's minimum Rust version and the dependencies, other than those for development, that need a newer one.
+/// The library's minimum Rust version and the dependencies, other than optional ones and those for development, that need a newer one.
 fn stated_versions(metadata: &Value) -> Option<(String, Vec<String>)> {
     let packages: HashMap<&str, &Value> = metadata["packages"]
         .as_array()?
@@ -44,6 +44,10 @@ fn stated_versions(metadata: &Value) -> Option<(String, Vec<String>)> {
         metadata["resolve"]["nodes"].as_array()?.iter().filter_map(|node| Some((node["id"].as_str()?, node))).collect();
     let (root, package) = packages.iter().find(|(_, package)| package["name"] == "clustered-attention")?;
     let version = package["rust_version"].as_str()?;
+    // Behind a feature; what they need is said there.
+    let is_optional = |dependency: &&Value| dependency["optional"] == true;
+    let optional: HashSet<&str> =
+        package["dependencies"].as_array()?.iter().filter(is_optional).filter_map(|one| one["name"].as_str()).collect();
     let (mut seen, mut pending, mut newer) = (HashSet::new(), vec![*root], vec![]);
     while let Some(id) = pending.pop() {
         if !seen.insert(id) {
@@ -57,7 +61,9 @@ fn stated_versions(metadata: &Value) -> Option<(String, Vec<String>)> {
         }
         for dependency in nodes.get(id)?["deps"].as_array()? {
             let kinds = dependency["dep_kinds"].as_array()?;
-            if kinds.iter().any(|kind| kind["kind"] != "dev") {
+            let name = packages.get(dependency["pkg"].as_str()?)?["name"].as_str()?;
+            let behind_a_feature = id == *root && optional.contains(name);
+            if !behind_a_feature && kinds.iter().any(|kind| kind["kind"] != "dev") {
                 pending.push(dependency["pkg"].as_str()?);
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::environment::Environment;
 use crate::process::{cargo, root, run as run_command};
-use crate::{browser, rust_version, setup, wasm, web, Options};
+use crate::{browser, burn, rust_version, setup, wasm, web, Options};
 use anyhow::{bail, Context, Result};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -27,6 +27,8 @@ pub enum Step {
     Wasm,
     Browser,
     Web,
+    Burn,
+    Models,
     Package,
     RustVersion,
 }
@@ -39,7 +41,7 @@ pub enum Outcome {
 }
 
 impl Step {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Setup,
         Self::Format,
         Self::Clippy,
@@ -50,6 +52,8 @@ impl Step {
         Self::Wasm,
         Self::Browser,
         Self::Web,
+        Self::Burn,
+        Self::Models,
         Self::Package,
         Self::RustVersion,
     ];
@@ -67,6 +71,8 @@ impl Step {
             Self::Wasm => "wasm",
             Self::Browser => "browser",
             Self::Web => "web",
+            Self::Burn => "burn",
+            Self::Models => "models",
             Self::Package => "package",
             Self::RustVersion => "msrv",
         }
@@ -86,6 +92,8 @@ impl Step {
             Self::Wasm => "the library compiles for WebAssembly",
             Self::Browser => "every method in a headless Chromium, against the CPU",
             Self::Web => "the page is built and does in Chromium and Firefox what it should",
+            Self::Burn => "attention on Burn's tensors, with Burn's fusion and without",
+            Self::Models => "speech recognition and embeddings with pretrained models, which are fetched",
             Self::Package => "the package builds by itself and is small enough to publish",
             Self::RustVersion => "the stated minimum Rust version is true",
         }
@@ -120,10 +128,12 @@ impl Step {
                         "warnings",
                     ]))?;
                 }
+                burn::clippy(environment)?;
             }
             Self::Documentation => {
                 let arguments = ["doc", "--package", "clustered-attention", "--no-deps"];
                 run_command(cargo().args(arguments).env("RUSTDOCFLAGS", "-D warnings"))?;
+                burn::document(environment)?;
             }
             Self::Test => {
                 for package in PACKAGES {
@@ -158,6 +168,8 @@ impl Step {
                 web::build(environment)?;
                 web::test(environment)?;
             }
+            Self::Burn => burn::test(environment)?,
+            Self::Models => return burn::test_models(environment),
             Self::Package => package(environment)?,
             Self::RustVersion => return rust_version::check(environment),
         }
@@ -176,7 +188,10 @@ pub fn run(options: &Options) -> Result<bool> {
         } else {
             // Set-up may just have brought another driver.
             Environment::prepare().and_then(|environment| {
-                step.run(&environment.with_swiftshader().with_quick_software_compilers(), options)
+                let environment = environment.with_quick_software_compilers();
+                // Burn takes an adapter by itself; SwiftShader is far slower than lavapipe.
+                let takes_an_adapter = matches!(step, Step::Burn | Step::Models);
+                step.run(&if takes_an_adapter { environment } else { environment.with_swiftshader() }, options)
             })
         };
         match &result {

@@ -1,8 +1,28 @@
 //! What is known of the machine, and the date.
 
-use super::results::Machine;
+use serde::Serialize;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Where it ran.
+#[derive(Debug, Serialize)]
+pub struct Machine {
+    pub processor: String,
+    pub threads: usize,
+    pub system: String,
+    /// Threads that ran or wanted to in the minute before, where the system tells.
+    pub load: Option<f64>,
+}
+
+impl Machine {
+    /// Says that other work ran beside the benchmark's.
+    pub fn warning(&self) -> Option<String> {
+        let load = self.load.filter(|&load| load > 0.5)?;
+        Some(format!(
+            "The machine was not idle: {load:.1} threads on average were at work in the minute before, so times are longer than they need be."
+        ))
+    }
+}
 
 pub fn describe() -> Machine {
     Machine {

@@ -2,6 +2,7 @@
 
 use super::ceilings::Ceilings;
 use super::engine::BackEnd;
+use super::machine::Machine;
 use clustered_attention::{Method, Stage, StageCost};
 use serde::Serialize;
 
@@ -23,26 +24,6 @@ pub struct Results {
     pub back_ends: Vec<BackEnd>,
     pub runs: Vec<Run>,
     pub skipped: Vec<Skipped>,
-}
-
-/// Where it ran.
-#[derive(Debug, Serialize)]
-pub struct Machine {
-    pub processor: String,
-    pub threads: usize,
-    pub system: String,
-    /// Threads that ran or wanted to in the minute before, where the system tells.
-    pub load: Option<f64>,
-}
-
-impl Machine {
-    /// Says that other work ran beside the benchmark's.
-    pub fn warning(&self) -> Option<String> {
-        let load = self.load.filter(|&load| load > 0.5)?;
-        Some(format!(
-            "The machine was not idle: {load:.1} threads on average were at work in the minute before, so times are longer than they need be."
-        ))
-    }
 }
 
 /// What was asked of one call.

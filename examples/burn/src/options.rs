@@ -1,0 +1,75 @@
+//! What can be asked on the command line.
+
+use clap::{Parser, ValueEnum};
+use clustered_attention::Method;
+use std::path::PathBuf;
+
+/// Times a multi-head attention layer in Burn: Burn's own layer, the same projections around Burn's attention function, and around this
+/// crate's attention, all with the same weights.
+#[derive(Debug, Parser)]
+#[command(name = "burn", version)]
+pub struct Options {
+    /// Burn's backend: `cpu` is Flex, `wgpu` the adapter that Burn prefers (or `CUBECL_WGPU_DEFAULT_DEVICE` names)
+    #[arg(long, value_enum, default_value_t = BackendName::Wgpu)]
+    pub backend: BackendName,
+    /// Lengths, separated by commas
+    #[arg(long, value_name = "L", value_delimiter = ',', default_value = "256,512,1024", value_parser = at_least_one)]
+    pub length: Vec<usize>,
+    #[arg(long, value_name = "H", default_value = "8", value_parser = at_least_one)]
+    pub heads: usize,
+    /// Width of a head
+    #[arg(long, value_name = "E", default_value = "64", value_parser = at_least_one)]
+    pub width: usize,
+    /// This crate's methods, separated by commas
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "exact,stitched")]
+    pub method: Vec<MethodName>,
+    /// Clusters of each head
+    #[arg(long, value_name = "C", default_value_t = 25)]
+    pub clusters: usize,
+    /// Calls of each that are timed after the first
+    #[arg(long, value_name = "TIMES", default_value = "5", value_parser = at_least_one)]
+    pub repeat: usize,
+    /// What takes longer than this in its first call is not called again
+    #[arg(long, value_name = "SECONDS", default_value_t = 120.0)]
+    pub seconds_limit: f64,
+    /// Seed of weights and input
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Write the results to this file as JSON too
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+impl Options {
+    pub fn methods(&self) -> Vec<Method> {
+        let method = |name: &MethodName| match name {
+            MethodName::Exact => Method::Exact,
+            MethodName::Clustered => Method::clustered(self.clusters),
+            MethodName::Improved => Method::improved(self.clusters),
+            MethodName::Stitched => Method::stitched(self.clusters),
+        };
+        self.method.iter().map(method).collect()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BackendName {
+    Cpu,
+    Wgpu,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MethodName {
+    Exact,
+    Clustered,
+    Improved,
+    Stitched,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".into()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(format!("{error}")),
+    }
+}

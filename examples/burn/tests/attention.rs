@@ -1,0 +1,128 @@
+//! Attention on Burn's tensors against the crate's own CPU back end: shapes, views, lengths, slices of buffers.
+
+mod common;
+
+use burn::tensor::Tensor;
+use clustered_attention::burn::{attention, AttentionOptions, ClusteredAttention};
+use clustered_attention::{Method, Shape};
+use common::{devices, dimensions, expected, input, methods, relative_difference, tensor, tensors, values};
+
+/// Grouped heads, odd widths and lengths; few enough queries that near ties between adapters do not matter.
+fn shape() -> Shape {
+    Shape { query_heads: 4, key_heads: 2, value_width: 21, ..Shape::self_attention(2, 1, 59, 13) }
+}
+
+fn close(actual: Tensor<4>, expected: &[f32], what: &str) {
+    let difference = relative_difference(&values(actual), expected);
+    assert!(difference < 1e-5, "{what}: {difference:e}");
+}
+
+#[test]
+fn every_method_on_every_kind_of_device() {
+    for shape in [shape(), Shape::self_attention(1, 3, 64, 16), Shape::self_attention(1, 1, 1, 1)] {
+        let data = input(&shape, 1);
+        for device in devices() {
+            for method in methods() {
+                let options = AttentionOptions::new(method);
+                let [queries, keys, values] = tensors(&shape, &data, &device);
+                let module = ClusteredAttention::new(options.clone());
+                let output = module.forward(queries, keys, values).expect("attention");
+                assert_eq!(output.dims(), [shape.batch, shape.query_heads, shape.queries, shape.value_width]);
+                close(output, &expected(&shape, &data, &options), &format!("{device:?} {method:?}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn views_of_projections_are_read_as_they_lie() {
+    let shape = shape();
+    let data = input(&shape, 2);
+    let options = AttentionOptions::new(Method::stitched(7).with_top_k(9).with_window(Some(5)));
+    let expected = expected(&shape, &data, &options);
+    for device in devices() {
+        // As `reshape` and `swap_dims` of a projection leave them: `[batch, length, heads, width]` in memory.
+        let lengths_first = |tensor: Tensor<4>| (tensor.swap_dims(1, 2) * 1.0).swap_dims(1, 2);
+        let view = tensors(&shape, &data, &device).map(lengths_first);
+        let [queries, keys, values] = view.clone();
+        let output = attention(queries, keys, values, &options).expect("attention");
+        let [batch, heads, length, width] = output.dims();
+        // What a layer does next.
+        let merged = output.clone().swap_dims(1, 2).reshape([batch, length, heads * width]);
+        close(output, &expected, "length first");
+        close(merged.reshape([batch, length, heads, width]).swap_dims(1, 2), &expected, "merged");
+        // One of them otherwise, and all of them in an order that Burn has to change.
+        let [queries, keys, _] = view;
+        let [.., plain] = tensors(&shape, &data, &device);
+        close(attention(queries, keys, plain, &options).expect("attention"), &expected, "mixed");
+        let turned = tensors(&shape, &data, &device).map(|tensor| (tensor.swap_dims(2, 3) * 1.0).swap_dims(2, 3));
+        let [queries, keys, values] = turned;
+        close(attention(queries, keys, values, &options).expect("attention"), &expected, "turned");
+    }
+}
+
+#[test]
+fn slices_of_larger_tensors() {
+    let shape = Shape::self_attention(1, 2, 48, 16);
+    for device in devices() {
+        for method in [Method::Exact, Method::stitched(5).with_top_k(7).with_window(Some(3))] {
+            let options = AttentionOptions::new(method);
+            // Sequences of a batch one by one, which Burn cuts out of one buffer, and a part of the length, which has gaps.
+            let batch = Shape { batch: 5, ..shape };
+            let longer = Shape { queries: 67, keys: 67, ..shape };
+            let (data, long_data) = (input(&batch, 3), input(&longer, 4));
+            let whole = tensors(&batch, &data, &device);
+            for index in 0..batch.batch {
+                let one = whole.each_ref().map(|tensor| tensor.clone().slice([index..index + 1]));
+                let elements = shape.query_elements();
+                let part = data.each_ref().map(|data| data[index * elements..][..elements].to_vec());
+                let [queries, keys, values] = one;
+                let output = attention(queries, keys, values, &options).expect("attention");
+                close(output, &expected(&shape, &part, &options), &format!("{device:?} sequence {index}"));
+            }
+            let part = tensors(&longer, &long_data, &device).map(|tensor| tensor.slice([0..1, 0..2, 11..59, 0..16]));
+            let data = part.each_ref().map(|tensor| values(tensor.clone()));
+            let [queries, keys, values] = part;
+            let output = attention(queries, keys, values, &options).expect("attention");
+            close(output, &expected(&shape, &data, &options), &format!("{device:?} part"));
+        }
+    }
+}
+
+#[test]
+fn one_tensor_three_times() {
+    let shape = Shape::self_attention(2, 3, 40, 12);
+    let [data, ..] = input(&shape, 5);
+    let options = AttentionOptions::new(Method::improved(5).with_top_k(6));
+    let expected = expected(&shape, &[data.clone(), data.clone(), data.clone()], &options);
+    for device in devices() {
+        let tensor = tensor(&data, dimensions(&shape)[0], &device);
+        let output = attention(tensor.clone(), tensor.clone(), tensor.clone(), &options).expect("attention");
+        close(output, &expected, "one tensor");
+        assert_eq!(values(tensor), data, "the input is as it was");
+    }
+}
+
+#[test]
+fn lengths_scale_and_budget() {
+    let shape = Shape::self_attention(3, 2, 50, 12);
+    let data = input(&shape, 6);
+    for device in devices() {
+        // The same problem again and again with other lengths, which lie in one buffer.
+        for lengths in [[50, 1, 17], [0, 50, 49], [23, 50, 50], [50, 50, 50]] {
+            for method in methods() {
+                let options = AttentionOptions::new(method)
+                    .with_lengths(lengths)
+                    .with_scale(0.21)
+                    .with_scratch_budget_bytes(1 << 20);
+                let [queries, keys, values] = tensors(&shape, &data, &device);
+                let output = attention(queries, keys, values, &options).expect("attention");
+                close(output, &expected(&shape, &data, &options), &format!("{device:?} {lengths:?} {method:?}"));
+            }
+        }
+        let options = AttentionOptions::new(Method::Exact).with_key_lengths([3, 0, 50]);
+        let [queries, keys, values] = tensors(&shape, &data, &device);
+        let output = attention(queries, keys, values, &options).expect("attention");
+        close(output, &expected(&shape, &data, &options), "keys alone");
+    }
+}

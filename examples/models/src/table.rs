@@ -1,0 +1,72 @@
+//! Results as tables for people and as JSON for machines.
+
+use crate::device;
+use anyhow::{Context, Result};
+use burn::tensor::Device;
+use comfy_table::{presets::UTF8_FULL_CONDENSED, CellAlignment, Table};
+use serde_json::{json, Value};
+use std::path::Path;
+
+/// A table whose first column is of words and all others of numbers.
+pub fn table<const COLUMNS: usize>(header: [&str; COLUMNS], rows: Vec<[String; COLUMNS]>) -> String {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_header(header).add_rows(rows);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.to_string()
+}
+
+/// A time in a unit that suits it.
+pub fn seconds(seconds: f64) -> String {
+    if seconds < 1.0 {
+        format!("{:.2} ms", seconds * 1e3)
+    } else {
+        format!("{seconds:.2} s")
+    }
+}
+
+/// The middle value; the mean of the two in the middle where their number is even; 0 of none.
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => 0.0,
+        count if count % 2 == 1 => sorted[middle],
+        _ => (sorted[middle - 1] + sorted[middle]) / 2.0,
+    }
+}
+
+/// The mean; 0 of none.
+pub fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
+/// What results are read with: version, device, and whether the program was built with optimisation.
+pub fn origin(device: &Device) -> Value {
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "device": device::describe(device),
+        "profile": if cfg!(debug_assertions) { "dev" } else { "release" },
+    })
+}
+
+/// Writes a document as JSON.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_json(path: &Path, document: &Value) -> Result<()> {
+    std::fs::write(path, format!("{document:#}\n")).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_and_means() {
+        assert_eq!((median(&[3.0, 1.0, 2.0]), median(&[4.0, 1.0, 2.0, 3.0]), median(&[])), (2.0, 2.5, 0.0));
+        assert_eq!((mean(&[1.0, 2.0]), mean(&[])), (1.5, 0.0));
+    }
+}

@@ -1,0 +1,5 @@
+//! The program around the library.
+
+pub mod compare;
+pub mod options;
+pub mod transcribe;

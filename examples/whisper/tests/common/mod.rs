@@ -1,0 +1,71 @@
+//! What tests of the model share.
+#![allow(dead_code)] // Each test program uses some of it.
+
+use burn::tensor::Device;
+use clustered_attention::Method;
+use clustered_attention_models::assets::Asset;
+use clustered_attention_whisper::audio::read_wav;
+use clustered_attention_whisper::task::SpeechSet;
+use clustered_attention_whisper::{ModelFiles, Recognizer};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// The packaged model, loaded once and used by one test at a time; `None` if it was not fetched, which is said.
+pub fn recognizer() -> Option<MutexGuard<'static, Recognizer>> {
+    static RECOGNIZER: OnceLock<Option<Mutex<Recognizer>>> = OnceLock::new();
+    let load = || {
+        if !is_present(&Asset::WHISPER) {
+            return None;
+        }
+        let files = ModelFiles::packaged().expect("the files are there");
+        let recognizer = Recognizer::load(&files, Method::Exact, &Device::flex());
+        Some(Mutex::new(recognizer.expect("the packaged model")))
+    };
+    let recognizer = RECOGNIZER.get_or_init(load).as_ref()?;
+    let mut recognizer = recognizer.lock().unwrap_or_else(PoisonError::into_inner);
+    recognizer.set_method(Method::Exact);
+    Some(recognizer)
+}
+
+/// The packaged recordings; `None` if they were not fetched.
+pub fn speech() -> Option<Vec<SpeechSet>> {
+    is_present(&Asset::SPEECH_CLIPS).then(|| SpeechSet::packaged().expect("the packaged recordings"))
+}
+
+/// Samples of a packaged recording; `None` if it was not fetched.
+pub fn clip(name: &str) -> Option<Vec<f32>> {
+    is_present(&Asset::SPEECH_CLIPS)
+        .then(|| read_wav(&Asset::SPEECH_CLIPS.path(name).expect("a packaged recording")).expect("a WAV file"))
+}
+
+/// Whether an asset was fetched. Where it was not, the test is skipped, and says so.
+pub fn is_present(asset: &Asset) -> bool {
+    let present = asset.is_present();
+    if !present {
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        eprintln!("SKIPPED {test}: {} is not there; `cargo xtask models` fetches it", asset.name);
+    }
+    present
+}
+
+/// A file of these bytes in a folder.
+pub fn file(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, bytes).expect("a file in a temporary folder");
+    path
+}
+
+/// A WAV file.
+pub fn wave<S: hound::Sample + Copy>(folder: &Path, name: &str, spec: hound::WavSpec, samples: &[S]) -> PathBuf {
+    let path = folder.join(name);
+    let mut writer = hound::WavWriter::create(&path, spec).expect("a WAV file in a temporary folder");
+    for &sample in samples {
+        writer.write_sample(sample).expect("a sample");
+    }
+    writer.finalize().expect("a whole WAV file");
+    path
+}
+
+/// One channel of 16-bit integers at 16 kHz.
+pub const PLAIN: hound::WavSpec =
+    hound::WavSpec { channels: 1, sample_rate: 16_000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
