@@ -29,7 +29,7 @@ pub struct Options {
     /// Calls of each that are timed after the first
     #[arg(long, value_name = "TIMES", default_value = "5", value_parser = at_least_one)]
     pub repeat: usize,
-    /// What takes longer than this in its first call is not called again
+    /// What takes longer than this in its second call, the first that neither compiles nor tunes, is not called again
     #[arg(long, value_name = "SECONDS", default_value_t = 120.0)]
     pub seconds_limit: f64,
     /// Seed of weights and input

@@ -73,7 +73,7 @@ fn slices_of_larger_tensors() {
             let (data, long_data) = (input(&batch, 3), input(&longer, 4));
             let whole = tensors(&batch, &data, &device);
             for index in 0..batch.batch {
-                let one = whole.each_ref().map(|tensor| tensor.clone().slice([index..index + 1]));
+                let one = whole.each_ref().map(|tensor| tensor.clone().narrow(0, index, 1));
                 let elements = shape.query_elements();
                 let part = data.each_ref().map(|data| data[index * elements..][..elements].to_vec());
                 let [queries, keys, values] = one;

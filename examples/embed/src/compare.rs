@@ -147,14 +147,12 @@ pub fn compare(
             }
         }
     }
-    let comparison = |((&method, seeds), times): ((&Method, Vec<Seeded>), &(Vec<f64>, Vec<f64>))| Comparison {
-        method,
-        length,
-        seeds,
-        attention_seconds: median(&times.0),
-        seconds: median(&times.1),
-    };
-    Ok(methods.iter().zip(results).zip(&times).map(comparison).collect())
+    let mut comparisons = Vec::with_capacity(methods.len());
+    for ((&method, seeds), (attention, whole)) in methods.iter().zip(results).zip(&times) {
+        let (attention_seconds, seconds) = (median(attention), median(whole));
+        comparisons.push(Comparison { method, length, seeds, attention_seconds, seconds });
+    }
+    Ok(comparisons)
 }
 
 /// Runs of [`compare`], for its progress.

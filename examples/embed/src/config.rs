@@ -86,5 +86,5 @@ fn parse<T: for<'text> Deserialize<'text>>(path: &Path, text: &[u8]) -> Result<T
 
 /// The bytes of a file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| EmbedError::Read { path: path.to_owned(), source })
+    std::fs::read(path).map_err(|cause| EmbedError::Read { path: path.to_owned(), cause })
 }

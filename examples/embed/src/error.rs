@@ -14,12 +14,12 @@ pub enum EmbedError {
     #[error(transparent)]
     Asset(#[from] AssetError),
     /// A file cannot be read.
-    #[error("{} cannot be read: {source}", path.display())]
+    #[error("{} cannot be read: {cause}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The model's configuration is of another kind of model, or none.
     #[error("{} does not describe a model that can be loaded: {message}", path.display())]

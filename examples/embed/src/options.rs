@@ -45,7 +45,7 @@ pub struct Options {
     #[arg(long, value_name = "L,…", value_delimiter = ',', default_value = "128,256,512", requires = "compare")]
     pub length: Vec<usize>,
     /// Passages of each length that are compared
-    #[arg(long, value_name = "COUNT", default_value_t = 8, requires = "compare")]
+    #[arg(long, value_name = "COUNT", default_value_t = 16, requires = "compare")]
     pub chunks: usize,
     /// Seeds, from `--seed` on
     #[arg(long, value_name = "COUNT", default_value_t = 3, requires = "compare")]

@@ -2,8 +2,8 @@
 
 use crate::options::Options;
 use burn::tensor::Device;
-use clustered_attention_embed::compare::Comparison;
-use clustered_attention_embed::search::SearchResult;
+use clustered_attention_embed::compare::{Comparison, Seeded};
+use clustered_attention_embed::search::{Agreement, SearchResult};
 use clustered_attention_models::methods::{describe, method_json};
 use clustered_attention_models::table::{origin, seconds, table};
 use clustered_attention_models::{device, Asset};
@@ -71,7 +71,10 @@ pub fn search_table(searches: &[SearchResult], options: &Options) -> String {
 /// All of it as JSON.
 pub fn document(options: &Options, device: &Device, comparisons: &[Comparison], searches: &[SearchResult]) -> Value {
     let comparison = |comparison: &Comparison| {
-        let seed = |seed: &clustered_attention_embed::compare::Seeded| json!({ "seed": seed.seed, "token_cosines": seed.token_cosines, "sentence_cosines": seed.sentence_cosines });
+        let seed = |seed: &Seeded| {
+            let Seeded { seed, token_cosines, sentence_cosines } = seed;
+            json!({ "seed": seed, "token_cosines": token_cosines, "sentence_cosines": sentence_cosines })
+        };
         json!({
             "method": method_json(&comparison.method),
             "length": comparison.length,
@@ -86,7 +89,7 @@ pub fn document(options: &Options, device: &Device, comparisons: &[Comparison], 
         })
     };
     let search = |search: &SearchResult| {
-        let seed = |seed: &clustered_attention_embed::search::Agreement| {
+        let seed = |seed: &Agreement| {
             json!({
                 "seed": seed.seed,
                 "first_hit": seed.first_hit,

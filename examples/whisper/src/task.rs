@@ -127,6 +127,11 @@ impl Evaluation {
         self.sets.iter().map(SetResult::total_seconds).sum()
     }
 
+    /// Drops what the encoder made of the recordings, 2.3 MB of each; errors, transcripts and times stay.
+    pub fn forget_encoder_outputs(&mut self) {
+        self.encoded = Vec::new();
+    }
+
     /// The difference of the encoder's outputs from another evaluation's of the same sets, L2, relative to the other's; 0 if there are
     /// none.
     pub fn relative_error(&self, exact: &Self) -> f64 {

@@ -6,13 +6,21 @@ use clustered_attention::Method;
 use clustered_attention_models::methods::{method_json, with_seed};
 use clustered_attention_models::progress::Progress;
 use clustered_attention_models::table::{mean, median, origin, seconds, table};
-use clustered_attention_whisper::task::{evaluate, Evaluation, SpeechSet};
+use clustered_attention_whisper::task::{evaluate, Evaluation, SetResult, SpeechSet};
 use serde_json::{json, Value};
 
 /// A method and how it did, by seed.
 struct Compared {
     method: Method,
-    runs: Vec<(u64, Evaluation)>,
+    runs: Vec<Run>,
+}
+
+/// How a method did with a seed.
+struct Run {
+    seed: u64,
+    /// Of the encoder's output, relative to exact attention.
+    relative_error: f64,
+    evaluation: Evaluation,
 }
 
 /// Prints the table, and writes the results where they are asked for.
@@ -34,12 +42,16 @@ pub fn run(options: &Options) -> Result<()> {
         recognizer.transcribe(&utterance.samples)?;
     }
     let mut compared = Vec::new();
+    let mut exact: Option<Evaluation> = None;
     for method in methods {
         let mut runs = Vec::new();
         for &seed in seeds_of(&method) {
             recognizer.set_method(with_seed(method, seed));
-            let evaluation = evaluate(&recognizer, &sets, |name| progress.step(&format!("{} {name}", method.name())))?;
-            runs.push((seed, evaluation));
+            let mut evaluation =
+                evaluate(&recognizer, &sets, |name| progress.step(&format!("{} {name}", method.name())))?;
+            let relative_error = evaluation.relative_error(exact.get_or_insert_with(|| evaluation.clone()));
+            evaluation.forget_encoder_outputs();
+            runs.push(Run { seed, relative_error, evaluation });
         }
         compared.push(Compared { method, runs });
     }
@@ -58,7 +70,7 @@ pub fn run(options: &Options) -> Result<()> {
     options.write_json(&json!({
         "origin": origin(recognizer.device()),
         "sets": sets.iter().map(set_json).collect::<Vec<_>>(),
-        "methods": compared.iter().map(|method| method_results(method, &compared[0].runs[0].1)).collect::<Vec<_>>(),
+        "methods": compared.iter().map(method_results).collect::<Vec<_>>(),
     }))
 }
 
@@ -77,24 +89,22 @@ fn options_of(compared: &[Compared], options: &Options) -> String {
 }
 
 fn rows(compared: &[Compared]) -> Vec<[String; 7]> {
-    let Some(exact) = compared.first().map(|compared| &compared.runs[0].1) else { return Vec::new() };
     compared
         .iter()
         .map(|Compared { method, runs }| {
+            let of_runs = |value: &dyn Fn(&Run) -> f64| runs.iter().map(value).collect::<Vec<_>>();
             let errors = |set: usize| {
-                let errors: Vec<f64> = runs.iter().map(|(_, run)| run.sets[set].errors.errors as f64).collect();
+                let errors = of_runs(&|run| run.evaluation.sets[set].errors.errors as f64);
                 match errors[..] {
                     [errors] => format!("{errors:.0}"),
                     _ => format!("{:.1}, most {:.0}", mean(&errors), errors.iter().copied().fold(0.0, f64::max)),
                 }
             };
-            let middle = |value: &dyn Fn(&Evaluation) -> f64| {
-                median(&runs.iter().map(|(_, run)| value(run)).collect::<Vec<_>>())
-            };
-            let recordings = |run: &Evaluation| run.sets.iter().map(|set| set.transcripts.len()).sum::<usize>() as f64;
-            let attention = middle(&|run| run.attention_seconds() / recordings(run));
-            let total = middle(&|run| run.total_seconds() / recordings(run));
-            let relative = mean(&runs.iter().map(|(_, run)| run.relative_error(exact)).collect::<Vec<_>>());
+            let recordings =
+                |run: &Run| run.evaluation.sets.iter().map(|set| set.transcripts.len()).sum::<usize>() as f64;
+            let attention = median(&of_runs(&|run| run.evaluation.attention_seconds() / recordings(run)));
+            let total = median(&of_runs(&|run| run.evaluation.total_seconds() / recordings(run)));
+            let relative = mean(&of_runs(&|run| run.relative_error));
             let name = method.name().to_owned();
             [name, errors(0), errors(1), errors(2), format!("{relative:.3}"), seconds(attention), seconds(total)]
         })
@@ -105,9 +115,9 @@ fn set_json(set: &SpeechSet) -> Value {
     json!({ "name": set.name, "recordings": set.utterances.len(), "words": set.words() })
 }
 
-fn method_results(compared: &Compared, exact: &Evaluation) -> Value {
-    let run = |(seed, run): &(u64, Evaluation)| {
-        let set = |set: &clustered_attention_whisper::task::SetResult| {
+fn method_results(compared: &Compared) -> Value {
+    let run = |run: &Run| {
+        let set = |set: &SetResult| {
             json!({
                 "name": set.name,
                 "errors": set.errors.errors,
@@ -118,9 +128,9 @@ fn method_results(compared: &Compared, exact: &Evaluation) -> Value {
             })
         };
         json!({
-            "seed": seed,
-            "relative_error_of_encoder": run.relative_error(exact),
-            "sets": run.sets.iter().map(set).collect::<Vec<_>>(),
+            "seed": run.seed,
+            "relative_error_of_encoder": run.relative_error,
+            "sets": run.evaluation.sets.iter().map(set).collect::<Vec<_>>(),
         })
     };
     json!({ "method": method_json(&compared.method), "runs": compared.runs.iter().map(run).collect::<Vec<_>>() })

@@ -112,7 +112,7 @@ impl Decoder {
         }
         let device = self.embed_tokens.weight.val().device();
         let token = Tensor::<2, Int>::from_ints([[token as i32]], &device);
-        let added = self.embed_positions.weight.val().slice([position..position + 1]).unsqueeze::<3>();
+        let added = self.embed_positions.weight.val().narrow(0, position, 1).unsqueeze::<3>();
         let mut hidden = self.embed_tokens.forward(token) + added;
         for (index, layer) in self.layers.iter().enumerate() {
             hidden = layer.forward(hidden, &mut state.tokens[index], &state.recording[index]);
