@@ -104,3 +104,11 @@ impl std::str::FromStr for Window {
         text.parse().map(|window| Self(Some(window))).map_err(|_| "a whole number or `none` is needed".into())
     }
 }
+
+/// A whole number above 0.
+pub fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("a whole number of at least 1 is needed".into()),
+    }
+}

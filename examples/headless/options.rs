@@ -1,7 +1,7 @@
 //! What can be asked on the command line.
 
 use crate::bench::BenchOptions;
-use crate::method_options::MethodOptions;
+use crate::method_options::{at_least_one, MethodOptions};
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use clustered_attention::{Backend, Method};
 use std::path::PathBuf;
@@ -83,14 +83,6 @@ pub enum BackendName {
     Auto,
     Gpu,
     Cpu,
-}
-
-/// A whole number above 0.
-pub fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(number) if number > 0 => Ok(number),
-        _ => Err("a whole number of at least 1 is needed".into()),
-    }
 }
 
 impl Options {

@@ -2,6 +2,7 @@
 
 use clap::{Parser, ValueEnum};
 use clustered_attention_models::device::DeviceOptions;
+use clustered_attention_models::method_options::at_least_one;
 use std::path::PathBuf;
 
 /// Runs pretrained models with every method, clusters and top-k swept, and writes how far the results are from those of exact attention
@@ -47,12 +48,4 @@ impl Options {
 pub enum TaskName {
     Speech,
     Text,
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("must be at least 1".into()),
-        Ok(number) => Ok(number),
-        Err(error) => Err(format!("{error}")),
-    }
 }

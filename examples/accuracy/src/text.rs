@@ -9,6 +9,7 @@ use clustered_attention_embed::compare::{run, Run as Embedded};
 use clustered_attention_embed::search::{agreement, nearest, HITS};
 use clustered_attention_embed::{speeches, Model, Tokens};
 use clustered_attention_models::progress::Progress;
+use clustered_attention_models::table::relative_error_of;
 
 /// Embeds passages with every method and seed, and looks for the passages nearest to each.
 pub fn measure(sweep: &Sweep, length: usize, count: usize, device: &Device) -> Result<Task> {
@@ -69,12 +70,6 @@ fn hits(embedded: &[Embedded]) -> Vec<Vec<usize>> {
 }
 
 fn relative_error(embedded: &[Embedded], reference: &[Embedded]) -> f64 {
-    let (mut difference, mut norm) = (0.0, 0.0);
-    for (run, exact) in embedded.iter().zip(reference) {
-        for (&value, &truth) in run.states.values.iter().zip(&exact.states.values) {
-            difference += (f64::from(value) - f64::from(truth)).powi(2);
-            norm += f64::from(truth).powi(2);
-        }
-    }
-    (difference / norm).sqrt()
+    let pairs = embedded.iter().zip(reference);
+    relative_error_of(pairs.map(|(run, exact)| (&run.states.values[..], &exact.states.values[..])))
 }

@@ -36,5 +36,5 @@ fn a_sweep_is_written_as_page_and_json() {
 fn what_cannot_be_is_said() {
     let output = run(&["--seeds", "0"]);
     assert!(!output.status.success());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("must be at least 1"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("a whole number of at least 1 is needed"));
 }

@@ -3,11 +3,11 @@
 mod options;
 mod ways;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use burn::tensor::{Device, Distribution, Tensor};
 use clap::Parser;
 use clustered_attention::burn::init_wgpu;
-use comfy_table::{presets::UTF8_FULL_CONDENSED, Cell, CellAlignment, Table};
+use clustered_attention_models::table::{median, relative_error, table, write_json};
 use options::{BackendName, Options};
 use serde_json::json;
 use std::time::Instant;
@@ -24,15 +24,15 @@ fn main() -> Result<()> {
     let fusion = if cfg!(feature = "fusion") { "with" } else { "without" };
     println!("{name}; Burn {} {fusion} fusion; {} heads of width {}", burn_version(), options.heads, options.width);
     let layers = Layers::new(options.heads, options.width, &device)?;
-    let mut table = table();
-    let mut rows = Vec::new();
+    let (mut cells, mut rows) = (Vec::new(), Vec::new());
     for &length in &options.length {
         for measured in measure(&layers, length, &options, &device)? {
-            table.add_row(measured.cells());
+            cells.push(measured.cells());
             rows.push(measured.json());
         }
     }
-    println!("{table}");
+    let header = ["attention", "length", "first call", "median", "to Burn's layer", "difference"];
+    println!("{}", table(header, cells));
     println!(
         "Seconds of a forward pass of the layer with its projections, medians of {} rounds in which all take turns, from the first \
          command until the device has finished; nothing is read back. Differences are L2, relative to Burn's own layer.",
@@ -50,7 +50,7 @@ fn main() -> Result<()> {
             "rounds": options.repeat,
             "rows": rows,
         });
-        std::fs::write(path, serde_json::to_string_pretty(&results)?).with_context(|| path.display().to_string())?;
+        write_json(path, &results)?;
     }
     Ok(())
 }
@@ -70,23 +70,19 @@ struct Measured {
 
 impl Measured {
     fn median(&self) -> Option<f64> {
-        let mut sorted = self.seconds.clone();
-        sorted.sort_by(f64::total_cmp);
-        let middle = sorted.len().checked_sub(1)? / 2;
-        Some((sorted[middle] + sorted[sorted.len() / 2]) / 2.0)
+        (!self.seconds.is_empty()).then(|| median(&self.seconds))
     }
 
-    fn cells(&self) -> Vec<Cell> {
+    fn cells(&self) -> [String; 6] {
         let or_dash = |value: Option<String>| value.unwrap_or_else(|| "–".into());
-        let texts = [
-            self.length.to_string(),
+        [
             self.way.clone(),
+            self.length.to_string(),
             format!("{:.3} s", self.seconds_first),
             or_dash(self.median().map(|seconds| format!("{:.1} ms", seconds * 1e3))),
             or_dash(self.speed_up.map(|ratio| format!("{ratio:.2}×"))),
             or_dash(self.difference.map(|difference| format!("{difference:.1e}"))),
-        ];
-        texts.into_iter().map(Cell::new).collect()
+        ]
     }
 
     fn json(&self) -> serde_json::Value {
@@ -100,24 +96,6 @@ impl Measured {
             "relative_difference": self.difference,
         })
     }
-}
-
-fn table() -> Table {
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_header([
-        "length",
-        "attention",
-        "first call",
-        "median",
-        "to Burn's layer",
-        "difference",
-    ]);
-    for column in [0, 2, 3, 4, 5] {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table
 }
 
 /// All ways at one length, in turns.
@@ -139,7 +117,7 @@ fn measure(layers: &Layers, length: usize, options: &Options, device: &Device) -
         eprintln!("{length} positions, {}: first call", way.name());
         let (seconds_first, output) = once(&way)?;
         let output: Vec<f32> = output.try_into_data()?.try_into_vec()?;
-        let difference = reference.as_ref().map(|reference| relative_difference(&output, reference));
+        let difference = reference.as_ref().map(|reference| relative_error(&output, reference));
         reference.get_or_insert(output);
         let name = way.name();
         measured.push(Measured { length, way: name, seconds_first, seconds: vec![], speed_up: None, difference });
@@ -159,13 +137,6 @@ fn measure(layers: &Layers, length: usize, options: &Options, device: &Device) -
         measured.speed_up = burns.zip(measured.median()).map(|(burns, seconds)| burns / seconds);
     }
     Ok(measured)
-}
-
-fn relative_difference(actual: &[f32], expected: &[f32]) -> f64 {
-    let square = |sum: f64, value: f64| sum + value * value;
-    let difference = actual.iter().zip(expected).map(|(&a, &b)| f64::from(a) - f64::from(b)).fold(0.0, square);
-    let total = expected.iter().map(|&value| f64::from(value)).fold(0.0, square);
-    (difference / total).sqrt()
 }
 
 /// The version that this program was built with, from the lock file.

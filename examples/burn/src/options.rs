@@ -2,6 +2,7 @@
 
 use clap::{Parser, ValueEnum};
 use clustered_attention::Method;
+use clustered_attention_models::method_options::{at_least_one, MethodName, MethodOptions};
 use std::path::PathBuf;
 
 /// Times a multi-head attention layer in Burn: Burn's own layer, the same projections around Burn's attention function, and around this
@@ -20,19 +21,16 @@ pub struct Options {
     /// Width of a head
     #[arg(long, value_name = "E", default_value = "64", value_parser = at_least_one)]
     pub width: usize,
-    /// This crate's methods, separated by commas
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "exact,stitched")]
-    pub method: Vec<MethodName>,
-    /// Clusters of each head
-    #[arg(long, value_name = "C", default_value_t = 25)]
-    pub clusters: usize,
+    /// This crate's methods, and how they are to be set; exact and stitched attention if none is named
+    #[command(flatten)]
+    methods: MethodOptions,
     /// Calls of each that are timed after the first
     #[arg(long, value_name = "TIMES", default_value = "5", value_parser = at_least_one)]
     pub repeat: usize,
     /// What takes longer than this in its second call, the first that neither compiles nor tunes, is not called again
     #[arg(long, value_name = "SECONDS", default_value_t = 120.0)]
     pub seconds_limit: f64,
-    /// Seed of weights and input
+    /// Seed of weights, input and clustering
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Write the results to this file as JSON too
@@ -41,14 +39,13 @@ pub struct Options {
 }
 
 impl Options {
+    /// The methods asked for, exact attention first.
     pub fn methods(&self) -> Vec<Method> {
-        let method = |name: &MethodName| match name {
-            MethodName::Exact => Method::Exact,
-            MethodName::Clustered => Method::clustered(self.clusters),
-            MethodName::Improved => Method::improved(self.clusters),
-            MethodName::Stitched => Method::stitched(self.clusters),
-        };
-        self.method.iter().map(method).collect()
+        let mut methods = self.methods.clone();
+        if methods.method.is_empty() {
+            methods.method = vec![MethodName::Exact, MethodName::Stitched];
+        }
+        methods.methods(true, self.seed)
     }
 }
 
@@ -56,20 +53,4 @@ impl Options {
 pub enum BackendName {
     Cpu,
     Wgpu,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum MethodName {
-    Exact,
-    Clustered,
-    Improved,
-    Stitched,
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("must be at least 1".into()),
-        Ok(number) => Ok(number),
-        Err(error) => Err(format!("{error}")),
-    }
 }

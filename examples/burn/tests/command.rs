@@ -34,5 +34,5 @@ fn every_way_agrees_on_both_backends() {
 fn what_cannot_be_is_said() {
     let output = run(&["--length", "0"]);
     assert!(!output.status.success());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("must be at least 1"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("a whole number of at least 1 is needed"));
 }

@@ -2,10 +2,10 @@
 
 use crate::{EmbedError, Result};
 use burn::tensor::Device;
-use std::time::{Duration, Instant};
+use clustered_attention_models::stopwatch::timed;
+use std::time::Duration;
 
-/// Adds up what attention takes, all layers together. The device is made to finish what it has before and after each call, so the whole
-/// takes somewhat longer than without a stopwatch.
+/// Adds up what attention takes, all layers together. See [`timed`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Stopwatch {
     /// The sum.
@@ -14,12 +14,8 @@ pub struct Stopwatch {
 
 impl Stopwatch {
     pub(crate) fn time<T>(&mut self, device: &Device, work: impl FnOnce() -> T) -> Result<T> {
-        let wait = || device.sync().map_err(|error| EmbedError::Device(error.to_string()));
-        wait()?;
-        let begin = Instant::now();
-        let result = work();
-        wait()?;
-        self.attention += begin.elapsed();
+        let (result, duration) = timed(device, work).map_err(|error| EmbedError::Device(error.to_string()))?;
+        self.attention += duration;
         Ok(result)
     }
 }

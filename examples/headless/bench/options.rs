@@ -1,7 +1,7 @@
 //! What `headless bench` can be asked.
 
+use crate::method_options::at_least_one;
 use crate::method_options::{MethodName, Window};
-use crate::options::at_least_one;
 use clap::{Args, ValueEnum};
 use clustered_attention::Method;
 use std::path::PathBuf;

@@ -15,6 +15,8 @@ pub mod methods;
 #[cfg(feature = "burn")]
 pub mod progress;
 #[cfg(feature = "burn")]
+pub mod stopwatch;
+#[cfg(feature = "burn")]
 pub mod table;
 #[cfg(feature = "burn")]
 pub mod weights;

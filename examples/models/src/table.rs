@@ -43,6 +43,27 @@ pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
+/// The L2 norm of the difference of two vectors of one length, relative to that of the second; 0 of none.
+pub fn relative_error(values: &[f32], truth: &[f32]) -> f64 {
+    relative_error_of([(values, truth)])
+}
+
+/// [`relative_error`] of pairs of vectors, all together.
+pub fn relative_error_of<'a>(pairs: impl IntoIterator<Item = (&'a [f32], &'a [f32])>) -> f64 {
+    let (mut difference, mut norm) = (0.0, 0.0);
+    for (values, truth) in pairs {
+        for (&value, &truth) in values.iter().zip(truth) {
+            difference += (f64::from(value) - f64::from(truth)).powi(2);
+            norm += f64::from(truth).powi(2);
+        }
+    }
+    if norm > 0.0 {
+        (difference / norm).sqrt()
+    } else {
+        0.0
+    }
+}
+
 /// What results are read with: version, device, and whether the program was built with optimisation.
 pub fn origin(device: &Device) -> Value {
     json!({
@@ -63,6 +84,12 @@ pub fn write_json(path: &Path, document: &Value) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_are_relative() {
+        assert_eq!(relative_error(&[3.0, 0.0], &[0.0, 4.0]), 1.25);
+        assert_eq!(relative_error(&[], &[]), 0.0);
+    }
 
     #[test]
     fn medians_and_means() {

@@ -5,6 +5,7 @@ use crate::log_mel::WINDOW_SAMPLES;
 use crate::word_error_rate::{word_errors, WordErrors};
 use crate::{Error, Recognizer, Result, Transcript};
 use clustered_attention_models::assets::Asset;
+use clustered_attention_models::table::relative_error_of;
 use std::path::Path;
 
 /// What somebody said.
@@ -135,17 +136,7 @@ impl Evaluation {
     /// The difference of the encoder's outputs from another evaluation's of the same sets, L2, relative to the other's; 0 if there are
     /// none.
     pub fn relative_error(&self, exact: &Self) -> f64 {
-        let (mut difference, mut norm) = (0.0, 0.0);
-        let pairs = self.encoded.iter().zip(&exact.encoded).flat_map(|(a, b)| a.iter().zip(b));
-        for (&value, &truth) in pairs {
-            difference += (f64::from(value) - f64::from(truth)).powi(2);
-            norm += f64::from(truth).powi(2);
-        }
-        if norm > 0.0 {
-            (difference / norm).sqrt()
-        } else {
-            0.0
-        }
+        relative_error_of(self.encoded.iter().zip(&exact.encoded).map(|(values, truth)| (&values[..], &truth[..])))
     }
 }
 

@@ -9,19 +9,13 @@ mod plots;
 use crate::results::{headings, rows, Configuration, Results, Task};
 use anyhow::Result;
 use html::escape;
-use plots::{Axis, Look, Marker, Series, INK};
-use plotters::style::RGBColor;
+use plots::{Axis, Look, Series};
 
 const METHODS: [&str; 4] = ["exact", "clustered", "improved", "stitched"];
 
 /// The page.
 pub fn render(results: &Results) -> Result<String> {
-    let mut page = format!(
-        "<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n<meta name=viewport content=\"width=device-width, initial-scale=1\">\n\
-         <title>clustered-attention: accuracy in pretrained models</title>\n<style>\n{}</style>\n</head>\n<body>\n",
-        include_str!("../../../headless/bench/page/style.css")
-    );
-    page += "<h1>clustered-attention: accuracy in pretrained models</h1>\n";
+    let mut page = String::from("<h1>clustered-attention: accuracy in pretrained models</h1>\n");
     let origin = |name: &str| results.origin[name].as_str().unwrap_or_default().to_owned();
     let machine = &results.machine;
     page += &html::facts(&[
@@ -38,7 +32,7 @@ pub fn render(results: &Results) -> Result<String> {
     for task in &results.tasks {
         page += &section(task)?;
     }
-    Ok(page + "</body>\n</html>\n")
+    Ok(html::page("accuracy in pretrained models", &page))
 }
 
 fn section(task: &Task) -> Result<String> {
@@ -99,19 +93,8 @@ fn curve(
     let labelled = method != "exact";
     let label = |(point, one): (&(f64, f64), &&Configuration)| (point.0, point.1, size(one).to_string());
     let labels = points.iter().zip(&configurations).filter(|_| labelled).map(label).collect();
-    let look = Look { dashes, ..look(method) };
+    let look = Look { dashes, ..plots::method_look(method) };
     (!points.is_empty()).then(|| Series { name: format!("{method}{suffix}"), look, points, labels, guide: None })
-}
-
-/// Okabe and Ito's palette, and a marker for each method, as in the benchmark.
-fn look(method: &str) -> Look {
-    let (color, marker) = match method {
-        "exact" => (INK, Marker::Square),
-        "clustered" => (RGBColor(0x00, 0x9e, 0x73), Marker::Triangle),
-        "improved" => (RGBColor(0xd5, 0x5e, 0x00), Marker::Cross),
-        _ => (RGBColor(0x00, 0x72, 0xb2), Marker::Circle),
-    };
-    Look { color, marker, dashes: None }
 }
 
 fn capitalised(text: &str) -> String {

@@ -7,17 +7,9 @@ use crate::bench::table;
 use anyhow::Result;
 use plotters::style::RGBColor;
 
-/// Okabe and Ito's palette, and a marker for each method.
+/// How a method is drawn, with other dashes for each of its variants.
 fn look(method: &str, variant: usize) -> Look {
-    let (color, marker) = match method {
-        "exact" => (INK, Marker::Square),
-        "clustered" => (RGBColor(0x00, 0x9e, 0x73), Marker::Triangle),
-        "improved" => (RGBColor(0xd5, 0x5e, 0x00), Marker::Cross),
-        "auto" => (RGBColor(0xcc, 0x79, 0xa7), Marker::Square),
-        _ => (RGBColor(0x00, 0x72, 0xb2), Marker::Circle),
-    };
-    let dashes = [None, Some((14, 8)), Some((5, 8)), Some((24, 8))][variant % 4];
-    Look { color, marker, dashes }
+    Look { dashes: [None, Some((14, 8)), Some((5, 8)), Some((24, 8))][variant % 4], ..plots::method_look(method) }
 }
 
 /// Stages in the order of the computation under a letter each; the three of the K-means in Hamming space are one. The colours are Paul

@@ -5,6 +5,16 @@ pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
+/// A page that needs nothing else; the style sheet is the benchmark's.
+pub fn page(title: &str, body: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n<meta name=viewport content=\"width=device-width, initial-scale=1\">\n\
+         <title>clustered-attention: {}</title>\n<style>\n{}</style>\n</head>\n<body>\n{body}</body>\n</html>\n",
+        escape(title),
+        include_str!("style.css")
+    )
+}
+
 /// A table that scrolls by itself where it is wider than the page; cells are text. Columns from `first_number` on are numbers.
 pub fn table<const N: usize>(headings: &[&str; N], rows: &[[String; N]], first_number: usize) -> String {
     let class = |column| if column >= first_number { " class=number" } else { "" };

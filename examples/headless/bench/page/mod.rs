@@ -14,13 +14,7 @@ use std::cmp::Reverse;
 
 /// The page.
 pub fn render(results: &Results) -> Result<String> {
-    let mut page = format!(
-        "<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n<meta name=viewport content=\"width=device-width, initial-scale=1\">\n\
-         <title>clustered-attention: benchmark of {}</title>\n<style>\n{}</style>\n</head>\n<body>\n",
-        escape(&results.date),
-        include_str!("style.css")
-    );
-    page += "<h1>clustered-attention: benchmark</h1>\n";
+    let mut page = String::from("<h1>clustered-attention: benchmark</h1>\n");
     page += &format!(
         "<p class=lead>Version {}, {}, {}.</p>\n",
         results.version,
@@ -40,7 +34,7 @@ pub fn render(results: &Results) -> Result<String> {
     }
     page += &left_out(results);
     page += NOTES;
-    Ok(page + "</body>\n</html>\n")
+    Ok(html::page(&format!("benchmark of {}", results.date), &page))
 }
 
 const NOTES: &str = "<h2>How it was measured</h2>\n<ul>\n\

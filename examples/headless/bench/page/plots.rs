@@ -37,6 +37,18 @@ pub struct Look {
     pub dashes: Option<(i32, i32)>,
 }
 
+/// Okabe and Ito's palette, and a marker for each method.
+pub fn method_look(method: &str) -> Look {
+    let (color, marker) = match method {
+        "exact" => (INK, Marker::Square),
+        "clustered" => (RGBColor(0x00, 0x9e, 0x73), Marker::Triangle),
+        "improved" => (RGBColor(0xd5, 0x5e, 0x00), Marker::Cross),
+        "auto" => (RGBColor(0xcc, 0x79, 0xa7), Marker::Square),
+        _ => (RGBColor(0x00, 0x72, 0xb2), Marker::Circle),
+    };
+    Look { color, marker, dashes: None }
+}
+
 /// Points that belong together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {

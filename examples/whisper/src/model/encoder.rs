@@ -11,7 +11,8 @@ use burn::nn::{
 use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
 use clustered_attention::burn::{attention, AttentionOptions, MultiHeadAttention, MultiHeadAttentionConfig};
-use std::time::{Duration, Instant};
+use clustered_attention_models::stopwatch::timed;
+use std::time::Duration;
 
 /// What the encoder made of 30 seconds.
 #[derive(Debug, Clone)]
@@ -118,12 +119,10 @@ impl EncoderLayer {
         let device = hidden.device();
         let normalised = self.self_attn_layer_norm.forward(hidden.clone());
         let [queries, keys, values] = self.self_attn.project(normalised.clone(), normalised)?;
-        synchronise(&device)?;
-        let begin = Instant::now();
-        let found = attention(queries, keys, values, &self.self_attn.options)?;
-        synchronise(&device)?;
-        *time += begin.elapsed();
-        let hidden = hidden + self.self_attn.merge(found);
+        let (found, duration) = timed(&device, || attention(queries, keys, values, &self.self_attn.options))
+            .map_err(|error| Error::Device { reason: error.to_string() })?;
+        *time += duration;
+        let hidden = hidden + self.self_attn.merge(found?);
         let normalised = self.final_layer_norm.forward(hidden.clone());
         Ok(hidden + self.fc2.forward(gelu(self.fc1.forward(normalised))))
     }
@@ -136,9 +135,4 @@ pub(super) fn check_shape(tensor: &'static str, actual: &Tensor<3>, needed: [usi
     }
     let (actual, needed) = (format!("{:?}", actual.dims()), format!("{needed:?}"));
     Err(clustered_attention::Error::TensorShape { tensor, actual, needed }.into())
-}
-
-/// Waits until the device has done what it was asked.
-fn synchronise(device: &Device) -> Result<()> {
-    device.sync().map_err(|error| Error::Device { reason: error.to_string() })
 }
