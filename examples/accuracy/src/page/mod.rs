@@ -90,9 +90,11 @@ fn curve(
 ) -> Option<Series> {
     configurations.sort_by_key(|one| size(one));
     let points: Vec<(f64, f64)> = configurations.iter().map(|one| (one.attention_seconds(), value(one))).collect();
-    let labelled = method != "exact";
     let label = |(point, one): (&(f64, f64), &&Configuration)| (point.0, point.1, size(one).to_string());
-    let labels = points.iter().zip(&configurations).filter(|_| labelled).map(label).collect();
+    // Where the curve over the top-k crosses that over the clusters, the latter's label stands.
+    let crosses = |one: &Configuration| dashes.is_some() && one.method.top_k() == 32;
+    let labelled = |(_, one): &(_, &&Configuration)| method != "exact" && !crosses(one);
+    let labels = points.iter().zip(&configurations).filter(labelled).map(label).collect();
     let look = Look { dashes, ..plots::method_look(method) };
     (!points.is_empty()).then(|| Series { name: format!("{method}{suffix}"), look, points, labels, guide: None })
 }
