@@ -6,9 +6,10 @@ use crate::steps::Outcome;
 use anyhow::{Context, Result};
 use std::process::Command;
 
-/// The packages on Burn. They are always built together, with the same features: Burn is large, and most of it would be built once more
-/// for every other choice.
-const PACKAGES: [&str; 5] = [
+/// The library and the packages on Burn. They are always built together, the library's tests or not, and with the same features: Burn is
+/// large, and most of it would be built once more for every other choice.
+const PACKAGES: [&str; 6] = [
+    "clustered-attention",
     "clustered-attention-burn",
     "clustered-attention-models",
     "clustered-attention-whisper",
@@ -22,6 +23,8 @@ const FEATURES: &str =
 /// A cargo command on all packages.
 fn on_packages(environment: &Environment, command: &str) -> Command {
     let mut cargo = cargo(environment);
+    // Burn tries many kernels for each shape that is new to it; one a kind is enough where nothing is timed.
+    cargo.env("CUBECL_AUTOTUNE_LEVEL", "minimal");
     cargo.arg(command);
     for package in PACKAGES {
         cargo.args(["--package", package]);
@@ -33,13 +36,14 @@ fn on_packages(environment: &Environment, command: &str) -> Command {
 /// Clippy has no warnings.
 pub fn clippy(environment: &Environment) -> Result<()> {
     let mut clippy = on_packages(environment, "clippy");
-    run(clippy.args(["--package", "clustered-attention", "--all-targets", "--", "-D", "warnings"]))
+    run(clippy.args(["--all-targets", "--", "-D", "warnings"]))
 }
 
 /// rustdoc has no warnings with the feature `burn`.
 pub fn document(environment: &Environment) -> Result<()> {
     let mut doc = on_packages(environment, "doc");
-    run(doc.args(["--package", "clustered-attention", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+    // With the examples, dependencies have the features that Clippy checked them with.
+    run(doc.args(["--no-deps", "--lib", "--bins", "--examples"]).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 /// Attention on Burn's tensors, on its CPU backend and on its wgpu backend, with fusion and without it.
@@ -51,7 +55,7 @@ pub fn test(environment: &Environment) -> Result<()> {
         run(&mut tests)?;
     }
     let mut examples = on_packages(environment, "test");
-    run(examples.args(["--package", "clustered-attention", "--doc", "--", "burn::"]))
+    run(examples.args(["--doc", "--", "burn::"]))
 }
 
 /// Speech recognition and embeddings. Where the models cannot be fetched, only what needs none, which is said in the summary.
@@ -87,15 +91,47 @@ pub fn fetch(environment: &Environment, names: &[String]) -> Result<()> {
 
 /// Names the test files of an example. All packages share a command, so each file is asked for by name.
 fn add_test_files(command: &mut Command, example: &str) -> Result<()> {
-    let folder = root().join("examples").join(example).join("tests");
-    if !folder.is_dir() {
-        return Ok(());
-    }
-    let entries = folder.read_dir().with_context(|| folder.display().to_string())?;
-    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.sort();
-    for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs")) {
-        command.arg("--test").arg(path.file_stem().unwrap_or_default());
+    for name in test_names(&format!("examples/{example}"))? {
+        command.args(["--test", &name]);
     }
     Ok(())
+}
+
+/// Names of the test files of a package, in order.
+fn test_names(package: &str) -> Result<Vec<String>> {
+    let folder = root().join(package).join("tests");
+    if !folder.is_dir() {
+        return Ok(vec![]);
+    }
+    let entries = folder.read_dir().with_context(|| folder.display().to_string())?;
+    let paths = entries.flatten().map(|entry| entry.path());
+    let names = paths.filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    let mut names: Vec<String> =
+        names.filter_map(|path| path.file_stem().map(|name| name.to_string_lossy().into_owned())).collect();
+    names.sort();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A test file is asked for by name of all packages at once, so a second one of that name would run in a step that it is not of.
+    #[test]
+    fn no_two_steps_have_tests_of_one_name() {
+        let names = |packages: &[&str]| -> Vec<String> {
+            packages.iter().flat_map(|package| test_names(package).expect("a folder of tests")).collect()
+        };
+        let steps = [
+            names(&["."]),
+            names(&["examples/burn"]),
+            names(&["examples/models", "examples/whisper", "examples/embed", "examples/accuracy"]),
+        ];
+        for (index, step) in steps.iter().enumerate() {
+            assert!(!step.is_empty());
+            let others = steps[index + 1..].iter().flatten();
+            let twice: Vec<&String> = others.filter(|name| step.contains(name)).collect();
+            assert!(twice.is_empty(), "{twice:?}");
+        }
+    }
 }

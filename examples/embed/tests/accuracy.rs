@@ -1,16 +1,14 @@
 //! What is lost when attention of the pretrained model is replaced and nothing retrained.
 
-mod common;
-
 use burn::tensor::Device;
 use clustered_attention::Method;
 use clustered_attention_embed::{compare, speeches, Model};
 use clustered_attention_models::progress::Progress;
-use clustered_attention_models::Asset;
+use clustered_attention_models::{testing::fetched, Asset};
 
 #[test]
 fn stitched_attention_keeps_the_states_of_the_tokens() {
-    if !common::fetched("token cosine of all-MiniLM-L6-v2", &[Asset::MINILM, Asset::SPEECHES]) {
+    if !fetched(&[Asset::MINILM, Asset::SPEECHES]) {
         return;
     }
     let mut model = Model::load(&Device::flex()).expect("the model");

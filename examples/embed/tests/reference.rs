@@ -1,11 +1,9 @@
 //! Embeddings against float64 and against what is published, alone and in batches.
 
-mod common;
-
 use burn::tensor::Device;
 use clustered_attention::Method;
 use clustered_attention_embed::{compare::cosine, Model};
-use clustered_attention_models::Asset;
+use clustered_attention_models::{testing::fetched, Asset};
 use serde::Deserialize;
 
 /// A case of `data-tools/reference.py`.
@@ -27,7 +25,7 @@ fn largest_difference(first: &[f32], second: &[f32]) -> f32 {
 
 #[test]
 fn embeddings_are_those_of_the_reference_in_float64() {
-    if !common::fetched("reference values of all-MiniLM-L6-v2", &[Asset::MINILM]) {
+    if !fetched(&[Asset::MINILM]) {
         return;
     }
     let model = Model::load(&Device::flex()).expect("the model");
@@ -51,7 +49,7 @@ fn embeddings_are_those_of_the_reference_in_float64() {
 
 #[test]
 fn a_text_has_the_same_embedding_alone_and_in_a_batch() {
-    if !common::fetched("all-MiniLM-L6-v2 alone and in batches", &[Asset::MINILM]) {
+    if !fetched(&[Asset::MINILM]) {
         return;
     }
     let mut model = Model::load(&Device::flex()).expect("the model");

@@ -4,6 +4,7 @@
 pub mod assets;
 mod catalogue;
 pub mod fetch;
+pub mod testing;
 
 #[cfg(feature = "burn")]
 pub mod device;

@@ -2,8 +2,9 @@
 
 mod common;
 
-use clustered_attention_models::assets::{Asset, FOLDER_VARIABLE};
-use common::{file, is_present, wave, PLAIN};
+use clustered_attention_models::assets::FOLDER_VARIABLE;
+use clustered_attention_models::{testing::fetched, Asset};
+use common::{file, wave, PLAIN};
 use std::process::{Command, Output};
 
 fn whisper(arguments: &[&str]) -> Command {
@@ -54,7 +55,7 @@ fn bad_files_and_options_are_named() {
 
 #[test]
 fn a_file_with_its_transcript_by_two_methods_and_silence() {
-    if !is_present(&Asset::WHISPER) || !is_present(&Asset::SPEECH_CLIPS) {
+    if !fetched(&[Asset::WHISPER, Asset::SPEECH_CLIPS]) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

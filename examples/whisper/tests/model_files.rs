@@ -4,11 +4,11 @@ mod common;
 
 use burn::tensor::Device;
 use clustered_attention::Method;
-use clustered_attention_models::assets::Asset;
+use clustered_attention_models::{testing::fetched, Asset};
 use clustered_attention_whisper::ctranslate2::Ctranslate2File;
 use clustered_attention_whisper::tokenizer::Tokenizer;
 use clustered_attention_whisper::{Error, ModelFiles, Recognizer};
-use common::{file, is_present};
+use common::file;
 use std::path::Path;
 
 /// A file in CTranslate2's format of variables that are given as name, sizes, type and data.
@@ -147,7 +147,7 @@ fn tokenizers_that_do_not_fit_are_refused() {
 
 #[test]
 fn a_packaged_tokenizer_without_a_token_is_refused() {
-    if !is_present(&Asset::WHISPER) {
+    if !fetched(&[Asset::WHISPER]) {
         return;
     }
     let text = std::fs::read_to_string(Asset::WHISPER.path("tokenizer.json").unwrap()).unwrap();
@@ -161,7 +161,7 @@ fn a_packaged_tokenizer_without_a_token_is_refused() {
 
 #[test]
 fn a_packaged_model_that_was_cut_or_changed_is_refused() {
-    if !is_present(&Asset::WHISPER) {
+    if !fetched(&[Asset::WHISPER]) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -182,7 +182,7 @@ fn a_packaged_model_that_was_cut_or_changed_is_refused() {
 
 #[test]
 fn safetensors_that_are_broken_or_another_models_are_refused() {
-    if !is_present(&Asset::WHISPER) {
+    if !fetched(&[Asset::WHISPER]) {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

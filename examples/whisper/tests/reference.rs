@@ -3,7 +3,7 @@
 mod common;
 
 use burn::tensor::Tensor;
-use clustered_attention_models::assets::Asset;
+use clustered_attention_models::{testing::fetched, Asset};
 use clustered_attention_whisper::decoding::decode;
 use clustered_attention_whisper::log_mel::{LogMel, BANDS, WINDOW_FRAMES};
 use clustered_attention_whisper::Error;
@@ -106,7 +106,7 @@ fn greedy_tokens() {
 /// What is never taken follows from the tokenizer; the package lists it too.
 #[test]
 fn suppressed_tokens() {
-    if !common::is_present(&Asset::WHISPER) {
+    if !fetched(&[Asset::WHISPER]) {
         return;
     }
     let path = Asset::WHISPER.path("tokenizer.json").expect("the packaged tokenizer");

@@ -1,11 +1,9 @@
-//! A model small enough to be written by the tests, and what tests of the real one need.
+//! A model small enough to be written by the tests.
 #![allow(dead_code)] // Every test takes what it needs.
 
-use clustered_attention_models::Asset;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{json, Value};
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -14,15 +12,6 @@ pub const LONGEST: usize = 40;
 const INNER: usize = 16;
 const LAYERS: usize = 2;
 const WORDS: [&str; 10] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "weather", "is", "lovely", "to", "##day"];
-
-/// Whether the assets that a test needs are there. If they are not, says so on standard error, past the harness.
-pub fn fetched(test: &str, assets: &[Asset]) -> bool {
-    let there = assets.iter().all(Asset::is_present);
-    if !there {
-        let _ = writeln!(std::io::stderr(), "SKIPPED {test}: cargo xtask models");
-    }
-    there
-}
 
 /// A folder with a whole small model.
 pub fn small_model() -> TempDir {

@@ -3,7 +3,7 @@
 
 use burn::tensor::Device;
 use clustered_attention::Method;
-use clustered_attention_models::assets::Asset;
+use clustered_attention_models::{testing::fetched, Asset};
 use clustered_attention_whisper::audio::read_wav;
 use clustered_attention_whisper::task::SpeechSet;
 use clustered_attention_whisper::{ModelFiles, Recognizer};
@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 pub fn recognizer() -> Option<MutexGuard<'static, Recognizer>> {
     static RECOGNIZER: OnceLock<Option<Mutex<Recognizer>>> = OnceLock::new();
     let load = || {
-        if !is_present(&Asset::WHISPER) {
+        if !fetched(&[Asset::WHISPER]) {
             return None;
         }
         let files = ModelFiles::packaged().expect("the files are there");
@@ -29,23 +29,13 @@ pub fn recognizer() -> Option<MutexGuard<'static, Recognizer>> {
 
 /// The packaged recordings; `None` if they were not fetched.
 pub fn speech() -> Option<Vec<SpeechSet>> {
-    is_present(&Asset::SPEECH_CLIPS).then(|| SpeechSet::packaged().expect("the packaged recordings"))
+    fetched(&[Asset::SPEECH_CLIPS]).then(|| SpeechSet::packaged().expect("the packaged recordings"))
 }
 
 /// Samples of a packaged recording; `None` if it was not fetched.
 pub fn clip(name: &str) -> Option<Vec<f32>> {
-    is_present(&Asset::SPEECH_CLIPS)
+    fetched(&[Asset::SPEECH_CLIPS])
         .then(|| read_wav(&Asset::SPEECH_CLIPS.path(name).expect("a packaged recording")).expect("a WAV file"))
-}
-
-/// Whether an asset was fetched. Where it was not, the test is skipped, and says so.
-pub fn is_present(asset: &Asset) -> bool {
-    let present = asset.is_present();
-    if !present {
-        let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        eprintln!("SKIPPED {test}: {} is not there; `cargo xtask models` fetches it", asset.name);
-    }
-    present
 }
 
 /// A file of these bytes in a folder.

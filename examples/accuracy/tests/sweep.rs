@@ -1,6 +1,6 @@
 //! The program, from outside, on as little as shows that it does what it says.
 
-use clustered_attention_models::Asset;
+use clustered_attention_models::{testing::fetched, Asset};
 use std::process::{Command, Output};
 
 fn run(arguments: &[&str]) -> Output {
@@ -9,8 +9,7 @@ fn run(arguments: &[&str]) -> Output {
 
 #[test]
 fn a_sweep_is_written_as_page_and_json() {
-    if !(Asset::MINILM.is_present() && Asset::SPEECHES.is_present()) {
-        eprintln!("SKIPPED a_sweep_is_written_as_page_and_json: cargo xtask models");
+    if !fetched(&[Asset::MINILM, Asset::SPEECHES]) {
         return;
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
