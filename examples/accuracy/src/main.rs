@@ -21,6 +21,8 @@ fn main() -> Result<()> {
     let options = Options::parse();
     let device = options.device.open()?;
     let sweep = sweep::Sweep::new(&options);
+    // Before the work, which is not to be taken for another program's.
+    let machine = machine::describe();
     let mut tasks: Vec<Task> = Vec::new();
     for task in options.tasks() {
         let task = match task {
@@ -30,13 +32,8 @@ fn main() -> Result<()> {
         println!("{}\n{}", task.title, results::table(&task));
         tasks.push(task);
     }
-    let results = Results {
-        origin: table::origin(&device),
-        date: machine::date(),
-        machine: machine::describe(),
-        seeds: sweep.seeds.clone(),
-        tasks,
-    };
+    let results =
+        Results { origin: table::origin(&device), date: machine::date(), machine, seeds: sweep.seeds.clone(), tasks };
     let folder = &options.results;
     std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     table::write_json(&folder.join("accuracy.json"), &serde_json::to_value(&results)?)?;

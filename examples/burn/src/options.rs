@@ -5,7 +5,7 @@ use clustered_attention::Method;
 use clustered_attention_models::method_options::{at_least_one, MethodName, MethodOptions};
 use std::path::PathBuf;
 
-/// Times a multi-head attention layer in Burn: Burn's own layer, the same projections around Burn's attention function, and around this
+/// Times a multi-head attention layer in Burn: Burn's own layer, the same projections around Burn's attention function, alone, and around this
 /// crate's attention, all with the same weights.
 #[derive(Debug, Parser)]
 #[command(name = "burn", version)]

@@ -12,6 +12,8 @@ pub enum Way {
     BurnLayer,
     /// The same projections around Burn's function `attention`: with autotuning, the fastest of its kernels.
     BurnAttention,
+    /// The projections with nothing between them, which all ways have.
+    Projections,
     /// This crate's layer.
     Clustered(Method),
 }
@@ -19,13 +21,20 @@ pub enum Way {
 impl Way {
     /// Burn's layer, which the others are compared with, first.
     pub fn all(methods: &[Method]) -> impl Iterator<Item = Self> + '_ {
-        [Self::BurnLayer, Self::BurnAttention].into_iter().chain(methods.iter().copied().map(Self::Clustered))
+        let burns = [Self::BurnLayer, Self::BurnAttention, Self::Projections];
+        burns.into_iter().chain(methods.iter().copied().map(Self::Clustered))
+    }
+
+    /// Whether the output is that of an attention layer.
+    pub fn is_attention(&self) -> bool {
+        !matches!(self, Self::Projections)
     }
 
     pub fn name(&self) -> String {
         match self {
             Self::BurnLayer => "Burn's layer".into(),
             Self::BurnAttention => "Burn's attention function".into(),
+            Self::Projections => "projections alone".into(),
             Self::Clustered(method) => method.name().into(),
         }
     }
@@ -61,6 +70,11 @@ impl Layers {
             Way::BurnAttention => {
                 let [queries, keys, values] = self.clustered.project(input.clone(), input)?;
                 self.clustered.merge(module::attention(queries, keys, values, None, None, Default::default()))
+            }
+            Way::Projections => {
+                let [queries, keys, values] = self.clustered.project(input.clone(), input)?;
+                // So that none of the three is left out.
+                self.clustered.merge(queries + keys + values)
             }
             Way::Clustered(method) => {
                 let mut layer = self.clustered.clone();

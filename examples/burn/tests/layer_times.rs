@@ -19,7 +19,7 @@ fn every_way_agrees_on_both_backends() {
         let text = std::fs::read_to_string(&path).expect("the results");
         let results: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         let rows = results["rows"].as_array().expect("rows");
-        assert_eq!(rows.len(), 2 * 6, "Burn's two ways and four methods at two lengths");
+        assert_eq!(rows.len(), 2 * 7, "Burn's two ways, the projections and four methods at two lengths");
         for row in rows {
             // Both of Burn's ways and exact attention are the same within float32; what the methods miss is not measured here.
             if ["Burn's attention function", "exact"].contains(&row["way"].as_str().expect("a name")) {

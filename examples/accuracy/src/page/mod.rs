@@ -39,10 +39,11 @@ fn section(task: &Task) -> Result<String> {
     let mut page = format!("<h2>{}</h2>\n<p>{}.</p>\n<div class=plots>\n", escape(&task.title), escape(&task.data));
     let time = format!("seconds of {}", task.seconds);
     let error = plot(task, "error", "relative error", Configuration::error)?;
-    let remark = format!("Error {}, L2, relative to exact attention. Time: {time}.", task.error);
+    let numbers = "Numbers are clusters; on dashed lines, top-k.";
+    let remark = format!("Error {}, L2, relative to exact attention. Time: {time}. {numbers}", task.error);
     page += &html::figure("error", "Error against time", &error.0, &error.1, &remark);
     let metric = plot(task, "metric", task.metric_axis, Configuration::metric)?;
-    let remark = format!("{}. Time: {time}.", capitalised(task.metric));
+    let remark = format!("{}. Time: {time}. {numbers}", capitalised(task.metric));
     page += &html::figure("metric", "The task's own measure against time", &metric.0, &metric.1, &remark);
     page += "</div>\n";
     Ok(page + &html::table(&headings(task), &rows(task), 1))
@@ -102,4 +103,36 @@ fn curve(
 fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plot(points: Vec<(f64, f64)>) -> String {
+        let x = Axis::decades("time", points.iter().map(|point| point.0), |seconds| format!("{seconds} s"));
+        let y = Axis::linear("error", points.iter().map(|point| point.1));
+        let labels = points.iter().enumerate().map(|(index, point)| (point.0, point.1, format!("p{index}"))).collect();
+        let look = plots::method_look("stitched");
+        plots::lines("", &x, &y, &[Series { name: String::new(), look, points, labels, guide: None }]).expect("a plot")
+    }
+
+    #[test]
+    fn a_short_axis_has_more_ticks_than_powers_of_ten() {
+        let short = plot(vec![(0.2, 1.0), (1.9, 2.0)]);
+        for tick in ["0.2 s", "0.5 s", "1 s", "2 s"] {
+            assert!(short.contains(tick), "{tick}");
+        }
+        let long = plot(vec![(0.01, 1.0), (9.0, 2.0)]);
+        assert!(long.contains("0.1 s") && !long.contains("0.2 s") && !long.contains("0.5 s"));
+    }
+
+    #[test]
+    fn labels_do_not_cover_one_another() {
+        let labels = |plot: String| (0..5).filter(|index| plot.contains(&format!("p{index}"))).count();
+        let apart = plot((0..5).map(|index| (1.0, f64::from(index))).collect());
+        assert_eq!(labels(apart), 5);
+        // Above, below and on both sides of one place there is room for four.
+        assert_eq!(labels(plot(vec![(1.0, 1.0); 5])), 4);
+    }
 }

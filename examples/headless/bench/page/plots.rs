@@ -84,18 +84,26 @@ impl Axis {
         Self { title: title.to_owned(), logarithmic: false, range: 0.0..largest, ticks, minor: Vec::new(), label }
     }
 
-    /// Around all positive values, with a tick at every power of ten.
+    /// Around all positive values, with a tick at every power of ten, and at twice and five times those where they are few.
     pub fn decades(title: &str, values: impl Iterator<Item = f64>, label: impl Fn(f64) -> String + 'static) -> Self {
         let (low, high) = bounds(values);
         let (low, high) = (low.log10() - 0.1, high.log10() + 0.1);
         // On to the next power of ten where it is near, and where there would be no tick otherwise.
         let low = if low - low.floor() < 0.35 || low.ceil() > high.floor() { low.floor() } else { low };
         let high = if high.ceil() - high < 0.35 { high.ceil() } else { high };
-        let decades = || low.floor() as i32..=high.floor() as i32;
-        let ticks = decades().map(f64::from).filter(|tick| *tick >= low).collect();
-        let between = |decade| (2..10).map(move |part| f64::from(decade) + f64::from(part).log10());
-        let minor = decades().flat_map(between).filter(|tick| (low..high).contains(tick)).collect();
-        let label = Box::new(move |exponent| label(10f64.powf(exponent)));
+        let labelled: &[u32] = if high - low < 1.5 { &[1, 2, 5] } else { &[1] };
+        let parts =
+            (low.floor() as i32..=high.floor() as i32).flat_map(|decade| (1..10).map(move |part| (decade, part)));
+        let (mut ticks, mut minor) = (Vec::new(), Vec::new());
+        for (decade, part) in parts {
+            let tick = f64::from(decade) + f64::from(part).log10();
+            if (low..=high).contains(&tick) {
+                if labelled.contains(&part) { &mut ticks } else { &mut minor }.push(tick);
+            }
+        }
+        // One digit is all that a tick has; the power alone would be 2.0000000000000004.
+        let digit = |value: f64| format!("{value:.0e}").parse().unwrap_or(value);
+        let label = Box::new(move |exponent| label(digit(10f64.powf(exponent))));
         Self { title: title.to_owned(), logarithmic: true, range: low..high, ticks, minor, label }
     }
 
@@ -183,7 +191,34 @@ fn framed<'a, 'b>(area: &'a Area<'b>) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
     chart
 }
 
-/// Draws series of points connected by lines. What has no place on a logarithmic axis is left out.
+/// Least and greatest x, least and greatest y.
+type Rectangular = [i32; 4];
+
+fn around((x, y): (i32, i32), half_width: i32, half_height: i32) -> Rectangular {
+    [x - half_width, x + half_width, y - half_height, y + half_height]
+}
+
+fn apart(one: &Rectangular, other: &Rectangular) -> bool {
+    one[1] <= other[0] || other[1] <= one[0] || one[3] <= other[2] || other[3] <= one[2]
+}
+
+/// Half of the width of a text, by digits that are three fifths as wide as high.
+fn half_width(text: &str) -> i32 {
+    3 * FONT.1 * text.chars().count() as i32 / 10
+}
+
+fn label_at(middle: (i32, i32), text: &str) -> Rectangular {
+    around(middle, half_width(text), 3 * FONT.1 / 8)
+}
+
+/// Where the middle of a point's label may be: above it, below, on the right, on the left.
+fn beside((x, y): (i32, i32), text: &str) -> [(i32, i32); 4] {
+    let (across, along) = (MARKER + FONT.1 / 2, MARKER + 4 + half_width(text));
+    [(x, y - across), (x, y + across), (x + along, y), (x - along, y)]
+}
+
+/// Draws series of points connected by lines. What has no place on a logarithmic axis is left out, and so is a label that would cover
+/// a point or another label.
 pub fn lines(description: &str, x: &Axis, y: &Axis, series: &[Series]) -> Result<String> {
     draw(SIZE, description, |area| {
         let mut chart = framed(area).build_cartesian_2d(x.coordinates(), y.coordinates())?;
@@ -219,10 +254,22 @@ pub fn lines(description: &str, x: &Axis, y: &Axis, series: &[Series]) -> Result
             for at in &placed {
                 draw_marker(area, chart.backend_coord(at), look)?;
             }
-            let style = FONT.into_font().color(&INK).pos(Pos::new(HPos::Center, VPos::Bottom));
-            let texts = labels.iter().filter_map(|(a, b, text)| place(&(*a, *b)).map(|at| (at, text.clone())));
-            chart
-                .draw_series(texts.map(|(at, text)| EmptyElement::at(at) + Text::new(text, (0, -12), style.clone())))?;
+        }
+        // After all markers, which they keep clear of.
+        let place = |a, b| place(&(a, b)).map(|at| chart.backend_coord(&at));
+        let markers = series.iter().flat_map(|one| &one.points).filter_map(|&(a, b)| place(a, b));
+        let mut taken: Vec<Rectangular> = markers.map(|at| around(at, MARKER, MARKER)).collect();
+        let style = FONT.into_font().color(&INK).pos(Pos::new(HPos::Center, VPos::Center));
+        for (a, b, text) in series.iter().flat_map(|one| &one.labels) {
+            let Some(at) = place(*a, *b) else { continue };
+            let free = |middle: &(i32, i32)| {
+                let label = label_at(*middle, text);
+                taken.iter().all(|other| apart(&label, other))
+            };
+            if let Some(middle) = beside(at, text).into_iter().find(free) {
+                taken.push(label_at(middle, text));
+                area.draw(&Text::new(text.as_str(), middle, style.clone()))?;
+            }
         }
         Ok(())
     })
