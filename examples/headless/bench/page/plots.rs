@@ -236,7 +236,7 @@ pub fn lines(description: &str, x: &Axis, y: &Axis, series: &[Series]) -> Result
             .draw()?;
         let place =
             |&(a, b): &(f64, f64)| Some((x.place(a), y.place(b))).filter(|at| at.0.is_finite() && at.1.is_finite());
-        for Series { look, points, labels, guide, .. } in series {
+        for Series { look, points, guide, .. } in series {
             let placed: Vec<(f64, f64)> = points.iter().filter_map(place).collect();
             if let Some(ends) = guide {
                 let ends: Vec<(f64, f64)> = ends.iter().filter_map(place).collect();
