@@ -24,15 +24,21 @@ fn main() -> Result<()> {
     let fusion = if cfg!(feature = "fusion") { "with" } else { "without" };
     println!("{name}; Burn {} {fusion} fusion; {} heads of width {}", burn_version(), options.heads, options.width);
     let layers = Layers::new(options.heads, options.width, &device)?;
-    let (mut cells, mut rows) = (Vec::new(), Vec::new());
+    let (mut cells, mut rows, mut failures) = (Vec::new(), Vec::new(), Vec::new());
     for &length in &options.length {
         for measured in measure(&layers, length, &options, &device)? {
             cells.push(measured.cells());
             rows.push(measured.json());
+            if let Some(why) = &measured.failure {
+                failures.push(format!("{} failed at {length}: {why}.", measured.way));
+            }
         }
     }
     let header = ["attention", "length", "first call", "median", "to Burn's layer", "difference"];
     println!("{}", table(header, cells));
+    for failure in failures {
+        println!("{failure}");
+    }
     println!(
         "Seconds of a forward pass of the layer with its projections, medians of {} rounds in which all take turns, from the first \
          command until the device has finished; nothing is read back. Differences are L2, relative to Burn's own layer.",
@@ -59,16 +65,23 @@ fn main() -> Result<()> {
 struct Measured {
     length: usize,
     way: String,
-    seconds_first: f64,
+    seconds_first: Option<f64>,
     /// One where the second call took too long for more.
     seconds: Vec<f64>,
     /// How many times faster than Burn's own layer, where both were timed.
     speed_up: Option<f64>,
-    /// From the output of Burn's own layer.
+    /// From the output of Burn's own layer, or of its attention function where the layer failed.
     difference: Option<f64>,
+    /// Why it did not finish.
+    failure: Option<String>,
 }
 
 impl Measured {
+    fn new(length: usize, way: &Way) -> Self {
+        let (seconds_first, seconds, speed_up, difference, failure) = (None, vec![], None, None, None);
+        Self { length, way: way.name(), seconds_first, seconds, speed_up, difference, failure }
+    }
+
     fn median(&self) -> Option<f64> {
         (!self.seconds.is_empty()).then(|| median(&self.seconds))
     }
@@ -78,7 +91,7 @@ impl Measured {
         [
             self.way.clone(),
             self.length.to_string(),
-            format!("{:.3} s", self.seconds_first),
+            self.seconds_first.map_or("failed".into(), |seconds| format!("{seconds:.3} s")),
             or_dash(self.median().map(|seconds| format!("{:.1} ms", seconds * 1e3))),
             or_dash(self.speed_up.map(|ratio| format!("{ratio:.2}×"))),
             or_dash(self.difference.map(|difference| format!("{difference:.1e}"))),
@@ -94,6 +107,7 @@ impl Measured {
             "seconds_median": self.median(),
             "speed_up": self.speed_up,
             "relative_difference": self.difference,
+            "failure": self.failure,
         })
     }
 }
@@ -115,20 +129,29 @@ fn measure(layers: &Layers, length: usize, options: &Options, device: &Device) -
     for way in Way::all(&options.methods()) {
         // Burn tunes its kernels in the first call, which takes minutes on a slow adapter: say what is being waited for.
         eprintln!("{length} positions, {}: first call", way.name());
-        let (seconds_first, output) = once(&way)?;
-        let output: Vec<f32> = output.try_into_data()?.try_into_vec()?;
-        let compared = reference.as_ref().filter(|_| way.is_attention());
-        let difference = compared.map(|reference| relative_error(&output, reference));
-        reference.get_or_insert(output);
-        let name = way.name();
-        measured.push(Measured { length, way: name, seconds_first, seconds: vec![], speed_up: None, difference });
+        let finished = once(&way).and_then(|(seconds, output)| Ok((seconds, output.try_into_data()?.try_into_vec()?)));
+        let mut row = Measured::new(length, &way);
+        match finished {
+            Ok((seconds, output)) => {
+                row.seconds_first = Some(seconds);
+                if way.is_attention() {
+                    row.difference = reference.as_ref().map(|reference| relative_error(&output, reference));
+                    reference.get_or_insert(output);
+                }
+            }
+            // Such as a matrix of weights that is larger than the adapter's buffers: the others go on.
+            Err(error) => row.failure = Some(error.root_cause().to_string()),
+        }
+        measured.push(row);
         ways.push(way);
     }
     eprintln!("{length} positions: {} rounds", options.repeat);
     for _ in 0..options.repeat {
         for (way, measured) in ways.iter().zip(&mut measured) {
             // The first call also compiles and tunes, so it is the second that tells.
-            if measured.seconds.first().is_none_or(|&seconds| seconds <= options.seconds_limit) {
+            if measured.failure.is_none()
+                && measured.seconds.first().is_none_or(|&seconds| seconds <= options.seconds_limit)
+            {
                 measured.seconds.push(once(way)?.0);
             }
         }
