@@ -140,7 +140,7 @@ fn measure(layers: &Layers, length: usize, options: &Options, device: &Device) -
                 }
             }
             // Such as a matrix of weights that is larger than the adapter's buffers: the others go on.
-            Err(error) => row.failure = Some(error.root_cause().to_string()),
+            Err(error) => row.failure = Some(cause(&error)),
         }
         measured.push(row);
         ways.push(way);
@@ -161,6 +161,13 @@ fn measure(layers: &Layers, length: usize, options: &Options, device: &Device) -
         measured.speed_up = burns.zip(measured.median()).map(|(burns, seconds)| burns / seconds);
     }
     Ok(measured)
+}
+
+/// What lies beneath an error. Burn tells a chain of causes in one text.
+fn cause(error: &anyhow::Error) -> String {
+    let text = error.root_cause().to_string();
+    let deepest = text.rsplit("Caused by:").next().unwrap_or(&text);
+    deepest.trim().lines().next().unwrap_or_default().to_owned()
 }
 
 /// The version that this program was built with, from the lock file.
