@@ -16,6 +16,9 @@ const PACKAGES: [&str; 6] = [
     "clustered-attention-embed",
     "clustered-attention-accuracy",
 ];
+/// Where the tests of the two steps lie.
+const BURN_FOLDER: &str = "examples/burn";
+const MODEL_FOLDERS: [&str; 4] = ["examples/models", "examples/whisper", "examples/embed", "examples/accuracy"];
 /// Both of Burn's backends that the examples know.
 const FEATURES: &str =
     "clustered-attention-accuracy/wgpu,clustered-attention-embed/wgpu,clustered-attention-whisper/wgpu";
@@ -51,7 +54,7 @@ pub fn test(environment: &Environment) -> Result<()> {
     for features in [&["--features", "clustered-attention-burn/fusion"][..], &[]] {
         let mut tests = on_packages(environment, "test");
         tests.args(features).args(["--bin", "burn", "--example", "layer"]);
-        add_test_files(&mut tests, "burn")?;
+        add_test_files(&mut tests, BURN_FOLDER)?;
         run(&mut tests)?;
     }
     let mut examples = on_packages(environment, "test");
@@ -73,8 +76,8 @@ pub fn test_models(environment: &Environment) -> Result<Outcome> {
         "--bin",
         "accuracy",
     ]);
-    for example in ["models", "whisper", "embed", "accuracy"] {
-        add_test_files(&mut tests, example)?;
+    for folder in MODEL_FOLDERS {
+        add_test_files(&mut tests, folder)?;
     }
     run(&mut tests)?;
     Ok(match fetched {
@@ -89,9 +92,9 @@ pub fn fetch(environment: &Environment, names: &[String]) -> Result<()> {
     run(cargo(environment).args(arguments).args(names)).context("models could not be fetched")
 }
 
-/// Names the test files of an example. All packages share a command, so each file is asked for by name.
-fn add_test_files(command: &mut Command, example: &str) -> Result<()> {
-    for name in test_names(&format!("examples/{example}"))? {
+/// Names the test files of a package. All packages share a command, so each file is asked for by name.
+fn add_test_files(command: &mut Command, folder: &str) -> Result<()> {
+    for name in test_names(folder)? {
         command.args(["--test", &name]);
     }
     Ok(())
@@ -122,11 +125,7 @@ mod tests {
         let names = |packages: &[&str]| -> Vec<String> {
             packages.iter().flat_map(|package| test_names(package).expect("a folder of tests")).collect()
         };
-        let steps = [
-            names(&["."]),
-            names(&["examples/burn"]),
-            names(&["examples/models", "examples/whisper", "examples/embed", "examples/accuracy"]),
-        ];
+        let steps = [names(&["."]), names(&[BURN_FOLDER]), names(&MODEL_FOLDERS)];
         for (index, step) in steps.iter().enumerate() {
             assert!(!step.is_empty());
             let others = steps[index + 1..].iter().flatten();

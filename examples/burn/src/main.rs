@@ -41,7 +41,8 @@ fn main() -> Result<()> {
     }
     println!(
         "Seconds of a forward pass of the layer with its projections, medians of {} rounds in which all take turns, from the first \
-         command until the device has finished; nothing is read back. Differences are L2, relative to Burn's own layer.",
+         command until the device has finished; nothing is read back. Differences are L2, relative to Burn's own layer, or to \
+         its attention function where that failed.",
         options.repeat
     );
     if let Some(path) = &options.json {
@@ -62,6 +63,7 @@ fn main() -> Result<()> {
 }
 
 /// One way at one length.
+#[derive(Default)]
 struct Measured {
     length: usize,
     way: String,
@@ -77,11 +79,6 @@ struct Measured {
 }
 
 impl Measured {
-    fn new(length: usize, way: &Way) -> Self {
-        let (seconds_first, seconds, speed_up, difference, failure) = (None, vec![], None, None, None);
-        Self { length, way: way.name(), seconds_first, seconds, speed_up, difference, failure }
-    }
-
     fn median(&self) -> Option<f64> {
         (!self.seconds.is_empty()).then(|| median(&self.seconds))
     }
@@ -130,7 +127,7 @@ fn measure(layers: &Layers, length: usize, options: &Options, device: &Device) -
         // Burn tunes its kernels in the first call, which takes minutes on a slow adapter: say what is being waited for.
         eprintln!("{length} positions, {}: first call", way.name());
         let finished = once(&way).and_then(|(seconds, output)| Ok((seconds, output.try_into_data()?.try_into_vec()?)));
-        let mut row = Measured::new(length, &way);
+        let mut row = Measured { length, way: way.name(), ..Default::default() };
         match finished {
             Ok((seconds, output)) => {
                 row.seconds_first = Some(seconds);
