@@ -1,10 +1,13 @@
 // Mean of the valid queries of each cluster, its squared norm and size. Twin of `src/cpu/centroid_means.rs`.
 //
 // partial_means: a part of a cluster's members a workgroup, so that one large cluster does not serialise the pass. COLUMNS invocations
-// read a row together (coalesced), 64 / COLUMNS rows at a time. Workgroup memory: 1 KiB. In mode 1 the only cluster is all valid queries
-// in order of position: its mean is what centring subtracts.
+// read a row together (coalesced), 64 / COLUMNS rows at a time. Workgroup memory: 1 KiB. In ROLE_ALL_QUERIES the only cluster is all valid
+// queries in order of position: its mean is what centring subtracts.
 // combine_means: one cluster a workgroup, one vector of columns an invocation; sums the parts in order.
 // Traffic: each query row once; the parts twice.
+
+#import lengths
+#import centroids
 
 @group(0) @binding(1) var<storage, read> queries: array<element>;
 @group(0) @binding(2) var<storage, read> groups: array<u32>;
@@ -23,41 +26,41 @@ struct Members {
 }
 
 fn members_of(slice: Slice, cluster: u32) -> Members {
-    if (params.mode == 1u) {
+    if (params.share.role == ROLE_ALL_QUERIES) {
         return Members(0u, query_length(slice));
     }
-    let offsets = slice.index * (2u * (params.clusters + 2u) + params.queries);
+    let offsets = slice.index * (2u * (params.sizes.clusters + 2u) + params.sizes.queries);
     let first = groups[offsets + cluster];
     return Members(first, groups[offsets + cluster + 1u] - first);
 }
 
 fn clusters_in_work() -> u32 {
-    return select(params.clusters, 1u, params.mode == 1u);
+    return select(params.sizes.clusters, 1u, params.share.role == ROLE_ALL_QUERIES);
 }
 
 fn partial_index(slice: Slice, cluster: u32, part: u32) -> u32 {
-    let index = (slice.index * clusters_in_work() + cluster) * params.mean_parts + part;
+    let index = (slice.index * clusters_in_work() + cluster) * params.share.parts + part;
     return index * (WIDTH_VECTORS + 1u);
 }
 
 @compute @workgroup_size(64)
 fn partial_means(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
-    let tile = params.tile_begin + workgroup.x;
-    let cluster = tile / params.mean_parts;
-    let part = tile % params.mean_parts;
+    let tile = params.share.tile_begin + workgroup.x;
+    let cluster = tile / params.share.parts;
+    let part = tile % params.share.parts;
     let members = members_of(slice, cluster);
-    let share = (members.count + params.mean_parts - 1u) / params.mean_parts;
+    let share = (members.count + params.share.parts - 1u) / params.share.parts;
     let begin = min(part * share, members.count);
     let end = min(begin + share, members.count);
-    let list = slice.index * (2u * (params.clusters + 2u) + params.queries) + 2u * (params.clusters + 2u) + members.first;
+    let list = slice.index * (2u * (params.sizes.clusters + 2u) + params.sizes.queries) + 2u * (params.sizes.clusters + 2u) + members.first;
     let column = lane % COLUMNS;
     let row = lane / COLUMNS;
     var sum = vec4f();
     if (row < ROWS) {
         for (var member = begin + row; member < end; member += ROWS) {
             var position = member;
-            if (params.mode != 1u) {
+            if (params.share.role != ROLE_ALL_QUERIES) {
                 position = groups[list + member];
             }
             sum += load_queries(query_row(slice, position), column);
@@ -76,12 +79,12 @@ fn partial_means(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
 @compute @workgroup_size(64)
 fn combine_means(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
-    let cluster = params.tile_begin + workgroup.x;
+    let cluster = params.share.tile_begin + workgroup.x;
     let count = f32(members_of(slice, cluster).count);
-    let out = (slice.index * params.clusters + cluster) * (WIDTH_VECTORS + 1u);
+    let out = centroid_row(slice, cluster);
     var mean = vec4f();
     if (lane < COLUMNS) {
-        for (var part = 0u; part < params.mean_parts; part++) {
+        for (var part = 0u; part < params.share.parts; part++) {
             mean += mean_partials[partial_index(slice, cluster, part) + lane];
         }
         mean /= max(count, 1.0);

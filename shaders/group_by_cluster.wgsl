@@ -7,6 +7,8 @@
 // scatter_members: as count_members; each invocation writes its cluster's members in order.
 // Traffic: each query's cluster once for every 64 clusters, in both passes; the counters of all blocks twice.
 
+#import params
+
 @group(0) @binding(1) var<storage, read> clusters: array<u32>;
 @group(0) @binding(2) var<storage, read_write> block_counts: array<u32>;
 @group(0) @binding(3) var<storage, read_write> groups: array<u32>;
@@ -14,21 +16,21 @@
 const TILE: u32 = 64u;
 
 fn groups_of(slice: Slice) -> u32 {
-    return slice.index * (2u * (params.clusters + 2u) + params.queries);
+    return slice.index * (2u * (params.sizes.clusters + 2u) + params.sizes.queries);
 }
 
 @compute @workgroup_size(64)
 fn count_members(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
-    let block = params.tile_begin + workgroup.x;
+    let block = params.share.tile_begin + workgroup.x;
     let cluster = workgroup.z * 64u + lane;
-    let end = min((block + 1u) * params.group_length, params.queries);
+    let end = min((block + 1u) * params.cut.group_length, params.sizes.queries);
     var count = 0u;
-    for (var position = block * params.group_length; position < end; position++) {
-        count += select(0u, 1u, clusters[slice.index * params.queries + position] == cluster);
+    for (var position = block * params.cut.group_length; position < end; position++) {
+        count += select(0u, 1u, clusters[slice.index * params.sizes.queries + position] == cluster);
     }
-    if (cluster <= params.clusters) {
-        block_counts[(slice.index * params.group_blocks + block) * (params.clusters + 1u) + cluster] = count;
+    if (cluster <= params.sizes.clusters) {
+        block_counts[(slice.index * params.cut.group_blocks + block) * (params.sizes.clusters + 1u) + cluster] = count;
     }
 }
 
@@ -38,18 +40,18 @@ var<workgroup> tile_sums: array<u32, 64>;
 @compute @workgroup_size(64)
 fn group_offsets(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
-    let count = params.clusters + 1u;
+    let count = params.sizes.clusters + 1u;
     let run = (count + 63u) / 64u;
     let begin = min(lane * run, count);
     let end = min(begin + run, count);
     let offsets = groups_of(slice);
-    let tiles = offsets + params.clusters + 2u;
+    let tiles = offsets + params.sizes.clusters + 2u;
     var member_sum = 0u;
     var tile_sum = 0u;
     for (var cluster = begin; cluster < end; cluster++) {
         var total = 0u;
-        for (var block = 0u; block < params.group_blocks; block++) {
-            let index = (slice.index * params.group_blocks + block) * count + cluster;
+        for (var block = 0u; block < params.cut.group_blocks; block++) {
+            let index = (slice.index * params.cut.group_blocks + block) * count + cluster;
             let in_block = block_counts[index];
             block_counts[index] = total;
             total += in_block;
@@ -81,16 +83,16 @@ fn group_offsets(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
 @compute @workgroup_size(64)
 fn scatter_members(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
-    let block = params.tile_begin + workgroup.x;
+    let block = params.share.tile_begin + workgroup.x;
     let cluster = workgroup.z * 64u + lane;
-    let known = min(cluster, params.clusters);
+    let known = min(cluster, params.sizes.clusters);
     let offsets = groups_of(slice);
-    let members = offsets + 2u * (params.clusters + 2u);
+    let members = offsets + 2u * (params.sizes.clusters + 2u);
     var next = groups[offsets + known]
-        + block_counts[(slice.index * params.group_blocks + block) * (params.clusters + 1u) + known];
-    let end = min((block + 1u) * params.group_length, params.queries);
-    for (var position = block * params.group_length; position < end; position++) {
-        if (clusters[slice.index * params.queries + position] == cluster) {
+        + block_counts[(slice.index * params.cut.group_blocks + block) * (params.sizes.clusters + 1u) + known];
+    let end = min((block + 1u) * params.cut.group_length, params.sizes.queries);
+    for (var position = block * params.cut.group_length; position < end; position++) {
+        if (clusters[slice.index * params.sizes.queries + position] == cluster) {
             groups[members + next] = position;
             next++;
         }

@@ -3,6 +3,9 @@
 // Tile: 64 queries of a slice, one an invocation; all share the centroids' codes, read at uniform addresses.
 // Traffic: each code once, the centroids' codes once a tile. No workgroup memory. A slice whose centroids did not change is left as it is.
 
+#import lengths
+#import centroid_codes
+
 @group(0) @binding(1) var<storage, read> codes: array<u32>;
 @group(0) @binding(2) var<storage, read> centroid_codes: array<u32>;
 @group(0) @binding(3) var<storage, read> lengths: array<u32>;
@@ -14,14 +17,14 @@ fn hamming_assign(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoca
     if (!codes_changed(slice)) {
         return;
     }
-    let position = (params.tile_begin + workgroup.x) * 64u + lane;
+    let position = (params.share.tile_begin + workgroup.x) * 64u + lane;
     let length = query_length(slice);
     var code: array<u32, WORDS>;
     for (var word = 0u; word < WORDS; word++) {
-        code[word] = codes[(slice.index * params.queries + min(position, params.queries - 1u)) * WORDS + word];
+        code[word] = codes[(slice.index * params.sizes.queries + min(position, params.sizes.queries - 1u)) * WORDS + word];
     }
-    // A surplus cluster has no starting query and must not be chosen, unless positions were supplied for all (mode 1).
-    let candidates = select(min(params.clusters, length), params.clusters, params.mode == 1u);
+    // A surplus cluster has no starting query and must not be chosen, unless positions were supplied for all.
+    let candidates = select(min(params.sizes.clusters, length), params.sizes.clusters, params.share.role == ROLE_GIVEN_POSITIONS);
     var nearest = 0u;
     var shortest = 0xffffffffu;
     for (var cluster = 0u; cluster < candidates; cluster++) {
@@ -34,7 +37,7 @@ fn hamming_assign(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoca
             nearest = cluster;
         }
     }
-    if (position < params.queries) {
-        clusters[slice.index * params.queries + position] = select(params.clusters, nearest, position < length);
+    if (position < params.sizes.queries) {
+        clusters[slice.index * params.sizes.queries + position] = select(params.sizes.clusters, nearest, position < length);
     }
 }

@@ -6,6 +6,8 @@
 // majority: one word of one cluster an invocation; reads its counters of all blocks, and notes whether the word changed. Once none of a
 // slice did, later rounds of `vote` and `hamming_assign` end at once, without the host knowing.
 
+#import centroid_codes
+
 @group(0) @binding(1) var<storage, read> codes: array<u32>;
 @group(0) @binding(2) var<storage, read> clusters: array<u32>;
 @group(0) @binding(3) var<storage, read_write> votes: array<u32>;
@@ -38,22 +40,22 @@ fn vote(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
         // Nothing was assigned anew, so the last votes stand.
         return;
     }
-    let block = params.tile_begin + workgroup.x;
+    let block = params.share.tile_begin + workgroup.x;
     let first = workgroup.z * VOTE_CLUSTERS;
-    let count = min(VOTE_CLUSTERS, params.clusters - first);
+    let count = min(VOTE_CLUSTERS, params.sizes.clusters - first);
     for (var bit = lane; bit < ROW; bit += 64u) {
         for (var cluster = 0u; cluster < count; cluster++) {
             counters[cluster * ROW + bit] = 0u;
         }
     }
-    let origin = slice.index * params.queries;
-    let end = min((block + 1u) * params.vote_length, params.queries);
+    let origin = slice.index * params.sizes.queries;
+    let end = min((block + 1u) * params.cut.vote_length, params.sizes.queries);
     // Four queries at a time, so that four loads are under way together.
-    for (var position = block * params.vote_length; position < end; position += 4u) {
+    for (var position = block * params.cut.vote_length; position < end; position += 4u) {
         let four = vec4u(position) + vec4u(0u, 1u, 2u, 3u);
         let positions = min(four, vec4u(end - 1u));
         // Padding is cluster `clusters`, beyond every range, and so is what lies behind the end.
-        let row = select(clusters_at(origin + positions) - first, vec4u(params.clusters), four >= vec4u(end));
+        let row = select(clusters_at(origin + positions) - first, vec4u(params.sizes.clusters), four >= vec4u(end));
         for (var bit = lane; bit < BITS; bit += 64u) {
             let words = words_at((origin + positions) * WORDS + bit / 32u);
             let ones = (words >> vec4u(bit % 32u)) & vec4u(1u);
@@ -70,7 +72,7 @@ fn vote(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
             add_vote(row.w, count, BITS, 1u);
         }
     }
-    let out = ((slice.index * params.vote_blocks + block) * params.clusters + first) * ROW;
+    let out = ((slice.index * params.cut.vote_blocks + block) * params.sizes.clusters + first) * ROW;
     for (var bit = lane; bit < ROW; bit += 64u) {
         for (var cluster = 0u; cluster < count; cluster++) {
             votes[out + cluster * ROW + bit] = counters[cluster * ROW + bit];
@@ -81,16 +83,16 @@ fn vote(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
 @compute @workgroup_size(64)
 fn majority(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
-    let index = (params.tile_begin + workgroup.x) * 64u + lane;
+    let index = (params.share.tile_begin + workgroup.x) * 64u + lane;
     let cluster = index / WORDS;
-    if (cluster >= params.clusters) {
+    if (cluster >= params.sizes.clusters) {
         return;
     }
     let word = index % WORDS;
-    let first = (slice.index * params.vote_blocks * params.clusters + cluster) * ROW;
-    let stride = params.clusters * ROW;
+    let first = (slice.index * params.cut.vote_blocks * params.sizes.clusters + cluster) * ROW;
+    let stride = params.sizes.clusters * ROW;
     var members = 0u;
-    for (var block = 0u; block < params.vote_blocks; block++) {
+    for (var block = 0u; block < params.cut.vote_blocks; block++) {
         members += votes[first + block * stride + BITS];
     }
     let place = code_word(slice, cluster) + word;
@@ -103,7 +105,7 @@ fn majority(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_i
     var code = 0u;
     for (var bit = 0u; bit < 32u; bit++) {
         var count = 0u;
-        for (var block = 0u; block < params.vote_blocks; block++) {
+        for (var block = 0u; block < params.cut.vote_blocks; block++) {
             count += votes[first + block * stride + word * 32u + bit];
         }
         code |= select(0u, 1u, 2u * count > members) << bit;

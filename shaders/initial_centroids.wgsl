@@ -2,8 +2,11 @@
 //
 // Tile: 64 clusters of a slice, one an invocation. Traffic: one code read and written a cluster. No workgroup memory.
 
+#import lengths
+#import centroid_codes
+
 @group(0) @binding(1) var<storage, read> codes: array<u32>;
-// A random number a cluster; positions where params.mode is 1.
+// A random number a cluster; positions in ROLE_GIVEN_POSITIONS.
 @group(0) @binding(2) var<storage, read> starts: array<u32>;
 @group(0) @binding(3) var<storage, read> lengths: array<u32>;
 @group(0) @binding(4) var<storage, read_write> centroid_codes: array<u32>;
@@ -11,23 +14,23 @@
 @compute @workgroup_size(64)
 fn initial_centroids(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
-    let cluster = (params.tile_begin + workgroup.x) * 64u + lane;
-    if (cluster >= params.clusters) {
+    let cluster = (params.share.tile_begin + workgroup.x) * 64u + lane;
+    if (cluster >= params.sizes.clusters) {
         return;
     }
     let length = query_length(slice);
     // The valid queries are cut into as many strata as clusters, and one query is taken from each.
-    let stratum = length / params.clusters;
-    let rest = length % params.clusters;
+    let stratum = length / params.sizes.clusters;
+    let rest = length % params.sizes.clusters;
     let size = stratum + select(0u, 1u, cluster < rest);
     var position = cluster * stratum + min(cluster, rest) + starts[cluster] % max(size, 1u);
     var chosen = size > 0u;
-    if (params.mode == 1u) {
+    if (params.share.role == ROLE_GIVEN_POSITIONS) {
         position = starts[cluster];
         chosen = true;
     }
     for (var word = 0u; word < WORDS; word++) {
-        let code = codes[(slice.index * params.queries + min(position, params.queries - 1u)) * WORDS + word];
+        let code = codes[(slice.index * params.sizes.queries + min(position, params.sizes.queries - 1u)) * WORDS + word];
         // A surplus cluster is never compared with.
         centroid_codes[code_word(slice, cluster) + word] = select(0u, code, chosen);
         centroid_codes[changed_word(slice, cluster) + word] = 1u;

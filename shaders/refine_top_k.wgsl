@@ -5,7 +5,11 @@
 // whichever clusters they are of: every invocation has a query, and those of one cluster still read the same addresses.
 // The padding is a cluster of its own, whose rows become zero.
 // Traffic: each query row and output row once, the top-k keys and values once a tile. Workgroup memory: 4 KiB.
-// params.mode: 0 improved (paper, section 3.3), 1 stitched without a window, 2 the window follows: unnormalised sums and `state`.
+// ROLE_IMPROVED finishes improved attention (paper, section 3.3), ROLE_STITCHED stitched attention; ROLE_UNFINISHED leaves unnormalised sums
+// in the output and a running softmax, which the window goes on with.
+
+#import tile
+#import softmax_parts
 
 @group(0) @binding(1) var<storage, read> queries: array<element>;
 @group(0) @binding(2) var<storage, read> keys: array<element>;
@@ -13,8 +17,7 @@
 @group(0) @binding(4) var<storage, read_write> output: array<element>;
 @group(0) @binding(5) var<storage, read> groups: array<u32>;
 @group(0) @binding(6) var<storage, read> top_keys: array<u32>;
-@group(0) @binding(7) var<storage, read> cluster_sums: array<vec4f>;
-@group(0) @binding(8) var<storage, read_write> state: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> softmax_parts: array<vec4f>;
 
 const TILE: u32 = 64u;
 
@@ -22,13 +25,13 @@ const TILE: u32 = 64u;
 var<private> list: u32;
 
 fn key_at(index: u32) -> u32 {
-    return min(top_keys[list + index], params.keys - 1u);
+    return min(top_keys[list + index], params.sizes.keys - 1u);
 }
 
 // The last cluster that begins at or before an index, by the numbers from `begins` on.
 fn cluster_of(begins: u32, index: u32) -> u32 {
     var low = 0u;
-    var high = params.clusters;
+    var high = params.sizes.clusters;
     while (low < high) {
         let middle = (low + high + 1u) / 2u;
         if (groups[begins + middle] <= index) {
@@ -43,7 +46,7 @@ fn cluster_of(begins: u32, index: u32) -> u32 {
 // Keys in the list of the cluster.
 fn listed_keys() -> u32 {
     var low = 0u;
-    var high = params.top_k;
+    var high = params.sizes.top_k;
     while (low < high) {
         let middle = (low + high) / 2u;
         if (top_keys[list + middle] != NO_KEY) {
@@ -58,21 +61,21 @@ fn listed_keys() -> u32 {
 @compute @workgroup_size(64)
 fn refine_top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
-    let tile = params.tile_begin + workgroup.x;
+    let tile = params.share.tile_begin + workgroup.x;
     let value_part = workgroup.z;
-    let offsets = slice.index * (2u * (params.clusters + 2u) + params.queries);
-    let tiles = offsets + params.clusters + 2u;
-    let members = tiles + params.clusters + 2u;
+    let offsets = slice.index * (2u * (params.sizes.clusters + 2u) + params.sizes.queries);
+    let tiles = offsets + params.sizes.clusters + 2u;
+    let members = tiles + params.sizes.clusters + 2u;
     var cluster = 0u;
     var member = tile * TILE + lane;
-    var last = params.queries - 1u;
+    var last = params.sizes.queries - 1u;
     if (PACKED == 1u) {
         if (tile * TILE > last) {
             return;
         }
         cluster = cluster_of(offsets, min(member, last));
     } else {
-        if (tile >= groups[tiles + params.clusters + 1u]) {
+        if (tile >= groups[tiles + params.sizes.clusters + 1u]) {
             return;
         }
         cluster = cluster_of(tiles, tile);
@@ -82,7 +85,7 @@ fn refine_top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
     let position = groups[members + min(member, last)];
     let valid = member <= last;
     let out = output_row(slice, position);
-    if (cluster == params.clusters) {
+    if (cluster == params.sizes.clusters) {
         for (var m = 0u; m < VALUE_REGISTERS; m++) {
             if (valid) {
                 store_output(out, value_part * VALUE_REGISTERS + m, vec4f());
@@ -90,13 +93,13 @@ fn refine_top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
         }
         return;
     }
-    if (cluster < params.cluster_begin || cluster >= params.cluster_end) {
+    if (cluster < params.share.cluster_begin || cluster >= params.share.cluster_end) {
         return;
     }
 
     let row = query_row(slice, position);
     begin_tile(slice, row);
-    list = (slice.index * params.clusters + cluster) * params.top_k;
+    list = (slice.index * params.sizes.clusters + cluster) * params.sizes.top_k;
     let key_count = listed_keys();
     for (var block = 0u; block < key_count; block += SCORE_BLOCK) {
         let count = min(SCORE_BLOCK, key_count - block);
@@ -105,32 +108,32 @@ fn refine_top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
     }
 
     let facts = cluster_row(slice, cluster);
-    let statistics = cluster_sums[facts];
+    let statistics = cluster_statistics(facts);
     let exact_sum = running_sum;
     var factor = 1.0;
     var rest_factor = 0.0;
-    if (params.mode == 0u) {
-        let rest = exp(statistics.x - statistics.z);
-        let total = inverse(statistics.w + statistics.y * rest);
-        factor = statistics.w * total * inverse(exact_sum);
+    if (params.share.role == ROLE_IMPROVED) {
+        let rest = exp(statistics.rest_maximum - statistics.top_maximum);
+        let total = inverse(statistics.top_sum + statistics.rest_sum * rest);
+        factor = statistics.top_sum * total * inverse(exact_sum);
         rest_factor = total * rest;
-    } else if (params.mode == 1u) {
-        let maximum = max(running_maximum, statistics.x);
+    } else if (params.share.role == ROLE_STITCHED) {
+        let maximum = max(running_maximum, statistics.rest_maximum);
         let exact = exp(running_maximum - maximum);
-        let rest = exp(statistics.x - maximum);
-        let total = inverse(exact_sum * exact + statistics.y * rest);
+        let rest = exp(statistics.rest_maximum - maximum);
+        let total = inverse(exact_sum * exact + statistics.rest_sum * rest);
         factor = total * exact;
         rest_factor = total * rest;
     }
     for (var m = 0u; m < VALUE_REGISTERS; m++) {
         let column = value_part * VALUE_REGISTERS + m;
-        let rest = cluster_sums[facts + 1u + min(column, VALUE_VECTORS - 1u)];
+        let rest = softmax_parts[facts + 1u + min(column, VALUE_VECTORS - 1u)];
         sums[m] = sums[m] * factor + rest * rest_factor;
     }
     if (valid) {
         store_sums(out, value_part, 1.0);
-        if (params.mode == 2u) {
-            state[state_index(slice, position, value_part)] =
+        if (params.share.role == ROLE_UNFINISHED) {
+            softmax_parts[running_place(slice, position, value_part)] =
                 vec4f(running_maximum, running_sum, bitcast<f32>(cluster), 0.0);
         }
     }

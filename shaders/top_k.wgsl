@@ -6,15 +6,17 @@
 // their weight exp(t·z - rest_maximum).
 // Traffic: the row of logits six times (it stays in cache), written once. Workgroup memory: 4 KiB. Integer atomics on that memory only.
 
+#import lengths
+#import softmax_parts
+#import weights
+
 @group(0) @binding(1) var<storage, read_write> weights: array<f32>;
 @group(0) @binding(2) var<storage, read> lengths: array<u32>;
 @group(0) @binding(3) var<storage, read_write> top_keys: array<u32>;
-@group(0) @binding(4) var<storage, read_write> cluster_sums: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> softmax_parts: array<vec4f>;
 
 const INVOCATIONS: u32 = 256u;
 const GROUP: u32 = 16u;
-// Marks a key of the top-k among the weights, which are never negative.
-const SELECTED: f32 = -1.0;
 
 var<workgroup> histogram: array<atomic<u32>, 256>;
 var<workgroup> group_counts: array<u32, 16>;
@@ -32,10 +34,10 @@ fn order_of(logit: f32) -> u32 {
 @compute @workgroup_size(256)
 fn top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
-    let cluster = params.cluster_begin + params.tile_begin + workgroup.x;
-    let row = (slice.index * params.cluster_rows + cluster - params.cluster_begin) * params.keys_padded;
+    let cluster = params.share.cluster_begin + params.share.tile_begin + workgroup.x;
+    let row = weight_row(slice, cluster - params.share.cluster_begin);
     let length = valid_keys(slice);
-    let selected_count = min(params.top_k, length);
+    let selected_count = min(params.sizes.top_k, length);
     let run = (length + INVOCATIONS - 1u) / INVOCATIONS;
     let begin = min(lane * run, length);
     let end = min(begin + run, length);
@@ -133,10 +135,10 @@ fn top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_inde
     if (selected_count > 0u && all_equal > wanted) {
         rest_logit = logit_of(threshold);
     }
-    let rest_maximum = max(params.scale * rest_logit, LOWEST);
-    let top_maximum = max(params.scale * maximum.y, LOWEST);
+    let rest_maximum = max(params.sizes.scale * rest_logit, LOWEST);
+    let top_maximum = max(params.sizes.scale * maximum.y, LOWEST);
 
-    let list = (slice.index * params.clusters + cluster) * params.top_k;
+    let list = (slice.index * params.sizes.clusters + cluster) * params.sizes.top_k;
     var slot = before.x + min(before.y, wanted);
     var ties = before.y;
     var top_sum = 0.0;
@@ -147,15 +149,15 @@ fn top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_inde
         let selected = selected_count > 0u && (order > threshold || (tie && ties < wanted));
         ties += select(0u, 1u, tie);
         if (selected) {
-            top_keys[list + min(slot, params.top_k - 1u)] = key;
+            top_keys[list + min(slot, params.sizes.top_k - 1u)] = key;
             slot++;
-            top_sum += exp(params.scale * logit - top_maximum);
+            top_sum += exp(params.sizes.scale * logit - top_maximum);
             weights[row + key] = SELECTED;
         } else {
-            weights[row + key] = exp(params.scale * logit - rest_maximum);
+            weights[row + key] = exp(params.sizes.scale * logit - rest_maximum);
         }
     }
-    for (var unused = selected_count + lane; unused < params.top_k; unused += INVOCATIONS) {
+    for (var unused = selected_count + lane; unused < params.sizes.top_k; unused += INVOCATIONS) {
         top_keys[list + unused] = NO_KEY;
     }
     workgroupBarrier();
@@ -175,7 +177,7 @@ fn top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_inde
             sum += values[i * GROUP].y;
         }
         // The sum outside the top-k follows in `remainder`.
-        cluster_sums[cluster_row(slice, cluster)] = vec4f(rest_maximum, 0.0, top_maximum, sum);
+        softmax_parts[cluster_row(slice, cluster)] = vec4f(rest_maximum, 0.0, top_maximum, sum);
     }
 }
 

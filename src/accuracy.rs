@@ -1,6 +1,6 @@
 //! How far an approximate output is from exact attention.
 
-use crate::problem::check_output;
+use crate::problem::{check_output, Visibility};
 use crate::random::{self, Stream};
 use crate::{Attention, Error, Inputs, Method, Problem, Result};
 
@@ -75,7 +75,7 @@ pub struct Accuracy {
 #[derive(Debug, Clone)]
 pub struct ExactRows {
     problem: Problem,
-    /// Cross attention of the chosen queries over all keys, in the layout of `problem`.
+    /// Attention of the chosen queries over all keys that they see, in the layout of `problem`.
     chosen: Problem,
     /// Positions of the chosen queries of each slice.
     positions: Vec<Vec<usize>>,
@@ -103,7 +103,8 @@ impl ExactRows {
         let longest = counts.iter().fold(1, |longest, &count| longest.max(count as usize));
         let chosen = Problem::new(crate::Shape { queries: longest, ..*shape }, Method::Exact)?
             .with_layout(problem.layout())
-            .with_scale(problem.scale())?;
+            .with_scale(problem.scale())?
+            .with_causal(problem.causal())?;
         let mut queries = vec![0.0; chosen.shape().query_elements()];
         for (slice, positions) in positions.iter().enumerate() {
             let (batch, head) = (slice / shape.query_heads, slice % shape.query_heads);
@@ -113,7 +114,19 @@ impl ExactRows {
             }
         }
         let chosen_inputs = Inputs { queries: &queries, query_lengths: Some(&counts), ..*inputs };
-        let output = attention.run(&chosen, &chosen_inputs).await?;
+        // Without a mask it does not matter where a query stands.
+        let placed = problem.causal().then(|| {
+            let mut placed = vec![0i32; shape.slices() * longest];
+            for (slice, positions) in positions.iter().enumerate() {
+                let batch = slice / shape.query_heads;
+                let keys = inputs.key_lengths.map_or(shape.keys, |lengths| lengths[batch] as usize);
+                for (place, &position) in placed[slice * longest..].iter_mut().zip(positions) {
+                    *place = Visibility::position(position, valid(batch), keys) as i32;
+                }
+            }
+            placed
+        });
+        let output = attention.run_placed(&chosen, &chosen_inputs, placed.as_deref()).await?;
         let valid_rows = (0..shape.batch).map(valid).sum::<usize>() * shape.query_heads;
         Ok(Self { problem: *problem, chosen, positions, output, valid_rows })
     }

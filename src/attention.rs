@@ -1,8 +1,9 @@
 //! Attention on host slices, on whatever back end there is.
 
 use crate::gpu::{self, AdapterDescription, Compilation};
-use crate::plan::{Limits, Plan, DEFAULT_SCRATCH_BUDGET_BYTES};
-use crate::problem::{check_output, Supplied};
+use crate::limits::Limits;
+use crate::plan::{Plan, DEFAULT_SCRATCH_BUDGET_BYTES};
+use crate::problem::{check_output, Call, Supplied};
 use crate::trace::Trace;
 use crate::{cpu, Inputs, Problem, Result};
 
@@ -159,10 +160,20 @@ impl Attention {
     /// # Errors
     /// Wrong sizes, lengths out of range, NaN or infinity at a valid position, and limits that the problem exceeds.
     pub async fn run(&self, problem: &Problem, inputs: &Inputs<'_>) -> Result<Vec<f32>> {
+        self.run_placed(problem, inputs, None).await
+    }
+
+    /// [`Attention::run`] with queries that stand where `positions` say, `[N, H, L]`, ascending in each head.
+    pub(crate) async fn run_placed(
+        &self,
+        problem: &Problem,
+        inputs: &Inputs<'_>,
+        positions: Option<&[i32]>,
+    ) -> Result<Vec<f32>> {
         let supplied = Supplied::default();
         let plan = self.check(problem, inputs, &supplied)?;
         let mut output = vec![0.0; problem.shape().output_elements()];
-        self.compute(&plan, inputs, &supplied, &mut output, None).await?;
+        self.compute(&plan, &Call { inputs, supplied: &supplied, positions }, &mut output, None).await?;
         Ok(output)
     }
 
@@ -174,7 +185,7 @@ impl Attention {
         check_output(problem, output)?;
         let supplied = Supplied::default();
         let plan = self.check(problem, inputs, &supplied)?;
-        self.compute(&plan, inputs, &supplied, output, None).await
+        self.compute(&plan, &Call { inputs, supplied: &supplied, positions: None }, output, None).await
     }
 
     /// Computes a problem and returns all intermediate results and stage times; some results can be supplied instead.
@@ -185,7 +196,7 @@ impl Attention {
         let plan = self.check(problem, inputs, supplied)?;
         let mut trace = Trace::default();
         let mut output = vec![0.0; problem.shape().output_elements()];
-        self.compute(&plan, inputs, supplied, &mut output, Some(&mut trace)).await?;
+        self.compute(&plan, &Call { inputs, supplied, positions: None }, &mut output, Some(&mut trace)).await?;
         trace.output = output;
         Ok(trace)
     }
@@ -215,20 +226,13 @@ impl Attention {
         self.plan(problem)
     }
 
-    async fn compute(
-        &self,
-        plan: &Plan,
-        inputs: &Inputs<'_>,
-        supplied: &Supplied<'_>,
-        output: &mut [f32],
-        trace: Option<&mut Trace>,
-    ) -> Result<()> {
+    async fn compute(&self, plan: &Plan, call: &Call<'_>, output: &mut [f32], trace: Option<&mut Trace>) -> Result<()> {
         match &self.engine {
             Engine::Cpu(workspace) => {
-                cpu::run(plan, inputs, supplied, output, trace, workspace);
+                cpu::run(plan, call, output, trace, workspace);
                 Ok(())
             }
-            Engine::Gpu(engine) => engine.run(plan, inputs, supplied, output, trace).await,
+            Engine::Gpu(engine) => engine.run(plan, call, output, trace).await,
         }
     }
 }

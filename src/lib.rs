@@ -9,10 +9,12 @@ mod clock;
 mod cpu;
 mod error;
 mod gpu;
+mod limits;
 mod parallel;
 mod plan;
 mod problem;
 mod random;
+mod stages;
 mod trace;
 
 pub use accuracy::{Accuracy, ExactRows, Rows};
@@ -24,7 +26,9 @@ pub use gpu::{
     adapters, AdapterDescription, CheckedTensor, Compilation, DeviceAttention, DeviceTensors, FiniteCheck, Kernels,
     NO_BAD_ELEMENT,
 };
-pub use plan::{Limits, Plan, StageCost, DEFAULT_SCRATCH_BUDGET_BYTES};
+pub use limits::Limits;
+pub use plan::{Plan, StageCost, DEFAULT_SCRATCH_BUDGET_BYTES};
 pub use problem::{Clustering, Inputs, Layout, Method, Problem, Shape, Supplied};
-pub use trace::{Stage, Trace, NO_CLUSTER, NO_KEY};
+pub use stages::Stage;
+pub use trace::{Trace, NO_CLUSTER, NO_KEY};
 pub use wgpu;

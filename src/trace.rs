@@ -1,76 +1,6 @@
 //! What a researcher can look at: stage times and intermediate results.
 
-use crate::Problem;
-
-/// A stage of the computation; the name is that of its shader and of its CPU twin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Stage {
-    /// Codes of the queries.
-    HashCodes,
-    /// Starting codes of the clusters.
-    InitialCentroids,
-    /// Queries to the nearest code.
-    HammingAssign,
-    /// Majority code of each cluster.
-    HammingUpdate,
-    /// Members of each cluster in order.
-    GroupByCluster,
-    /// Mean query of each cluster, and of all queries for centring.
-    CentroidMeans,
-    /// Queries to the nearest mean.
-    EuclideanAssign,
-    /// Logits of the centroids.
-    CentroidLogits,
-    /// Top-k keys of each cluster and weights of the rest.
-    TopK,
-    /// Weighted values outside the top-k.
-    Remainder,
-    /// Exact products with the top-k keys.
-    RefineTopK,
-    /// Exact band around the diagonal.
-    StitchWindow,
-    /// Attention over all keys.
-    ExactAttention,
-}
-
-impl Stage {
-    /// All stages in the order of the computation.
-    pub const ALL: [Self; 13] = [
-        Self::HashCodes,
-        Self::InitialCentroids,
-        Self::HammingAssign,
-        Self::HammingUpdate,
-        Self::GroupByCluster,
-        Self::CentroidMeans,
-        Self::EuclideanAssign,
-        Self::CentroidLogits,
-        Self::TopK,
-        Self::Remainder,
-        Self::RefineTopK,
-        Self::StitchWindow,
-        Self::ExactAttention,
-    ];
-
-    /// The stage's name, as in `shaders/` and `src/cpu/`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::HashCodes => "hash_codes",
-            Self::InitialCentroids => "initial_centroids",
-            Self::HammingAssign => "hamming_assign",
-            Self::HammingUpdate => "hamming_update",
-            Self::GroupByCluster => "group_by_cluster",
-            Self::CentroidMeans => "centroid_means",
-            Self::EuclideanAssign => "euclidean_assign",
-            Self::CentroidLogits => "centroid_logits",
-            Self::TopK => "top_k",
-            Self::Remainder => "remainder",
-            Self::RefineTopK => "refine_top_k",
-            Self::StitchWindow => "stitch_window",
-            Self::ExactAttention => "exact_attention",
-        }
-    }
-}
+use crate::stages::Stage;
 
 /// Cluster of a padding query in [`Trace::assignment`].
 pub const NO_CLUSTER: u32 = u32::MAX;
@@ -123,13 +53,13 @@ impl Trace {
             .extend(clusters.iter().map(|&cluster| if cluster as usize >= padding { NO_CLUSTER } else { cluster }));
     }
 
-    /// Counts the members of each cluster from the assignment.
-    pub(crate) fn count_members(&mut self, problem: &Problem) {
-        let Some(clustering) = problem.method().clustering() else { return };
-        self.counts = vec![0; problem.shape().slices() * clustering.clusters];
+    /// Counts the members of each cluster of each slice from the assignment.
+    pub(crate) fn count_members(&mut self, slices: usize, clusters: usize) {
+        self.counts = vec![0; slices * clusters];
+        let queries = self.assignment.len() / slices;
         for (index, &cluster) in self.assignment.iter().enumerate() {
             if cluster != NO_CLUSTER {
-                self.counts[index / problem.shape().queries * clustering.clusters + cluster as usize] += 1;
+                self.counts[index / queries * clusters + cluster as usize] += 1;
             }
         }
     }

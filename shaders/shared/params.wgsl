@@ -1,7 +1,23 @@
-// What every kernel knows: sizes, strides and its share of the work. Mirrors `gpu::params::Params`.
+// What every kernel knows. Mirrors `gpu::params::Params`; positions and ranges of keys are `shared/visible.wgsl`'s.
 
-struct Params {
-    // Sizes; see `Shape`.
+// Element strides of batch, head and row, and the element at which the binding begins.
+struct Layout {
+    batch: u32,
+    head: u32,
+    row: u32,
+    origin: u32,
+}
+
+// How far a query sees from its position; see `Visibility`.
+struct Reach {
+    left: i32,
+    right: i32,
+    sinks: u32,
+    causal: u32,
+}
+
+// Sizes; see `Shape` and `Clustering`.
+struct Sizes {
     batch: u32,
     query_heads: u32,
     key_heads: u32,
@@ -9,39 +25,58 @@ struct Params {
     keys: u32,
     clusters: u32,
     top_k: u32,
-    window: u32,
-    // Element strides of batch, head and row, and the element at which the binding begins.
-    query_layout: vec4u,
-    key_layout: vec4u,
-    value_layout: vec4u,
-    output_layout: vec4u,
-    // Lengths and numbers of blocks; see `Cut`.
+    bits: u32,
+    query_layout: Layout,
+    key_layout: Layout,
+    value_layout: Layout,
+    output_layout: Layout,
+    // What queries see, and what is exact beside the top-k.
+    visible: Reach,
+    near: Reach,
+    scale: f32,
+}
+
+// How the work is cut; see `Cut`.
+struct Blocks {
     keys_padded: u32,
+    // Clusters whose logits are in memory together.
+    cluster_rows: u32,
+    key_length: u32,
+    key_blocks: u32,
     vote_length: u32,
     vote_blocks: u32,
     group_length: u32,
     group_blocks: u32,
-    mean_parts: u32,
-    key_length: u32,
-    key_blocks: u32,
+    // Vectors of a slice in `softmax_parts`.
+    softmax_vectors: u32,
+}
+
+// The share of this dispatch.
+struct Share {
     // The chunk of slices in scratch memory: its first batch and head, and its heads a batch.
     chunk_batch: u32,
     chunk_head: u32,
     chunk_heads: u32,
-    // The share of this dispatch: first slice of the chunk, first tile of a slice, clusters and keys.
+    // First slice of the chunk, first tile of a slice, clusters, and which of the keys that a tile goes through.
     slice_begin: u32,
     tile_begin: u32,
     cluster_begin: u32,
     cluster_end: u32,
     key_begin: u32,
     key_end: u32,
-    // Meaning depends on the kernel.
-    mode: u32,
-    scale: f32,
-    // Clusters whose logits are in memory together.
-    cluster_rows: u32,
-    // Bits of a code.
-    bits: u32,
+    // Parts that the members of a cluster are cut into.
+    parts: u32,
+    // Which of its roles the stage plays: one of the constants `ROLE_...`, of `stages::Role`.
+    role: u32,
+    // Whether the tiles go on from an earlier dispatch, and whether they are done after this one.
+    continues: u32,
+    finishes: u32,
+}
+
+struct Params {
+    sizes: Sizes,
+    @align(16) cut: Blocks,
+    @align(16) share: Share,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -59,23 +94,24 @@ struct Slice {
 }
 
 fn slice_of(workgroup: u32) -> Slice {
-    let index = params.slice_begin + workgroup;
-    return Slice(index, params.chunk_batch + index / params.chunk_heads, params.chunk_head + index % params.chunk_heads);
+    let index = params.share.slice_begin + workgroup;
+    let heads = params.share.chunk_heads;
+    return Slice(index, params.share.chunk_batch + index / heads, params.share.chunk_head + index % heads);
 }
 
 // Offset of a row in its binding; sums wrap, so an origin beyond the first products is fine.
-fn row_of(strides: vec4u, batch: u32, head: u32, row: u32) -> u32 {
-    return batch * strides.x + head * strides.y + row * strides.z - strides.w;
+fn row_of(strides: Layout, batch: u32, head: u32, row: u32) -> u32 {
+    return batch * strides.batch + head * strides.head + row * strides.row - strides.origin;
 }
 
 fn query_row(slice: Slice, position: u32) -> u32 {
-    return row_of(params.query_layout, slice.batch, slice.head, position);
+    return row_of(params.sizes.query_layout, slice.batch, slice.head, position);
 }
 
 fn output_row(slice: Slice, position: u32) -> u32 {
-    return row_of(params.output_layout, slice.batch, slice.head, position);
+    return row_of(params.sizes.output_layout, slice.batch, slice.head, position);
 }
 
 fn key_head(slice: Slice) -> u32 {
-    return slice.head / (params.query_heads / params.key_heads);
+    return slice.head / (params.sizes.query_heads / params.sizes.key_heads);
 }

@@ -3,6 +3,7 @@
 //
 // Only the loop over QUERY_REGISTERS is unrolled (its array must become registers); rows are looped over at run time, which keeps the
 // compiled code small. Each invocation reads and writes its own column of `scores` only, so there are no barriers.
+#import params
 
 // Rows of a block.
 const SCORE_BLOCK: u32 = 16u;

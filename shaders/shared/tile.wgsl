@@ -3,6 +3,7 @@
 // feeds four multiply-adds of every query of the tile. Kernels define `key_at`, the key at an index of what they attend to.
 //
 // Workgroup memory: SCORE_BLOCK * TILE floats, 4 KiB for a tile of 64.
+#import query
 
 var<private> sums: array<vec4f, VALUE_REGISTERS>;
 var<private> running_maximum: f32;
@@ -12,8 +13,8 @@ var<private> keys_origin: u32;
 var<private> values_origin: u32;
 
 fn begin_tile(slice: Slice, row: u32) {
-    keys_origin = row_of(params.key_layout, slice.batch, key_head(slice), 0u);
-    values_origin = row_of(params.value_layout, slice.batch, key_head(slice), 0u);
+    keys_origin = row_of(params.sizes.key_layout, slice.batch, key_head(slice), 0u);
+    values_origin = row_of(params.sizes.value_layout, slice.batch, key_head(slice), 0u);
     if (WIDTH_PARTS == 1u) {
         load_query_part(row, 0u);
     }
@@ -31,12 +32,12 @@ fn score_block(row: u32, begin: u32, count: u32, lane: u32) {
             load_query_part(row, part);
         }
         for (var j = 0u; j < count; j++) {
-            let key_row = keys_origin + key_at(begin + j) * params.key_layout.z;
+            let key_row = keys_origin + key_at(begin + j) * params.sizes.key_layout.row;
             var products = vec4f();
             for (var e = 0u; e < QUERY_REGISTERS; e++) {
                 products = fma(query[e], load_keys(key_row, part * QUERY_REGISTERS + e), products);
             }
-            let score = dot(products, vec4f(params.scale));
+            let score = dot(products, vec4f(params.sizes.scale));
             let place = j * TILE + lane;
             if (part == 0u) {
                 scores[place] = score;
@@ -72,7 +73,7 @@ fn weight_of(score: f32) -> f32 {
 }
 
 fn add_value(key: u32, weight: f32, value_part: u32) {
-    let value_row = values_origin + key * params.value_layout.z;
+    let value_row = values_origin + key * params.sizes.value_layout.row;
     for (var m = 0u; m < VALUE_REGISTERS; m++) {
         sums[m] = fma(vec4f(weight), load_values(value_row, value_part * VALUE_REGISTERS + m), sums[m]);
     }
@@ -103,9 +104,4 @@ fn load_sums(row: u32, value_part: u32) {
     for (var m = 0u; m < VALUE_REGISTERS; m++) {
         sums[m] = load_output(row, value_part * VALUE_REGISTERS + m);
     }
-}
-
-// Place of a query's running softmax in `state`, one for each part of the value columns.
-fn state_index(slice: Slice, position: u32, value_part: u32) -> u32 {
-    return (slice.index * VALUE_PARTS + value_part) * params.queries + position;
 }

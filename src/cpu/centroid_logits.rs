@@ -4,6 +4,7 @@ use super::panel::{dot_rows, pack, Panel, LANES};
 use super::tile::KEY_BLOCK;
 use super::work::Work;
 use crate::parallel::{blocks, each};
+use crate::stages::Scratch;
 use std::ops::Range;
 
 /// `weights[slice][c - pass.start][s]` for the clusters of a pass and valid keys. `O(C·S·E)` a slice.
@@ -12,7 +13,7 @@ pub(crate) fn centroid_logits(work: &Work, pass: Range<usize>, centroids: &[f32]
     let cut = &work.plan.cut;
     let row = cut.keys_padded;
     each(
-        blocks(weights, cut.words_of(crate::plan::Scratch::Weights), LANES * row),
+        blocks(weights, work.plan.words_of(Scratch::Weights), LANES * row),
         || (vec![[0.0; LANES]; shape.width], vec![[0.0; LANES]; KEY_BLOCK]),
         |(panel, dots): &mut (Vec<Panel>, Vec<Panel>), block| {
             let first = pass.start + block.index * LANES;

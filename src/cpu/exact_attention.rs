@@ -1,13 +1,14 @@
-//! Softmax attention over all valid keys, fused. Twin of `shaders/exact_attention.wgsl`.
+//! Softmax attention over all keys that are seen, fused. Twin of `shaders/exact_attention.wgsl`.
 
 use super::panel::LANES;
 use super::tile::{inverse, Tile};
+use super::visible;
 use super::work::Work;
 use crate::parallel::each;
 
-/// Writes the output of every query of the chunk. `O(L·S·(E+M))` a slice.
+/// Writes the output of every query of the chunk. `O(pairs·(E+M))` a slice, pairs of a query and a key that it sees.
 pub(crate) fn exact_attention(work: &Work, output: &mut [f32]) {
-    let shape = work.problem.shape();
+    let (shape, visible) = (work.problem.shape(), work.plan.cut.visible);
     each(
         work.output_blocks::<()>(output, &mut []),
         || Tile::new(shape.width, shape.value_width, work.problem.scale()),
@@ -20,7 +21,12 @@ pub(crate) fn exact_attention(work: &Work, output: &mut [f32]) {
                 for begin in (block.positions.start..valid).step_by(LANES) {
                     let positions = begin..(begin + LANES).min(valid);
                     tile.begin(positions.clone().map(|position| queries.row(position)));
-                    tile.attend((keys.from(0), keys.stride), (values.from(0), values.stride), key_length);
+                    if visible.hides() {
+                        let places = positions.clone().map(|query| work.position(slice, query));
+                        visible::attend(tile, &visible, places, keys, values, key_length);
+                    } else {
+                        tile.attend((keys.from(0), keys.stride), (values.from(0), values.stride), key_length);
+                    }
                     for (lane, position) in positions.enumerate() {
                         tile.store(lane, inverse(tile.total[lane]), block.row_mut(head, position));
                     }

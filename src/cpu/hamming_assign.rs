@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 const BLOCK: usize = 1024;
 
-/// `clusters[slice][i]`, `C` for padding, of the slices whose codes changed. `candidates(slice)` is the number of clusters that may be
+/// `clusters[slice][i]`, `C` for padding, of the slices whose codes changed. With `given_positions` every cluster may be
 /// chosen. `O(L·C·words)` a slice.
 pub(crate) fn hamming_assign(
     work: &Work,
-    candidates: impl Fn(usize) -> usize + Sync,
+    given_positions: bool,
     codes: &[u32],
     centroid_codes: &[u32],
     clusters: &mut [u32],
@@ -30,9 +30,11 @@ pub(crate) fn hamming_assign(
             }
             let begin = block.index * BLOCK;
             let codes = &codes[(block.slice * length + begin) * words..][..block.data.len() * words];
-            let candidates = candidates(block.slice) * words;
+            // A surplus cluster has no starting query and must not be chosen, unless positions were supplied for all.
+            let query_length = work.query_length(block.slice);
+            let candidates = if given_positions { cluster_count } else { cluster_count.min(query_length) } * words;
             let centroids = &centroid_codes[block.slice * cluster_count * words..][..candidates];
-            let valid = work.query_length(block.slice).saturating_sub(begin).min(block.data.len());
+            let valid = query_length.saturating_sub(begin).min(block.data.len());
             Arch::new().dispatch(NearestCodes { words, codes, centroids, clusters: &mut block.data[..valid] });
             block.data[valid..].fill(cluster_count as u32);
         },

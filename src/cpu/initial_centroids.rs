@@ -5,14 +5,8 @@ use crate::random::start_position;
 
 /// `centroid_codes[slice][cluster][word]`. A surplus cluster (more clusters than valid queries) gets zeros, which no query is ever
 /// compared with. Supplied `positions` are taken as they are.
-pub(crate) fn initial_centroids(
-    work: &Work,
-    starts: &[u32],
-    positions: Option<&[u32]>,
-    codes: &[u32],
-    centroid_codes: &mut [u32],
-) {
-    let words = work.plan.cut.words;
+pub(crate) fn initial_centroids(work: &Work, starts: &[u32], codes: &[u32], centroid_codes: &mut [u32]) {
+    let (words, positions) = (work.plan.cut.words, work.call.supplied.initial_positions);
     let clusters = starts.len();
     let slice_codes = work.problem.shape().queries * words;
     for (slice, centroids) in centroid_codes.chunks_mut(clusters * words).enumerate() {

@@ -2,8 +2,10 @@
 
 use super::refine_top_k::State;
 use super::top_k::ClusterStatistics;
-use crate::plan::{Plan, Scratch};
-use crate::problem::Supplied;
+use super::work::Work;
+use crate::plan::Plan;
+use crate::problem::{Grouped, Recipe, Supplied};
+use crate::stages::Scratch;
 use crate::{random, Clustering};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
@@ -32,6 +34,7 @@ pub(crate) struct Memory {
     pub means: Vec<f32>,
     pub codes: Vec<u32>,
     pub centroid_codes: Vec<u32>,
+    /// Whether the codes of a slice's clusters changed last; a byte a slice, in no table.
     pub changed_slices: Vec<AtomicBool>,
     pub clusters: Vec<u32>,
     pub groups: Vec<u32>,
@@ -44,32 +47,49 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Gives every array the size that the plan asks for, and draws the hash planes unless they are there.
-    pub fn fit(&mut self, plan: &Plan, supplied: &Supplied) {
-        let (cut, shape) = (&plan.cut, plan.problem.shape());
-        let slices = plan.slices_per_chunk();
-        let size = |scratch| slices * cut.words_of(scratch);
-        let Some(clustering) = plan.problem.method().clustering() else {
+    /// Gives every piece the size that the plan's table says for a chunk, empty where the recipe does not use it, and fills in what the call
+    /// supplies.
+    pub fn fit(&mut self, work: &Work) {
+        let (plan, slices) = (work.plan, work.slices());
+        if plan.cut.clusters == 0 {
             // Exact attention has no scratch memory; what there is waits for the next clustered call.
             return;
+        }
+        let most = plan.slices_per_chunk();
+        let size = |piece| {
+            let words = plan.words_of(piece);
+            (slices * words, most * words)
         };
-        self.draw(clustering, shape.width, supplied);
-        let clusters = slices * cut.clusters;
-        resize(&mut self.means, if clustering.center { slices * shape.width } else { 0 });
+        let of = |piece, words: usize| (size(piece).0 / words, size(piece).1 / words);
+        resize(&mut self.means, size(Scratch::Means));
         resize(&mut self.codes, size(Scratch::Codes));
         resize(&mut self.centroid_codes, size(Scratch::CentroidCodes));
-        self.changed_slices.resize_with(slices, AtomicBool::default);
         resize(&mut self.clusters, size(Scratch::Clusters));
-        resize(&mut self.groups, slices * (cut.clusters + 2 + shape.queries));
+        resize(&mut self.groups, size(Scratch::Groups));
         resize(&mut self.centroids, size(Scratch::Centroids));
         resize(&mut self.weights, size(Scratch::Weights));
         resize(&mut self.top_keys, size(Scratch::TopKeys));
-        resize(&mut self.statistics, clusters);
-        resize(&mut self.sums, clusters * shape.value_width);
-        resize(&mut self.state, size(Scratch::State) / 2);
+        resize(&mut self.statistics, of(Scratch::Statistics, size_of::<ClusterStatistics>() / 4));
+        resize(&mut self.sums, size(Scratch::RemainderSums));
+        resize(&mut self.state, of(Scratch::RunningSoftmax, size_of::<State>() / 4));
+        self.changed_slices.clear();
+        self.changed_slices.resize_with(slices, || AtomicBool::new(true));
+        if let Some(assignment) = work.call.supplied.assignment {
+            let queries = work.problem.shape().queries;
+            for (slice, clusters) in self.clusters.chunks_mut(queries).enumerate() {
+                let (batch, head) = work.chunk.slice(slice);
+                let begin = (batch * work.problem.shape().query_heads + head) * queries;
+                clusters.copy_from_slice(&assignment[begin..][..queries]);
+                clusters[work.query_length(slice)..].fill(plan.cut.clusters as u32);
+            }
+        }
     }
 
-    fn draw(&mut self, clustering: &Clustering, width: usize, supplied: &Supplied) {
+    /// Draws the hash planes and starting positions unless they are there.
+    pub fn draw(&mut self, plan: &Plan, supplied: &Supplied) {
+        let (Recipe::Grouped(Grouped { clustering, .. }), width) = (&plan.recipe, plan.problem.shape().width) else {
+            return;
+        };
         let wanted = (*clustering, width);
         if self.drawn != Some(wanted) {
             self.starts = random::starts(clustering.seed, clustering.clusters);
@@ -85,10 +105,10 @@ impl Memory {
     }
 }
 
-/// Keeps memory that is up to twice as large as what is needed, so that calls of similar sizes may alternate; gives back more.
-fn resize<T: Clone + Default>(memory: &mut Vec<T>, size: usize) {
+/// Gives memory a size. Keeps up to twice as much as the largest chunk needs, so that calls of similar sizes may alternate; gives back more.
+fn resize<T: Clone + Default>(memory: &mut Vec<T>, (size, most): (usize, usize)) {
     memory.resize(size, T::default());
-    if memory.capacity() / 2 > size {
-        memory.shrink_to(size);
+    if memory.capacity() / 2 > most {
+        memory.shrink_to(most);
     }
 }

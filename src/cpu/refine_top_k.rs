@@ -6,7 +6,7 @@ use super::tile::{inverse, Tile};
 use super::top_k::ClusterStatistics;
 use super::work::{OutputBlock, Work};
 use crate::parallel::each;
-use crate::plan::Scratch;
+use crate::stages::{Role, Scratch};
 use crate::trace::NO_KEY;
 use std::ops::Range;
 
@@ -15,17 +15,6 @@ use std::ops::Range;
 pub(crate) struct State {
     pub maximum: f32,
     pub total: f32,
-}
-
-/// What becomes of the exact part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Finish {
-    /// Improved clustered attention (paper, section 3.3): the top-k keys share the mass their centroid gave them.
-    Improved,
-    /// Stitched attention without a window: one softmax with the remainder.
-    Stitched,
-    /// Stitched attention: the window is added next.
-    Window,
 }
 
 /// The per-cluster results that refinement reads.
@@ -37,12 +26,18 @@ pub(crate) struct ClusterResults<'a> {
     pub sums: &'a [f32],
 }
 
+impl<'a> ClusterResults<'a> {
+    pub fn new(groups: &'a [u32], top_keys: &'a [u32], statistics: &'a [ClusterStatistics], sums: &'a [f32]) -> Self {
+        Self { groups, top_keys, statistics, sums }
+    }
+}
+
 /// Writes the output of the clusters of a pass, or its unnormalised exact part and `state`. Padding queries give zeros.
 /// `O(L·k·(E+M))` a slice.
 pub(crate) fn refine_top_k(
     work: &Work,
     pass: Range<usize>,
-    finish: Finish,
+    finish: Role,
     results: &ClusterResults,
     output: &mut [f32],
     state: &mut [State],
@@ -85,7 +80,7 @@ impl Refiner {
         &mut self,
         work: &Work,
         results: &ClusterResults,
-        finish: Finish,
+        finish: Role,
         (slice, cluster): (usize, usize),
         members: &[u32],
         head: usize,
@@ -94,7 +89,8 @@ impl Refiner {
         let shape = work.problem.shape();
         let cut = &work.plan.cut;
         let (queries, keys, values) = (work.queries(slice), work.keys(slice), work.values(slice));
-        let top_keys = &results.top_keys[slice * cut.words_of(Scratch::TopKeys) + cluster * cut.top_k..][..cut.top_k];
+        let top_keys =
+            &results.top_keys[slice * work.plan.words_of(Scratch::TopKeys) + cluster * cut.top_k..][..cut.top_k];
         let index = slice * cut.clusters + cluster;
         let statistics = &results.statistics[index];
         let rest = &results.sums[index * shape.value_width..][..shape.value_width];
@@ -114,11 +110,11 @@ impl Refiner {
                 let state = State { maximum: self.tile.maximum[lane], total: self.tile.total[lane] };
                 let row = block.row_mut(head, position);
                 match finish {
-                    Finish::Window => {
+                    Role::Unfinished => {
                         self.tile.store(lane, 1.0, row);
                         *block.state_mut(head, position) = state;
                     }
-                    Finish::Stitched => {
+                    Role::Stitched => {
                         let maximum = state.maximum.max(statistics.rest_maximum);
                         let exact = (state.maximum - maximum).exp();
                         let rest_factor = (statistics.rest_maximum - maximum).exp();
@@ -126,7 +122,7 @@ impl Refiner {
                         self.tile.store(lane, inverse(total) * exact, row);
                         add_scaled(row, rest, inverse(total) * rest_factor);
                     }
-                    Finish::Improved => {
+                    _ => {
                         let rest_factor = (statistics.rest_maximum - statistics.top_maximum).exp();
                         let total = statistics.top_sum + statistics.rest_sum * rest_factor;
                         let mass = statistics.top_sum * inverse(total);

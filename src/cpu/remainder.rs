@@ -4,7 +4,7 @@ use super::panel::{add_weighted, pack, padded, Panel, LANES};
 use super::top_k::ClusterStatistics;
 use super::work::Work;
 use crate::parallel::each;
-use crate::plan::Scratch;
+use crate::stages::Scratch;
 use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 
@@ -21,7 +21,7 @@ pub(crate) fn remainder(
 ) {
     let cut = &work.plan.cut;
     let width = work.problem.shape().value_width;
-    let slice_weights = cut.words_of(Scratch::Weights);
+    let slice_weights = work.plan.words_of(Scratch::Weights);
     let mut items = Vec::new();
     for (slice, (statistics, sums)) in
         statistics.chunks_mut(cut.clusters).zip(sums.chunks_mut(cut.clusters * width)).enumerate()

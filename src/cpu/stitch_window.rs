@@ -8,7 +8,8 @@ use super::tile::{inverse, Tile, KEY_BLOCK, LOWEST};
 use super::top_k::SELECTED;
 use super::work::{OutputBlock, Work};
 use crate::parallel::each;
-use crate::plan::Scratch;
+use crate::problem::Neighbourhood;
+use crate::stages::Scratch;
 use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 
@@ -21,13 +22,13 @@ const LOST: f32 = 0.25;
 pub(crate) fn stitch_window(
     work: &Work,
     pass: Range<usize>,
-    window: usize,
     (clusters, weights): (&[u32], &[f32]),
     results: &ClusterResults,
     output: &mut [f32],
     state: &mut [State],
 ) {
     let shape = work.problem.shape();
+    let Some(near) = work.plan.cut.near else { return };
     each(
         work.output_blocks(output, state),
         || (Tile::new(shape.width, shape.value_width, work.problem.scale()), [[0.0; LANES]; KEY_BLOCK]),
@@ -36,7 +37,7 @@ pub(crate) fn stitch_window(
                 let valid = work.query_length(slice).min(block.positions.end);
                 for begin in (block.positions.start..valid).step_by(LANES) {
                     let positions = begin..(begin + LANES).min(valid);
-                    if let Some(band) = Band::new(work, &pass, window, positions, slice, clusters, weights) {
+                    if let Some(band) = Band::new(work, &pass, near, positions, slice, clusters, weights) {
                         band.finish(work, tile, given, results, head, &mut block);
                     }
                 }
@@ -74,7 +75,7 @@ impl<'a> Band<'a> {
     fn new(
         work: &Work,
         pass: &Range<usize>,
-        window: usize,
+        near: Neighbourhood,
         positions: Range<usize>,
         slice: usize,
         clusters: &[u32],
@@ -82,8 +83,7 @@ impl<'a> Band<'a> {
     ) -> Option<Self> {
         let cut = &work.plan.cut;
         let key_length = work.key_length(slice);
-        let end = (positions.end + window).min(key_length);
-        let keys = positions.start.saturating_sub(window).min(end)..end;
+        let keys = near.keys_of_tile(positions.start, positions.end - 1, key_length).near;
         let mut rows = [None; LANES];
         let (mut reach_begin, mut reach_end) = ([0; LANES], [0; LANES]);
         for (lane, position) in positions.clone().enumerate() {
@@ -91,11 +91,10 @@ impl<'a> Band<'a> {
             if !pass.contains(&cluster) {
                 continue;
             }
-            let row = slice * cut.words_of(Scratch::Weights) + (cluster - pass.start) * cut.keys_padded;
+            let row = slice * work.plan.words_of(Scratch::Weights) + (cluster - pass.start) * cut.keys_padded;
             rows[lane] = Some((slice * cut.clusters + cluster, &weights[row..][..key_length]));
-            let end = (position + window + 1).min(keys.end);
-            reach_begin[lane] = (position.saturating_sub(window).min(end) - keys.start) as u32;
-            reach_end[lane] = (end - keys.start) as u32;
+            let own = near.keys_of(position, key_length).near;
+            (reach_begin[lane], reach_end[lane]) = ((own.start - keys.start) as u32, (own.end - keys.start) as u32);
         }
         let some_row = rows.iter().flatten().next()?.1;
         Some(Self { slice, positions, keys, rows, some_row, reach_begin, reach_end })

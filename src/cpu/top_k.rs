@@ -5,7 +5,7 @@ use super::panel::LANES;
 use super::tile::LOWEST;
 use super::work::Work;
 use crate::parallel::each;
-use crate::plan::Scratch;
+use crate::stages::Scratch;
 use crate::trace::NO_KEY;
 use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
@@ -45,7 +45,7 @@ pub(crate) fn top_k(
 ) {
     let cut = &work.plan.cut;
     let scale = work.problem.scale();
-    let (slice_weights, slice_keys) = (cut.words_of(Scratch::Weights), cut.words_of(Scratch::TopKeys));
+    let (slice_weights, slice_keys) = (work.plan.words_of(Scratch::Weights), work.plan.words_of(Scratch::TopKeys));
     let mut rows = Vec::with_capacity(work.slices() * pass.len());
     for (slice, ((weights, top_keys), statistics)) in weights
         .chunks_mut(slice_weights)

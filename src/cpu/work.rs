@@ -3,8 +3,8 @@
 use super::panel::LANES;
 use crate::parallel::threads;
 use crate::plan::{Chunk, Plan};
-use crate::problem::Strides;
-use crate::{Inputs, Layout, Problem};
+use crate::problem::{Call, Strides, Visibility};
+use crate::{Layout, Problem};
 use std::ops::Range;
 
 /// Bounds of the positions of one task that writes output rows. Many positions have more members of a cluster among them, which share
@@ -17,7 +17,7 @@ const TASKS_PER_THREAD: usize = 8;
 pub(crate) struct Work<'a> {
     pub problem: &'a Problem,
     pub plan: &'a Plan,
-    pub inputs: &'a Inputs<'a>,
+    pub call: &'a Call<'a>,
     pub chunk: Chunk,
 }
 
@@ -53,31 +53,41 @@ impl<'a> Work<'a> {
 
     pub fn queries(&self, slice: usize) -> Rows<'a> {
         let (batch, head) = self.chunk.slice(slice);
-        Rows::new(self.inputs.queries, self.problem.query_strides(), batch, head, self.problem.shape().width)
+        Rows::new(self.call.inputs.queries, self.problem.query_strides(), batch, head, self.problem.shape().width)
     }
 
     pub fn keys(&self, slice: usize) -> Rows<'a> {
         let (batch, head) = self.chunk.slice(slice);
         let head = head / self.problem.shape().group_size();
-        Rows::new(self.inputs.keys, self.problem.key_strides(), batch, head, self.problem.shape().width)
+        Rows::new(self.call.inputs.keys, self.problem.key_strides(), batch, head, self.problem.shape().width)
     }
 
     pub fn values(&self, slice: usize) -> Rows<'a> {
         let (batch, head) = self.chunk.slice(slice);
         let head = head / self.problem.shape().group_size();
-        Rows::new(self.inputs.values, self.problem.value_strides(), batch, head, self.problem.shape().value_width)
+        Rows::new(self.call.inputs.values, self.problem.value_strides(), batch, head, self.problem.shape().value_width)
     }
 
     /// Valid queries of a slice.
     pub fn query_length(&self, slice: usize) -> usize {
-        let full = self.problem.shape().queries;
-        self.inputs.query_lengths.map_or(full, |lengths| lengths[self.chunk.slice(slice).0] as usize)
+        self.call.query_length(self.problem, self.chunk.slice(slice).0)
     }
 
     /// Valid keys of a slice.
     pub fn key_length(&self, slice: usize) -> usize {
-        let full = self.problem.shape().keys;
-        self.inputs.key_lengths.map_or(full, |lengths| lengths[self.chunk.slice(slice).0] as usize)
+        self.call.key_length(self.problem, self.chunk.slice(slice).0)
+    }
+
+    /// Where a query of a slice stands among its keys.
+    pub fn position(&self, slice: usize, query: usize) -> i64 {
+        match self.call.positions {
+            Some(positions) => {
+                let (batch, head) = self.chunk.slice(slice);
+                let shape = self.problem.shape();
+                positions[(batch * shape.query_heads + head) * shape.queries + query].into()
+            }
+            None => Visibility::position(query, self.query_length(slice), self.key_length(slice)),
+        }
     }
 
     /// Cuts the chunk's part of the output, and the running softmax of its queries, into blocks of positions.

@@ -2,9 +2,10 @@
 
 use super::pipelines::Kernels;
 use super::recorder::{Memory, Range, Ranges, Recording};
-use crate::plan::dispatch::Given;
-use crate::plan::{Limits, Plan, Tensor};
-use crate::problem::{check_lengths, Supplied};
+use crate::limits::Limits;
+use crate::plan::{Plan, Tensor};
+use crate::problem::{check_lengths, Grouped, Recipe, Supplied};
+use crate::stages::Given;
 use crate::{random, Error, Problem, Result};
 use std::collections::HashMap;
 
@@ -52,14 +53,15 @@ impl DeviceAttention {
     /// Those of [`Plan::new`] with the device's limits.
     pub fn new(kernels: &Kernels, problem: &Problem, scratch_budget_bytes: u64) -> Result<Self> {
         let plan = Plan::new(problem, &Limits::of(kernels.device()), scratch_budget_bytes)?;
-        Ok(Self::with_plan(kernels, plan, &Supplied::default()))
+        Ok(Self::with_plan(kernels, plan, &Supplied::default(), None))
     }
 
-    pub(crate) fn with_plan(kernels: &Kernels, plan: Plan, supplied: &Supplied) -> Self {
+    /// With `positions`, queries stand where these say, `[N, H, L]`.
+    pub(crate) fn with_plan(kernels: &Kernels, plan: Plan, supplied: &Supplied, positions: Option<&[i32]>) -> Self {
         let device = kernels.device();
         let slices = plan.slices_per_chunk() as u64;
         let mut scratch = HashMap::new();
-        for &(piece, words) in plan.cut.scratch() {
+        for &(piece, words) in plan.scratch() {
             let buffer = device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some(piece.name()),
                 size: (4 * words * slices).next_multiple_of(16),
@@ -72,6 +74,7 @@ impl DeviceAttention {
         let lengths: Vec<u32> = [shape.queries, shape.keys]
             .iter()
             .flat_map(|&length| std::iter::repeat_n(length as u32, shape.batch))
+            .chain(positions.into_iter().flatten().map(|&position| position as u32))
             .collect();
         let (planes, starts) = clustering_constants(&plan, supplied);
         let memory = Memory {
@@ -80,8 +83,11 @@ impl DeviceAttention {
             starts: filled_buffer(device, "starts", bytemuck::cast_slice(&starts)),
             lengths: filled_buffer(device, "lengths", bytemuck::cast_slice(&lengths)),
         };
-        let given =
-            Given { positions: supplied.initial_positions.is_some(), assignment: supplied.assignment.is_some() };
+        let given = Given {
+            positions: supplied.initial_positions.is_some(),
+            assignment: supplied.assignment.is_some(),
+            placed: positions.is_some(),
+        };
         Self { kernels: kernels.clone(), plan, memory, given, recordings: Vec::new() }
     }
 
@@ -223,7 +229,7 @@ pub(super) fn check_slice(tensor: &'static str, slice: &wgpu::BufferSlice, neede
 
 /// Planes as the shaders read them, and the numbers that start the clusters.
 fn clustering_constants(plan: &Plan, supplied: &Supplied) -> (Vec<[f32; 4]>, Vec<u32>) {
-    let Some(clustering) = plan.problem.method().clustering() else {
+    let Recipe::Grouped(Grouped { clustering, .. }) = &plan.recipe else {
         return (vec![[0.0; 4]], vec![0; 4]);
     };
     let width = plan.problem.shape().width;

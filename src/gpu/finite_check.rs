@@ -2,12 +2,13 @@
 
 use super::device_attention::check_slice;
 use super::device_attention::filled_buffer;
-use super::kernels::{kernel, Variant};
-use super::params::{layout, Params};
+use super::kernels::kernel;
+use super::key::{KernelKey, Variant};
+use super::params::Layout;
 use super::pipelines::Kernels;
-use crate::plan::dispatch::KernelName;
 use crate::plan::Tensor;
 use crate::{Error, Problem, Result};
+use bytemuck::{Pod, Zeroable};
 
 /// Value of a [`FiniteCheck`]'s result where every valid element is finite.
 pub const NO_BAD_ELEMENT: u32 = u32::MAX;
@@ -23,6 +24,20 @@ pub struct FiniteCheck {
     problem: Problem,
     result: wgpu::Buffer,
     initial: wgpu::Buffer,
+}
+
+/// The uniform of a check. Mirrors `struct CheckParams` of `shaders/check_finite.wgsl`; a test compares the two.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct CheckParams {
+    pub layout: Layout,
+    pub heads: u32,
+    pub rows: u32,
+    pub width: u32,
+    pub first_length: u32,
+    pub slice_begin: u32,
+    pub tile_begin: u32,
+    pub reserved: [u32; 2],
 }
 
 /// Which input is checked.
@@ -87,23 +102,24 @@ impl FiniteCheck {
         // The offset that is found counts from the tensor's first element, wherever the binding begins.
         let origin = (offset as i64 - slice.offset() as i64) / 4;
         let most = limits.max_compute_workgroups_per_dimension as usize;
-        let pipeline = self.kernels.pipeline(kernel(KernelName::CheckFinite), &[], Variant::default());
+        let check_finite = kernel("check_finite");
+        // It reads one element at a time, of whatever tensor.
+        let key = KernelKey { entry_point: check_finite.entry_point, variant: Variant::default(), constants: vec![] };
+        let pipeline = self.kernels.pipeline(check_finite, key, size_of::<CheckParams>());
         encoder.copy_buffer_to_buffer(&self.initial, 0, &self.result, 0, 4);
         let slices = shape.batch * heads;
         let tiles = rows.div_ceil(64);
         for first_slice in (0..slices).step_by(most) {
             for first_tile in (0..tiles).step_by(most) {
-                let params = Params {
-                    query_heads: heads as u32,
-                    key_heads: heads as u32,
-                    queries: rows as u32,
-                    query_layout: layout(strides, origin),
-                    chunk_heads: heads as u32,
+                let params = CheckParams {
+                    layout: Layout::new(strides, origin),
+                    heads: heads as u32,
+                    rows: rows as u32,
+                    width: width as u32,
+                    first_length: first_length as u32,
                     slice_begin: first_slice as u32,
                     tile_begin: first_tile as u32,
-                    mode: width as u32,
-                    key_begin: first_length as u32,
-                    ..Params::default()
+                    reserved: [0; 2],
                 };
                 let params = uniform(device, &params);
                 let bind = |binding, resource| wgpu::BindGroupEntry { binding, resource };
@@ -135,10 +151,10 @@ impl FiniteCheck {
     }
 }
 
-fn uniform(device: &wgpu::Device, params: &Params) -> wgpu::Buffer {
+fn uniform(device: &wgpu::Device, params: &CheckParams) -> wgpu::Buffer {
     let buffer = device.create_buffer(&wgpu::BufferDescriptor {
         label: Some("check_finite params"),
-        size: size_of::<Params>() as u64,
+        size: size_of::<CheckParams>() as u64,
         usage: wgpu::BufferUsages::UNIFORM,
         mapped_at_creation: true,
     });

@@ -6,9 +6,11 @@ use super::pipelines::{Compilation, Kernels};
 use super::read_back::{read_back, staging_buffer};
 use super::submission::{guarded, submit};
 use super::tracer::Tracer;
-use crate::plan::{Limits, Plan, Tensor};
+use crate::limits::Limits;
+use crate::plan::{Plan, Tensor};
+use crate::problem::Call;
 use crate::trace::Trace;
-use crate::{Error, Inputs, Result, Supplied};
+use crate::{Error, Result};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A device that computes on host slices.
@@ -109,22 +111,15 @@ impl HostEngine {
     }
 
     /// Computes a problem whose inputs were validated.
-    pub async fn run(
-        &self,
-        plan: &Plan,
-        inputs: &Inputs<'_>,
-        supplied: &Supplied<'_>,
-        output: &mut [f32],
-        trace: Option<&mut Trace>,
-    ) -> Result<()> {
+    pub async fn run(&self, plan: &Plan, call: &Call<'_>, output: &mut [f32], trace: Option<&mut Trace>) -> Result<()> {
         let tracing = trace.is_some();
-        let mut session = guarded(&self.device, || self.begin(plan, inputs, supplied, tracing)).await?;
+        let mut session = guarded(&self.device, || self.begin(plan, call, tracing)).await?;
         let Session { attention, tensors: buffers, staging } = &mut session;
         let (tensors, out) = (tensors_of(buffers), &buffers[Tensor::Output as usize]);
         match trace {
             Some(trace) => {
                 let tracer = Tracer::new(&self.device, &self.queue);
-                tracer.run(attention, &tensors, supplied, inputs, trace).await?;
+                tracer.run(attention, &tensors, call, trace).await?;
             }
             None => {
                 guarded(&self.device, || {
@@ -145,17 +140,18 @@ impl HostEngine {
         if let Some(message) = self.complaint.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(Error::Device { message });
         }
-        if !tracing {
+        if !tracing && call.positions.is_none() {
             *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
         }
         Ok(())
     }
 
     /// Memory for the problem, with its inputs uploaded and its kernels compiled.
-    fn begin(&self, plan: &Plan, inputs: &Inputs, supplied: &Supplied, tracing: bool) -> Result<Session> {
-        let mut session = match self.take_session(plan, tracing) {
+    fn begin(&self, plan: &Plan, call: &Call, tracing: bool) -> Result<Session> {
+        let inputs = call.inputs;
+        let mut session = match self.take_session(plan, tracing || call.positions.is_some()) {
             Some(session) => session,
-            None => self.open_session(plan, supplied)?,
+            None => self.open_session(plan, call)?,
         };
         session.attention.set_lengths(&self.queue, inputs.query_lengths, inputs.key_lengths)?;
         for (buffer, data) in session.tensors.iter().zip([inputs.queries, inputs.keys, inputs.values]) {
@@ -165,14 +161,14 @@ impl HostEngine {
         Ok(session)
     }
 
-    /// The kept session if it fits the plan and nothing is supplied or traced.
-    fn take_session(&self, plan: &Plan, tracing: bool) -> Option<Session> {
+    /// The kept session if it fits the plan and its memory is what the call needs.
+    fn take_session(&self, plan: &Plan, own_memory: bool) -> Option<Session> {
         let mut kept = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         // A session of another problem is dropped before another is opened, so that their memory does not add up.
-        kept.take().filter(|session| !tracing && session.attention.plan() == plan)
+        kept.take().filter(|session| !own_memory && session.attention.plan() == plan)
     }
 
-    fn open_session(&self, plan: &Plan, supplied: &Supplied) -> Result<Session> {
+    fn open_session(&self, plan: &Plan, call: &Call) -> Result<Session> {
         let kernels = self.kernels.as_ref().map_err(Clone::clone)?;
         for tensor in Tensor::ALL {
             let needed = 4 * tensor.elements(&plan.problem) as u64;
@@ -195,7 +191,7 @@ impl HostEngine {
             })
         });
         let staging = staging_buffer(&self.device, tensors[Tensor::Output as usize].size());
-        let attention = DeviceAttention::with_plan(kernels, plan.clone(), supplied);
+        let attention = DeviceAttention::with_plan(kernels, plan.clone(), call.supplied, call.positions);
         Ok(Session { attention, tensors, staging })
     }
 }

@@ -1,10 +1,13 @@
 //! The GPU back end: kernels, the objects that record them, and host slices on top.
 
 mod adapter;
+mod compose;
 mod device_attention;
 mod finite_check;
 mod host_engine;
 mod kernels;
+mod key;
+mod launch;
 mod params;
 mod pipeline_cache;
 mod pipelines;
@@ -23,7 +26,5 @@ pub use pipelines::{Compilation, Kernels};
 #[cfg(feature = "burn")]
 pub(crate) use submission::{guarded, submit};
 
-#[cfg(test)]
-mod hardware_constants;
 #[cfg(test)]
 mod tests;

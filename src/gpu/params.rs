@@ -1,13 +1,23 @@
 //! The uniform that every dispatch reads. Mirrors `struct Params` of `shaders/shared/params.wgsl`; a test compares the two.
 
-use crate::plan::dispatch::Dispatch;
+use super::launch::Dispatch;
 use crate::plan::{Chunk, Plan, Tensor};
-use crate::problem::Strides;
+use crate::problem::{Strides, Visibility};
+use crate::stages::{Cut, Scratch};
 use bytemuck::{Pod, Zeroable};
 
+/// What a dispatch knows: sizes, how they are cut, and its share of the work.
 #[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Params {
+    pub sizes: Sizes,
+    pub cut: Blocks,
+    pub share: Share,
+}
+
+#[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Sizes {
     pub batch: u32,
     pub query_heads: u32,
     pub key_heads: u32,
@@ -15,19 +25,54 @@ pub(crate) struct Params {
     pub keys: u32,
     pub clusters: u32,
     pub top_k: u32,
-    pub window: u32,
-    pub query_layout: [u32; 4],
-    pub key_layout: [u32; 4],
-    pub value_layout: [u32; 4],
-    pub output_layout: [u32; 4],
+    pub bits: u32,
+    pub query_layout: Layout,
+    pub key_layout: Layout,
+    pub value_layout: Layout,
+    pub output_layout: Layout,
+    pub visible: Reach,
+    pub near: Reach,
+    pub scale: f32,
+    pub reserved: [u32; 3],
+}
+
+/// Strides of a tensor and the element at which its binding begins, which may lie before the tensor's own first element; the sum wraps.
+#[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Layout {
+    pub batch: u32,
+    pub head: u32,
+    pub row: u32,
+    pub origin: u32,
+}
+
+#[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Reach {
+    pub left: i32,
+    pub right: i32,
+    pub sinks: u32,
+    pub causal: u32,
+}
+
+#[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Blocks {
     pub keys_padded: u32,
+    pub cluster_rows: u32,
+    pub key_length: u32,
+    pub key_blocks: u32,
     pub vote_length: u32,
     pub vote_blocks: u32,
     pub group_length: u32,
     pub group_blocks: u32,
-    pub mean_parts: u32,
-    pub key_length: u32,
-    pub key_blocks: u32,
+    pub softmax_vectors: u32,
+    pub reserved: [u32; 3],
+}
+
+#[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Share {
     pub chunk_batch: u32,
     pub chunk_head: u32,
     pub chunk_heads: u32,
@@ -37,23 +82,57 @@ pub(crate) struct Params {
     pub cluster_end: u32,
     pub key_begin: u32,
     pub key_end: u32,
-    pub mode: u32,
-    pub scale: f32,
-    pub cluster_rows: u32,
-    pub bits: u32,
+    pub parts: u32,
+    pub role: u32,
+    pub continues: u32,
+    pub finishes: u32,
     pub reserved: [u32; 3],
 }
 
-/// Strides of a tensor and the element at which its binding begins, which may lie before the tensor's own first element; the sum wraps.
-pub(crate) fn layout(strides: Strides, origin: i64) -> [u32; 4] {
-    [strides.batch as u32, strides.head as u32, strides.row as u32, origin as u32]
+impl Layout {
+    pub fn new(strides: Strides, origin: i64) -> Self {
+        let Strides { batch, head, row } = strides;
+        Self { batch: batch as u32, head: head as u32, row: row as u32, origin: origin as u32 }
+    }
+}
+
+impl From<Visibility> for Reach {
+    fn from(visible: Visibility) -> Self {
+        let (left, right) = visible.bounds();
+        let sinks = visible.sinks.min(Visibility::UNBOUNDED as usize) as u32;
+        Self { left: left as i32, right: right as i32, sinks, causal: visible.causal.into() }
+    }
 }
 
 impl Params {
     /// Parameters of a dispatch; `origins` are the first elements of the bindings of the tensors, in the order of [`Tensor::ALL`].
     pub fn new(plan: &Plan, chunk: &Chunk, dispatch: &Dispatch, origins: [i64; 4]) -> Self {
-        let (problem, cut) = (&plan.problem, &plan.cut);
-        let shape = problem.shape();
+        Self {
+            sizes: Sizes::new(plan, origins),
+            cut: Blocks::new(&plan.cut, plan.words_of(Scratch::SoftmaxParts) / 4),
+            share: Share {
+                chunk_batch: chunk.batches.start as u32,
+                chunk_head: chunk.heads.start as u32,
+                chunk_heads: chunk.heads.len() as u32,
+                slice_begin: dispatch.slice_begin,
+                tile_begin: dispatch.tile_begin,
+                cluster_begin: dispatch.clusters.start,
+                cluster_end: dispatch.clusters.end,
+                key_begin: dispatch.keys.start,
+                key_end: dispatch.keys.end,
+                parts: dispatch.parts,
+                role: dispatch.role as u32,
+                continues: dispatch.continues.into(),
+                finishes: dispatch.finishes.into(),
+                reserved: [0; 3],
+            },
+        }
+    }
+}
+
+impl Sizes {
+    fn new(plan: &Plan, origins: [i64; 4]) -> Self {
+        let (problem, cut, shape) = (&plan.problem, &plan.cut, plan.problem.shape());
         let number = |value: usize| value as u32;
         Self {
             batch: number(shape.batch),
@@ -63,32 +142,32 @@ impl Params {
             keys: number(shape.keys),
             clusters: number(cut.clusters),
             top_k: number(cut.top_k),
-            window: problem.method().window().map_or(0, number),
-            query_layout: layout(problem.query_strides(), origins[Tensor::Queries as usize]),
-            key_layout: layout(problem.key_strides(), origins[Tensor::Keys as usize]),
-            value_layout: layout(problem.value_strides(), origins[Tensor::Values as usize]),
-            output_layout: layout(problem.output_strides(), origins[Tensor::Output as usize]),
+            bits: number(cut.bits),
+            query_layout: Layout::new(problem.query_strides(), origins[Tensor::Queries as usize]),
+            key_layout: Layout::new(problem.key_strides(), origins[Tensor::Keys as usize]),
+            value_layout: Layout::new(problem.value_strides(), origins[Tensor::Values as usize]),
+            output_layout: Layout::new(problem.output_strides(), origins[Tensor::Output as usize]),
+            visible: cut.visible.into(),
+            near: cut.near.map_or(Visibility::ALL, |near| near.reach()).into(),
+            scale: problem.scale(),
+            reserved: [0; 3],
+        }
+    }
+}
+
+impl Blocks {
+    fn new(cut: &Cut, softmax_vectors: usize) -> Self {
+        let number = |value: usize| value as u32;
+        Self {
             keys_padded: number(cut.keys_padded),
+            cluster_rows: number(cut.clusters_per_pass),
+            key_length: number(cut.key_length),
+            key_blocks: number(cut.key_blocks),
             vote_length: number(cut.vote_length),
             vote_blocks: number(cut.vote_blocks),
             group_length: number(cut.group_length),
             group_blocks: number(cut.group_blocks),
-            mean_parts: dispatch.mean_parts,
-            key_length: number(cut.key_length),
-            key_blocks: number(cut.key_blocks),
-            chunk_batch: number(chunk.batches.start),
-            chunk_head: number(chunk.heads.start),
-            chunk_heads: number(chunk.heads.len()),
-            slice_begin: dispatch.slice_begin,
-            tile_begin: dispatch.tile_begin,
-            cluster_begin: dispatch.clusters.start,
-            cluster_end: dispatch.clusters.end,
-            key_begin: dispatch.keys.start,
-            key_end: dispatch.keys.end,
-            mode: dispatch.mode,
-            scale: problem.scale(),
-            cluster_rows: number(cut.clusters_per_pass),
-            bits: problem.method().clustering().map_or(0, |clustering| number(clustering.bits)),
+            softmax_vectors: number(softmax_vectors),
             reserved: [0; 3],
         }
     }

@@ -1,6 +1,7 @@
 //! Compiled kernels of a device, shared by everything that runs on it.
 
-use super::kernels::{module_source, Access, Kernel, Variant};
+use super::kernels::{Access, Kernel};
+use super::key::KernelKey;
 use super::pipeline_cache::PipelineCache;
 use crate::{Error, Result};
 use std::collections::HashMap;
@@ -16,9 +17,6 @@ pub(crate) struct Pipeline {
     pub layout: wgpu::BindGroupLayout,
 }
 
-/// Entry point and source, constants included: what a compiled kernel depends on.
-type PipelineKey = (&'static str, String);
-
 /// A kernel that was compiled, and how long it took.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
@@ -33,7 +31,7 @@ pub struct Compilation {
 /// Everything that was compiled so far.
 #[derive(Debug, Default)]
 struct Compiled {
-    pipelines: HashMap<PipelineKey, Arc<Pipeline>>,
+    pipelines: HashMap<KernelKey, Arc<Pipeline>>,
     /// In the order in which they were compiled.
     compilations: Vec<Compilation>,
 }
@@ -131,20 +129,14 @@ impl Kernels {
         self.cache.as_ref()?.data()
     }
 
-    /// The kernel compiled for some constants; compiles it the first time.
-    pub(crate) fn pipeline(
-        &self,
-        kernel: &'static Kernel,
-        constants: &[(&'static str, usize)],
-        variant: Variant,
-    ) -> Arc<Pipeline> {
-        let key = (kernel.entry_point, module_source(kernel, constants, variant));
+    /// The kernel compiled as its key says; compiles it the first time. Its uniform has `params_bytes`.
+    pub(crate) fn pipeline(&self, kernel: &Kernel, key: KernelKey, params_bytes: usize) -> Arc<Pipeline> {
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pipeline) = compiled.pipelines.get(&key) {
             return pipeline.clone();
         }
         let begin = Instant::now();
-        let pipeline = Arc::new(self.compile(kernel, variant, &key.1));
+        let pipeline = Arc::new(self.compile(kernel, &key, params_bytes));
         let seconds = begin.elapsed().as_secs_f64();
         compiled.compilations.push(Compilation { kernel: kernel.entry_point, seconds });
         compiled.pipelines.insert(key, pipeline.clone());
@@ -152,7 +144,8 @@ impl Kernels {
     }
 
     #[allow(unsafe_code)]
-    fn compile(&self, kernel: &Kernel, variant: Variant, source: &str) -> Pipeline {
+    fn compile(&self, kernel: &Kernel, key: &KernelKey, params_bytes: usize) -> Pipeline {
+        let source = key.module(kernel);
         let label = Some(kernel.entry_point);
         let descriptor = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(source.into()) };
         let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..Default::default() };
@@ -165,10 +158,10 @@ impl Kernels {
             ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size },
             count: None,
         };
-        let params_size = NonZeroU64::new(size_of::<super::params::Params>() as u64);
+        let params_size = NonZeroU64::new(params_bytes as u64);
         let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform, true, params_size)];
         for (index, &(operand, access)) in kernel.bindings.iter().enumerate() {
-            let read_only = kernel.declared_access(operand, access, variant) == Access::Read;
+            let read_only = kernel.declared_access(operand, access, key.variant.one_buffer) == Access::Read;
             let ty = wgpu::BufferBindingType::Storage { read_only };
             entries.push(entry(index as u32 + 1, ty, false, None));
         }

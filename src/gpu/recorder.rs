@@ -1,11 +1,12 @@
 //! Bind groups, parameters and dispatches for one set of tensors: everything that recording needs, made once.
 
-use super::kernels::{constants, kernel, Operand, Variant};
+use super::kernels::{kernel, Access, Operand};
+use super::key::{KernelKey, Variant};
+use super::launch::{dispatches, Dispatch};
 use super::params::Params;
 use super::pipelines::{Kernels, Pipeline};
-use crate::plan::dispatch::{dispatches, Dispatch, Given, KernelName};
-use crate::plan::{Chunk, Plan, Scratch, Tensor};
-use crate::trace::Stage;
+use crate::plan::{Chunk, Plan, Tensor};
+use crate::stages::{Given, Kept, Scratch, Stage};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -52,6 +53,8 @@ impl Memory {
 pub(crate) struct Step {
     pub stage: Stage,
     pub operations: u64,
+    /// What a trace keeps once it is done.
+    pub kept: Option<Kept>,
     pipeline: Arc<Pipeline>,
     bind_group: wgpu::BindGroup,
     params_offset: u32,
@@ -102,20 +105,20 @@ impl Recording {
             mapped_at_creation: true,
         });
         let mut params_bytes = vec![0; count * params_stride];
-        let variant =
-            Variant { vectors: Bindings::all_aligned(plan, ranges), one_buffer: output_shares_a_buffer(ranges) };
-        let constants = constants(&plan.problem, &plan.cut);
+        let offsets = ranges.iter().map(|range| range.offset);
+        let variant = Variant::decide(plan.problem.shape(), offsets, output_shares_a_buffer(ranges));
         let mut chunks = Vec::with_capacity(work.len());
         let mut next = 0;
         for (chunk, dispatches) in work {
             let bindings = Bindings::new(plan, &chunk, ranges);
-            let mut groups: HashMap<KernelName, (Arc<Pipeline>, wgpu::BindGroup)> = HashMap::new();
+            let mut groups: HashMap<&str, (Arc<Pipeline>, wgpu::BindGroup)> = HashMap::new();
             let mut steps = Vec::with_capacity(dispatches.len());
             for dispatch in dispatches {
                 let (pipeline, bind_group) = groups.entry(dispatch.kernel).or_insert_with(|| {
                     let kernel = kernel(dispatch.kernel);
-                    let pipeline = kernels.pipeline(kernel, &constants, variant);
-                    let bind_group = bindings.group(device, &pipeline, kernel.bindings, memory, &params_buffer);
+                    let key = KernelKey::new(kernel, &plan.cut, given, variant);
+                    let pipeline = kernels.pipeline(kernel, key, size_of::<Params>());
+                    let bind_group = bindings.group(device, &pipeline, &kernel.bindings, memory, &params_buffer);
                     (pipeline, bind_group)
                 });
                 let params = Params::new(plan, &chunk, &dispatch, bindings.origins);
@@ -124,6 +127,7 @@ impl Recording {
                 steps.push(Step {
                     stage: dispatch.stage,
                     operations: dispatch.operations,
+                    kept: dispatch.kept,
                     pipeline: pipeline.clone(),
                     bind_group: bind_group.clone(),
                     params_offset: offset as u32,
@@ -178,19 +182,11 @@ impl<'a> Bindings<'a> {
         Self { tensors, origins }
     }
 
-    /// Whether all rows of all tensors begin and end at multiples of 16 bytes.
-    fn all_aligned(plan: &Plan, ranges: &Ranges) -> bool {
-        let shape = plan.problem.shape();
-        shape.width.is_multiple_of(4)
-            && shape.value_width.is_multiple_of(4)
-            && ranges.iter().all(|range| range.offset.is_multiple_of(16))
-    }
-
     fn group(
         &self,
         device: &wgpu::Device,
         pipeline: &Pipeline,
-        operands: &[(Operand, super::kernels::Access)],
+        operands: &[(Operand, Access)],
         memory: &Memory,
         params: &wgpu::Buffer,
     ) -> wgpu::BindGroup {

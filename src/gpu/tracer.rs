@@ -3,9 +3,11 @@
 use super::device_attention::{DeviceAttention, DeviceTensors};
 use super::read_back::{read_back, staging_buffer};
 use super::recorder::Step;
-use crate::plan::{Chunk, Plan, Scratch};
-use crate::trace::{Stage, Trace};
-use crate::{Inputs, Result, Supplied};
+use crate::plan::{Chunk, Plan};
+use crate::problem::Call;
+use crate::stages::{Kept, Scratch};
+use crate::trace::Trace;
+use crate::Result;
 
 use crate::clock::Instant;
 
@@ -27,40 +29,38 @@ impl<'a> Tracer<'a> {
         &self,
         attention: &mut DeviceAttention,
         tensors: &DeviceTensors<'_>,
-        supplied: &Supplied<'_>,
-        inputs: &Inputs<'_>,
+        call: &Call<'_>,
         trace: &mut Trace,
     ) -> Result<()> {
         let plan = attention.plan().clone();
         attention.prepare(tensors)?;
         for chunk in 0..plan.chunks().count() {
-            if let Some(assignment) = supplied.assignment {
-                self.upload_assignment(attention, &plan, chunk, assignment, inputs)?;
+            if let Some(assignment) = call.supplied.assignment {
+                self.upload_assignment(attention, &plan, chunk, assignment, call)?;
             }
             let mut begin = 0;
             loop {
                 let recording = attention.recording(tensors)?;
                 let steps = &recording.chunks[chunk].steps;
                 let Some(first) = steps.get(begin) else { break };
-                let count = steps[begin..].iter().take_while(|step| step.stage == first.stage).count();
-                let stage = first.stage;
-                let seconds = self.timed(&steps[begin..begin + count]).await?;
+                // Dispatches of one stage, up to one after which something is kept.
+                let alike = steps[begin..].iter().take_while(|step| step.stage == first.stage).count();
+                let kept = steps[begin..begin + alike].iter().position(|step| step.kept.is_some());
+                let end = begin + kept.map_or(alike, |index| index + 1);
+                let (stage, kept) = (first.stage, steps[end - 1].kept);
+                let seconds = self.timed(&steps[begin..end]).await?;
                 trace.add_seconds(stage, seconds);
-                begin += count;
-                let hashing_ends = stage == Stage::HammingAssign
-                    && steps.get(begin).is_none_or(|step| step.stage != Stage::HammingUpdate);
-                let chunk = &recording.chunks[chunk].chunk.clone();
-                if hashing_ends {
-                    let clusters = self.read_words(attention, chunk, Scratch::Clusters).await?;
-                    Trace::push_assignment(&mut trace.hamming_assignment, &clusters, plan.cut.clusters);
-                    trace.codes.extend(self.read_words(attention, chunk, Scratch::Codes).await?);
+                begin = end;
+                if let Some(kept) = kept {
+                    let chunk = recording.chunks[chunk].chunk.clone();
+                    self.keep(kept, attention, &plan, &chunk, trace).await?;
                 }
             }
-            let chunk = &attention.recording(tensors)?.chunks[chunk].chunk.clone();
-            self.keep_results(attention, &plan, chunk, trace).await?;
         }
         trace.scratch_bytes = plan.scratch_bytes();
-        trace.count_members(&plan.problem);
+        if plan.cut.clusters > 0 {
+            trace.count_members(plan.problem.shape().slices(), plan.cut.clusters);
+        }
         Ok(())
     }
 
@@ -70,7 +70,7 @@ impl<'a> Tracer<'a> {
         plan: &Plan,
         chunk: usize,
         assignment: &[u32],
-        inputs: &Inputs,
+        call: &Call,
     ) -> Result<()> {
         let shape = plan.problem.shape();
         let (Some(chunk), Some(buffer)) =
@@ -81,7 +81,7 @@ impl<'a> Tracer<'a> {
         let mut clusters = Vec::with_capacity(chunk.slices() * shape.queries);
         for slice in 0..chunk.slices() {
             let (batch, head) = chunk.slice(slice);
-            let valid = inputs.query_lengths.map_or(shape.queries, |lengths| lengths[batch] as usize);
+            let valid = call.query_length(&plan.problem, batch);
             let begin = (batch * shape.query_heads + head) * shape.queries;
             clusters.extend_from_slice(&assignment[begin..begin + valid]);
             clusters.extend(std::iter::repeat_n(plan.cut.clusters as u32, shape.queries - valid));
@@ -126,33 +126,43 @@ impl<'a> Tracer<'a> {
         })
     }
 
-    async fn keep_results(
+    /// Reads results of a chunk into the trace.
+    async fn keep(
         &self,
+        kept: Kept,
         attention: &DeviceAttention,
         plan: &Plan,
         chunk: &Chunk,
         trace: &mut Trace,
     ) -> Result<()> {
-        if plan.problem.method().clustering().is_none() {
-            return Ok(());
-        }
-        let (cut, width) = (&plan.cut, plan.problem.shape().width);
-        let clusters = self.read_words(attention, chunk, Scratch::Clusters).await?;
-        Trace::push_assignment(&mut trace.assignment, &clusters, cut.clusters);
-        let centroids = self.read_words(attention, chunk, Scratch::Centroids).await?;
-        for row in centroids.chunks(4 * (cut.width4 + 1)) {
-            trace.centroids.extend(row[..width].iter().copied().map(f32::from_bits));
-        }
-        if cut.top_k > 0 {
-            trace.top_keys.extend(self.read_words(attention, chunk, Scratch::TopKeys).await?);
-        }
-        let sums = self.read_words(attention, chunk, Scratch::ClusterSums).await?;
-        let row_words = 4 * (cut.value_width4 + 1);
-        let slices = sums.chunks(cut.words_of(Scratch::ClusterSums));
-        for row in slices.flat_map(|slice| slice.chunks(row_words).take(cut.clusters)) {
-            let [rest_maximum, rest_sum, top_maximum, top_sum] = std::array::from_fn(|i| f32::from_bits(row[i]));
-            let total = top_sum + rest_sum * (rest_maximum - top_maximum).exp();
-            trace.top_mass.push(if total > 0.0 { top_sum / total } else { 0.0 });
+        let cut = &plan.cut;
+        let words = |piece| self.read_words(attention, chunk, piece);
+        match kept {
+            Kept::Codes => {
+                let clusters = words(Scratch::Clusters).await?;
+                Trace::push_assignment(&mut trace.hamming_assignment, &clusters, cut.clusters);
+                trace.codes.extend(words(Scratch::Codes).await?);
+            }
+            Kept::Assignment => {
+                let clusters = words(Scratch::Clusters).await?;
+                Trace::push_assignment(&mut trace.assignment, &clusters, cut.clusters);
+            }
+            Kept::Clusters => {
+                for row in words(Scratch::Centroids).await?.chunks(4 * (cut.width4 + 1)) {
+                    trace.centroids.extend(row[..cut.shape.width].iter().copied().map(f32::from_bits));
+                }
+                if cut.top_k > 0 {
+                    trace.top_keys.extend(words(Scratch::TopKeys).await?);
+                }
+                let parts = words(Scratch::SoftmaxParts).await?;
+                let slices = parts.chunks(plan.words_of(Scratch::SoftmaxParts));
+                for row in slices.flat_map(|slice| slice.chunks(cut.sums_row_words()).take(cut.clusters)) {
+                    let [rest_maximum, rest_sum, top_maximum, top_sum] =
+                        std::array::from_fn(|i| f32::from_bits(row[i]));
+                    let total = top_sum + rest_sum * (rest_maximum - top_maximum).exp();
+                    trace.top_mass.push(if total > 0.0 { top_sum / total } else { 0.0 });
+                }
+            }
         }
         Ok(())
     }
@@ -160,7 +170,7 @@ impl<'a> Tracer<'a> {
     /// The chunk's words of a piece of scratch memory.
     async fn read_words(&self, attention: &DeviceAttention, chunk: &Chunk, piece: Scratch) -> Result<Vec<u32>> {
         let Some(buffer) = attention.memory().scratch.get(&piece) else { return Ok(Vec::new()) };
-        let mut words = vec![0; attention.plan().cut.words_of(piece) * chunk.slices()];
+        let mut words = vec![0; attention.plan().words_of(piece) * chunk.slices()];
         let staging = staging_buffer(self.device, buffer.size());
         let mut encoder = self.device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());

@@ -1,9 +1,10 @@
 //! What [`Method::Auto`] takes, as a pure function of the problem and the target.
 
 use super::cost::{costs, StageCost};
-use super::Limits;
-use crate::trace::Stage;
-use crate::{Clustering, Method, Problem};
+use crate::limits::Limits;
+use crate::problem::{Recipe, Visibility};
+use crate::stages::{forward, Cut, Given, Pace};
+use crate::{Method, Problem};
 
 /// Where work runs, as far as its speed is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,89 +24,50 @@ impl Target {
     }
 }
 
-/// The count of a stage that its time follows.
-enum Count {
-    Operations,
-    IntegerOperations,
-    Bytes,
-}
-
-/// What one operation or byte of a stage takes, in picoseconds: on the host, on a software device, on a hardware device.
-///
-/// Host: measured on two x86-64 cores with AVX2, at 8 heads, length 8192, width 64, 25 clusters. Software device: measured with lavapipe
-/// on the same cores and problem. Only ratios within a column decide, so more cores or faster ones change little.
-///
-/// Hardware device: NOT measured but derived, for a card of 8 TFLOP/s and 200 GB/s. Exact products with keys and the remainder are taken
-/// to run at a quarter of that, other products and integers at a third; the window computes twice its count; `top_k`, grouping and means
-/// wait for memory.
-fn picoseconds(stage: Stage) -> (Count, [f64; 3]) {
-    match stage {
-        Stage::ExactAttention => (Count::Operations, [7.1, 333.0, 0.5]),
-        Stage::HashCodes | Stage::EuclideanAssign => (Count::Operations, [9.4, 211.0, 0.375]),
-        Stage::CentroidLogits => (Count::Operations, [11.4, 405.0, 0.375]),
-        Stage::Remainder => (Count::Operations, [17.6, 405.0, 0.5]),
-        Stage::RefineTopK => (Count::Operations, [14.9, 419.0, 0.5]),
-        Stage::StitchWindow => (Count::Operations, [23.5, 669.0, 1.0]),
-        Stage::TopK => (Count::Operations, [500.0, 12_200.0, 20.0]),
-        Stage::HammingAssign | Stage::HammingUpdate => (Count::IntegerOperations, [26.0, 710.0, 0.375]),
-        Stage::InitialCentroids | Stage::GroupByCluster | Stage::CentroidMeans => (Count::Bytes, [59.0, 1350.0, 5.0]),
-    }
-}
-
 /// What starting a kernel, or its twin on the host, takes in microseconds, on the same three targets.
 const LAUNCH_MICROSECONDS: [f64; 3] = [3.0, 20.0, 5.0];
 
-/// Kernels that are started for a chunk; longer work is cut into more, of which each is long.
-fn launches(clustering: Option<&Clustering>, window: Option<usize>) -> usize {
-    let Some(clustering) = clustering else { return 1 };
-    // Two of each mean; hash and starting codes; assignment, vote and majority; grouping in three, and two of the means after it.
-    let hamming = 2 * usize::from(clustering.center) + 2 + 3 * clustering.iterations - 2;
-    let groups = 5 + 6 * clustering.euclidean_steps;
-    // Logits, top-k, two of the remainder, refinement.
-    hamming + groups + 5 + usize::from(window.is_some())
+/// The method that is computed and its recipe: what [`Method::Auto`] takes, any other as it is.
+pub(super) fn take(problem: &Problem, limits: &Limits) -> (Method, Recipe) {
+    let shape = problem.shape();
+    let mut candidates = Recipe::candidates(problem).into_iter();
+    let first = candidates.next().unwrap_or((Method::Exact, Recipe::Exact(Visibility::ALL)));
+    candidates.fold(first, |taken, next| {
+        let seconds = |recipe: &Recipe| seconds(recipe, &Cut::new(shape, recipe, limits), Target::of(limits));
+        // Beyond what can be counted, the one that grows with the square is the slower one.
+        let taken_seconds = seconds(&taken.1);
+        if taken_seconds.is_finite() && taken_seconds <= seconds(&next.1) {
+            taken
+        } else {
+            next
+        }
+    })
 }
 
-/// The problem with the method that is computed: what [`Method::Auto`] takes, any other as it is.
-pub(super) fn resolve(problem: &Problem, limits: &Limits) -> Problem {
-    let Method::Auto { clustering, top_k, window } = *problem.method() else { return *problem };
-    let square = problem.shape().queries == problem.shape().keys;
-    let exact = problem.with_method(Method::Exact);
-    let stitched = problem.with_method(Method::Stitched { clustering, top_k, window: window.filter(|_| square) });
-    let target = Target::of(limits);
-    // Beyond what can be counted, the one that grows with the square is the slower one.
-    let exact_seconds = seconds(&exact, target);
-    if exact_seconds.is_finite() && exact_seconds <= seconds(&stitched, target) {
-        exact
-    } else {
-        stitched
-    }
-}
-
-/// Estimated seconds of a problem; infinity where a count is saturated.
-fn seconds(problem: &Problem, target: Target) -> f64 {
+/// Estimated seconds of a recipe; infinity where a count is saturated.
+fn seconds(recipe: &Recipe, cut: &Cut, target: Target) -> f64 {
     let of_stage = |cost: &StageCost| {
-        let (count, picoseconds) = picoseconds(cost.stage);
-        let count = match count {
-            Count::Operations => cost.operations,
-            Count::IntegerOperations => cost.integer_operations,
-            Count::Bytes => cost.bytes,
+        let (count, picoseconds) = match &cost.stage.definition().pace {
+            Pace::Operations(picoseconds) => (cost.operations, picoseconds),
+            Pace::IntegerOperations(picoseconds) => (cost.integer_operations, picoseconds),
+            Pace::Bytes(picoseconds) => (cost.bytes, picoseconds),
         };
         if count == u64::MAX {
             return f64::INFINITY;
         }
         1e-12 * picoseconds[target as usize] * count as f64
     };
-    let method = problem.method();
-    let launches = launches(method.clustering(), method.window()) as f64;
-    costs(problem).iter().map(of_stage).sum::<f64>() + 1e-6 * LAUNCH_MICROSECONDS[target as usize] * launches
+    let launches = (forward(recipe, &cut.passes(), Given::default()).iter())
+        .map(|step| step.stage.definition().kernels.len())
+        .sum::<usize>() as f64;
+    costs(recipe, cut).iter().map(of_stage).sum::<f64>() + 1e-6 * LAUNCH_MICROSECONDS[target as usize] * launches
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::dispatch::{dispatches, Given};
     use crate::plan::{Plan, DEFAULT_SCRATCH_BUDGET_BYTES};
-    use crate::Shape;
+    use crate::{Clustering, Shape};
 
     fn targets() -> [Limits; 3] {
         let hardware = Limits::webgpu_defaults();
@@ -113,7 +75,7 @@ mod tests {
     }
 
     fn taken(shape: Shape, method: Method, limits: &Limits) -> &'static str {
-        resolve(&Problem::new(shape, method).expect("a valid problem"), limits).method().name()
+        take(&Problem::new(shape, method).expect("a valid problem"), limits).0.name()
     }
 
     fn of_length(heads: usize, length: usize, limits: &Limits) -> &'static str {
@@ -139,16 +101,20 @@ mod tests {
 
     #[test]
     fn estimates_are_near_what_was_measured() {
+        let [host, software, _] = targets();
         let measured = [
-            (Target::Host, 512, 3.9e-3, 3.3e-3),
-            (Target::Host, 8192, 0.976, 0.050),
-            (Target::SoftwareDevice, 512, 0.177, 0.085),
-            (Target::SoftwareDevice, 8192, 45.9, 1.25),
+            (host, 512, 3.9e-3, 3.3e-3),
+            (host, 8192, 0.976, 0.050),
+            (software, 512, 0.177, 0.085),
+            (software, 8192, 45.9, 1.25),
         ];
-        for (target, length, exact, stitched) in measured {
+        for (limits, length, exact, stitched) in measured {
+            let target = Target::of(&limits);
             for (method, expected) in [(Method::Exact, exact), (Method::stitched(25), stitched)] {
                 let shape = Shape::self_attention(1, 8, length, 64);
-                let estimate = seconds(&Problem::new(shape, method).expect("a valid problem"), target);
+                let problem = Problem::new(shape, method).expect("a valid problem");
+                let (_, recipe) = take(&problem, &limits);
+                let estimate = seconds(&recipe, &Cut::new(&shape, &recipe, &limits), target);
                 assert!((estimate / expected - 1.0).abs() < 0.1, "{target:?} {length}: {estimate} for {expected}");
             }
         }
@@ -202,12 +168,12 @@ mod tests {
         for limits in targets() {
             for method in [Method::Exact, Method::clustered(25), Method::improved(25), Method::stitched(25)] {
                 let problem = Problem::new(Shape::self_attention(1, 8, 5000, 64), method).expect("a valid problem");
-                assert_eq!(resolve(&problem, &limits), problem);
+                assert_eq!(take(&problem, &limits).0, method);
             }
             let method = Method::auto(25).with_top_k(9).with_clustering(|clustering| clustering.seed = 5);
             let stitched = Method::stitched(25).with_top_k(9).with_clustering(|clustering| clustering.seed = 5);
             let problem = Problem::new(cross, method).expect("a window is no error");
-            assert_eq!(*resolve(&problem, &limits).method(), stitched.with_window(None));
+            assert_eq!(take(&problem, &limits).0, stitched.with_window(None));
             let square = Problem::new(Shape { keys: 5000, ..cross }, method).expect("a valid problem");
             let plan = Plan::new(&square, &limits, DEFAULT_SCRATCH_BUDGET_BYTES).expect("a plan");
             assert_eq!(*plan.method(), stitched);
@@ -215,14 +181,9 @@ mod tests {
     }
 
     #[test]
-    fn launches_are_those_of_the_dispatches() {
-        let changed = Method::improved(7).with_clustering(|clustering| clustering.iterations = 1);
-        for method in [Method::Exact, Method::clustered(7), changed, Method::stitched(7)] {
-            let problem = Problem::new(Shape::self_attention(1, 1, 100, 8), method).expect("a valid problem");
-            let plan = Plan::new(&problem, &Limits::webgpu_defaults(), DEFAULT_SCRATCH_BUDGET_BYTES).expect("a plan");
-            let chunk = plan.chunks().next().expect("a chunk");
-            let counted = launches(method.clustering(), method.window());
-            assert_eq!(counted, dispatches(&plan, &chunk, Given::default()).len(), "{method:?}");
-        }
+    fn causal_problems_are_computed_exactly() {
+        let problem = Problem::new(Shape::self_attention(1, 8, 5000, 64), Method::auto(25)).expect("a valid problem");
+        let causal = problem.with_causal(true).expect("a causal problem");
+        assert_eq!(take(&causal, &Limits::host()).0, Method::Exact);
     }
 }

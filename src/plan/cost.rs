@@ -1,8 +1,8 @@
 //! What a problem costs, stage by stage: operations and bytes by the formulas of `docs/method.md`, whatever the back end.
 
 use super::Plan;
-use crate::trace::Stage;
-use crate::{Clustering, Method, Problem};
+use crate::problem::Recipe;
+use crate::stages::{forward, Count, Cut, Given, Stage};
 
 /// What a stage costs at least, over all sequences and heads and over all of its rounds.
 ///
@@ -33,173 +33,41 @@ impl Plan {
     /// # Ok::<(), clustered_attention::Error>(())
     /// ```
     pub fn costs(&self) -> Vec<StageCost> {
-        costs(&self.problem)
+        costs(&self.recipe, &self.cut)
     }
 }
 
-/// What each stage of a problem costs, in the order of the computation.
-pub(crate) fn costs(problem: &Problem) -> Vec<StageCost> {
-    let mut list = List { sizes: Sizes::new(problem), costs: Vec::new() };
-    let method = problem.method();
-    match method.clustering() {
-        None => list.exact(),
-        Some(clustering) => {
-            list.cluster(clustering);
-            list.attend(method);
-        }
+/// What each stage of a recipe costs, in the order of the computation.
+pub(super) fn costs(recipe: &Recipe, cut: &Cut) -> Vec<StageCost> {
+    let (shape, mut costs) = (&cut.shape, Vec::<StageCost>::new());
+    let (slices, key_slices) = (Count::from(shape.slices()), Count::from(shape.batch * shape.key_heads));
+    // Passes over fewer clusters do the same work.
+    let every_cluster = 0..cut.clusters;
+    for step in forward(recipe, &[every_cluster], Given::default()) {
+        let cost = (step.stage.definition().cost)(&step, cut);
+        let index = costs.iter().position(|known| known.stage == step.stage).unwrap_or_else(|| {
+            costs.push(StageCost { stage: step.stage, operations: 0, integer_operations: 0, bytes: 0 });
+            costs.len() - 1
+        });
+        let total = &mut costs[index];
+        total.operations = (Count(total.operations) + slices * cost.operations).0;
+        total.integer_operations = (Count(total.integer_operations) + slices * cost.integer_operations).0;
+        total.bytes = (Count(total.bytes) + 4 * (slices * cost.words + key_slices * cost.key_words)).0;
     }
-    list.costs.sort_by_key(|cost| cost.stage);
-    list.costs
-}
-
-/// Sizes as numbers that do not overflow when multiplied: they saturate.
-struct Sizes {
-    slices: Count,
-    key_slices: Count,
-    queries: Count,
-    keys: Count,
-    width: Count,
-    value_width: Count,
-}
-
-/// Operations, words or sizes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Count(u64);
-
-impl std::ops::Add for Count {
-    type Output = Self;
-    fn add(self, other: Self) -> Self {
-        Self(self.0.saturating_add(other.0))
-    }
-}
-
-impl std::ops::Mul for Count {
-    type Output = Self;
-    fn mul(self, other: Self) -> Self {
-        Self(self.0.saturating_mul(other.0))
-    }
-}
-
-fn count(number: usize) -> Count {
-    Count(number as u64)
-}
-
-const NOTHING: Count = Count(0);
-const TWO: Count = Count(2);
-const THREE: Count = Count(3);
-
-impl Sizes {
-    fn new(problem: &Problem) -> Self {
-        let shape = problem.shape();
-        Self {
-            slices: count(shape.slices()),
-            key_slices: count(shape.batch * shape.key_heads),
-            queries: count(shape.queries),
-            keys: count(shape.keys),
-            width: count(shape.width),
-            value_width: count(shape.value_width),
-        }
-    }
-}
-
-struct List {
-    sizes: Sizes,
-    costs: Vec<StageCost>,
-}
-
-impl List {
-    /// Adds to a stage: operations and words of a slice, words of the keys and values of a key head.
-    fn add(&mut self, stage: Stage, operations: Count, integer_operations: Count, words: Count, key_words: Count) {
-        let slices = self.sizes.slices;
-        let bytes = Count(4) * (slices * words + self.sizes.key_slices * key_words);
-        let (operations, integer_operations) = (slices * operations, slices * integer_operations);
-        match self.costs.iter_mut().find(|cost| cost.stage == stage) {
-            Some(cost) => {
-                cost.operations = (Count(cost.operations) + operations).0;
-                cost.integer_operations = (Count(cost.integer_operations) + integer_operations).0;
-                cost.bytes = (Count(cost.bytes) + bytes).0;
-            }
-            None => self.costs.push(StageCost {
-                stage,
-                operations: operations.0,
-                integer_operations: integer_operations.0,
-                bytes: bytes.0,
-            }),
-        }
-    }
-
-    fn exact(&mut self) {
-        let Sizes { queries, keys, width, value_width, .. } = self.sizes;
-        let operations = TWO * queries * keys * (width + value_width);
-        let words = queries * (width + value_width);
-        self.add(Stage::ExactAttention, operations, NOTHING, words, keys * (width + value_width));
-    }
-
-    fn cluster(&mut self, clustering: &Clustering) {
-        let Sizes { queries, width, .. } = self.sizes;
-        let (clusters, words) = (count(clustering.clusters), count(clustering.words()));
-        let codes = (queries * words, clusters * words);
-        if clustering.center {
-            self.add(Stage::CentroidMeans, TWO * queries * width, NOTHING, (queries + Count(1)) * width, NOTHING);
-        }
-        let bits = count(clustering.bits);
-        self.add(Stage::HashCodes, TWO * queries * bits * width, NOTHING, queries * width + codes.0, NOTHING);
-        self.add(Stage::InitialCentroids, NOTHING, NOTHING, TWO * codes.1, NOTHING);
-        let rounds = count(clustering.iterations);
-        // Xor, popcount, add.
-        let distances = THREE * rounds * codes.0 * clusters;
-        self.add(Stage::HammingAssign, NOTHING, distances, rounds * (codes.0 + codes.1 + queries), NOTHING);
-        let updates = count(clustering.iterations - 1);
-        if updates > NOTHING {
-            // Shift, and, add.
-            let votes = THREE * updates * codes.0 * Count(32);
-            self.add(Stage::HammingUpdate, NOTHING, votes, updates * (codes.0 + queries + codes.1), NOTHING);
-        }
-        let steps = count(clustering.euclidean_steps);
-        let groupings = steps + Count(1);
-        let members = TWO * queries + clusters;
-        self.add(Stage::GroupByCluster, NOTHING, groupings * members, groupings * members, NOTHING);
-        let means = queries * (width + Count(1)) + clusters * width;
-        self.add(Stage::CentroidMeans, groupings * queries * width, NOTHING, groupings * means, NOTHING);
-        if steps > NOTHING {
-            let words = (queries + clusters) * width + queries;
-            self.add(Stage::EuclideanAssign, TWO * steps * queries * clusters * width, NOTHING, steps * words, NOTHING);
-        }
-    }
-
-    fn attend(&mut self, method: &Method) {
-        let Sizes { queries, keys, width, value_width, .. } = self.sizes;
-        let clusters = count(method.clustering().map_or(0, |clustering| clustering.clusters));
-        let top_k = count(method.top_k()).min(keys);
-        let (logits, row) = (clusters * keys, width + value_width);
-        self.add(Stage::CentroidLogits, TWO * logits * width, NOTHING, clusters * width + logits, keys * width);
-        self.add(Stage::TopK, TWO * logits, NOTHING, TWO * logits + clusters * top_k, NOTHING);
-        let sums = clusters * value_width;
-        self.add(Stage::Remainder, TWO * logits * value_width, NOTHING, logits + sums, keys * value_width);
-
-        let window = method.window();
-        // Member, query, output, and the running softmax where the window goes on with it.
-        let query_words = queries * (Count(1) + row + if window.is_some() { TWO } else { NOTHING });
-        let key_words = clusters * top_k + (clusters * top_k).min(keys) * row;
-        let operations = TWO * queries * top_k * row;
-        self.add(Stage::RefineTopK, operations, NOTHING, query_words + key_words + sums, NOTHING);
-        if let Some(window) = window {
-            let reach = count(window).min(Count(keys.0.saturating_sub(1)));
-            // A band of `2·reach + 1` keys, cut off at both ends of the sequence.
-            let pairs = Count((queries * (TWO * reach + Count(1))).0.saturating_sub((reach * (reach + Count(1))).0));
-            let words = query_words + queries * value_width + clusters * top_k + pairs.min(logits) + sums;
-            self.add(Stage::StitchWindow, TWO * pairs * row, NOTHING, words, keys * row);
-        }
-    }
+    costs.sort_by_key(|cost| cost.stage);
+    costs
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Attention, Backend, Inputs, Shape, Supplied};
+    use crate::limits::Limits;
+    use crate::{Attention, Backend, Inputs, Method, Problem, Shape, Supplied};
 
     fn of(shape: Shape, method: Method) -> Vec<StageCost> {
-        costs(&Problem::new(shape, method).expect("a valid problem"))
+        let problem = Problem::new(shape, method).expect("a valid problem");
+        let (_, recipe) = super::super::choose::take(&problem, &Limits::host());
+        costs(&recipe, &Cut::new(&shape, &recipe, &Limits::host()))
     }
 
     /// Operations and integer operations of one query of a long sequence.
@@ -250,7 +118,7 @@ mod tests {
             let inputs = Inputs::new(&data, &data, &data);
             let trace = attention.trace_blocking(&problem, &inputs, &Supplied::default()).expect("the method runs");
             let ran: Vec<Stage> = trace.stages.iter().map(|(stage, _)| *stage).collect();
-            let counted: Vec<Stage> = costs(&problem).iter().map(|cost| cost.stage).collect();
+            let counted: Vec<Stage> = of(shape, method).iter().map(|cost| cost.stage).collect();
             assert_eq!(ran, counted, "{method:?}");
         }
     }

@@ -1,17 +1,19 @@
-//! How a problem is cut: pieces, blocks and scratch memory, as a pure function of the problem and a target's limits. Knows nothing of
+//! How a problem is cut: method taken, pieces and scratch memory, as a pure function of the problem and a target's limits. Knows nothing of
 //! kernels or buffers; both back ends follow it.
 
 mod choose;
 mod cost;
-mod cut;
-pub(crate) mod dispatch;
-mod limits;
+mod memory;
+mod tensor;
 
 pub use cost::StageCost;
-pub(crate) use cut::{Chunk, Cut, Scratch};
-pub use limits::Limits;
+pub(crate) use tensor::Tensor;
 
+use crate::limits::Limits;
+use crate::problem::Recipe;
+use crate::stages::{forward, Cut, Given, Scratch, Step};
 use crate::{Error, Method, Problem, Result};
+use std::ops::Range;
 
 /// Scratch memory that is used unless another budget is given: 128 MiB.
 pub const DEFAULT_SCRATCH_BUDGET_BYTES: u64 = 128 << 20;
@@ -19,14 +21,35 @@ pub const DEFAULT_SCRATCH_BUDGET_BYTES: u64 = 128 << 20;
 /// How a problem is cut into pieces that fit a target's limits and a scratch budget.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// With the method taken, which is never [`Method::Auto`].
     pub(crate) problem: Problem,
+    method: Method,
+    pub(crate) recipe: Recipe,
     pub(crate) limits: Limits,
     pub(crate) cut: Cut,
+    /// Each piece of scratch memory and its words for one slice.
+    scratch: Vec<(Scratch, u64)>,
     /// Sequences of a chunk; 1 where a chunk holds only some heads of a sequence.
     batches_per_chunk: usize,
     /// Query heads of a chunk.
     heads_per_chunk: usize,
+}
+
+/// A range of slices that are computed together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Chunk {
+    pub batches: Range<usize>,
+    pub heads: Range<usize>,
+}
+
+impl Chunk {
+    pub fn slices(&self) -> usize {
+        self.batches.len() * self.heads.len()
+    }
+
+    /// Batch and query head of the chunk's slice `local`.
+    pub fn slice(&self, local: usize) -> (usize, usize) {
+        (self.batches.start + local / self.heads.len(), self.heads.start + local % self.heads.len())
+    }
 }
 
 impl Plan {
@@ -36,10 +59,10 @@ impl Plan {
     /// [`Error::ScratchBudget`] if one slice and one cluster at a time still need more, [`Error::ExceedsLimit`] if a tensor
     /// cannot be bound even one slice at a time.
     pub fn new(problem: &Problem, limits: &Limits, scratch_budget_bytes: u64) -> Result<Self> {
-        let problem = &choose::resolve(problem, limits);
+        let (method, recipe) = choose::take(problem, limits);
         let shape = problem.shape();
-        let cut = Cut::new(problem, limits, scratch_budget_bytes)?;
-        let slice_bytes = cut.scratch_bytes(1).max(1);
+        let (cut, scratch) = memory::fit(&recipe, Cut::new(shape, &recipe, limits), limits, scratch_budget_bytes)?;
+        let slice_bytes = memory::bytes(&scratch).max(1);
         let mut slices = (scratch_budget_bytes / slice_bytes).clamp(1, shape.slices() as u64) as usize;
         slices = slices.min(limits.workgroups_per_dimension as usize);
         loop {
@@ -47,8 +70,11 @@ impl Plan {
                 if slices >= shape.query_heads { (slices / shape.query_heads, shape.query_heads) } else { (1, slices) };
             let plan = Self {
                 problem: *problem,
+                method,
+                recipe,
                 limits: *limits,
                 cut: cut.clone(),
+                scratch: scratch.clone(),
                 batches_per_chunk: batches,
                 heads_per_chunk: heads,
             };
@@ -62,12 +88,27 @@ impl Plan {
 
     /// The method that is computed: the problem's, or what [`Method::Auto`] took for it on this target.
     pub fn method(&self) -> &Method {
-        self.problem.method()
+        &self.method
+    }
+
+    /// The steps of every chunk, in order.
+    pub(crate) fn steps(&self, given: Given) -> Vec<Step> {
+        forward(&self.recipe, &self.cut.passes(), given)
+    }
+
+    /// Each piece of scratch memory and its words for one slice.
+    pub(crate) fn scratch(&self) -> &[(Scratch, u64)] {
+        &self.scratch
+    }
+
+    /// Words of a piece for one slice; 0 where the method does not use it.
+    pub(crate) fn words_of(&self, wanted: Scratch) -> usize {
+        self.scratch.iter().find(|(scratch, _)| *scratch == wanted).map_or(0, |(_, words)| *words as usize)
     }
 
     /// Bytes of scratch memory that are held while the problem is computed, beyond inputs and output.
     pub fn scratch_bytes(&self) -> u64 {
-        self.cut.scratch_bytes(self.slices_per_chunk())
+        memory::bytes(&self.scratch) * self.slices_per_chunk() as u64
     }
 
     /// Slices that are in flight together.
@@ -101,7 +142,7 @@ impl Plan {
             unit: "bytes",
             limit: "max_storage_buffer_binding_size",
         };
-        for (scratch, words) in self.cut.scratch() {
+        for (scratch, words) in &self.scratch {
             let bytes = 4 * words * self.slices_per_chunk() as u64;
             if bytes > self.limits.binding_bytes {
                 return Err(exceeds(scratch.name(), bytes));
@@ -117,55 +158,6 @@ impl Plan {
             }
         }
         Ok(())
-    }
-}
-
-/// The four tensors of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Tensor {
-    Queries,
-    Keys,
-    Values,
-    Output,
-}
-
-impl Tensor {
-    pub const ALL: [Self; 4] = [Self::Queries, Self::Keys, Self::Values, Self::Output];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Queries => "queries",
-            Self::Keys => "keys",
-            Self::Values => "values",
-            Self::Output => "output",
-        }
-    }
-
-    /// Elements of the whole tensor.
-    pub fn elements(self, problem: &Problem) -> usize {
-        let shape = problem.shape();
-        match self {
-            Self::Queries => shape.query_elements(),
-            Self::Keys => shape.key_elements(),
-            Self::Values => shape.value_elements(),
-            Self::Output => shape.output_elements(),
-        }
-    }
-
-    /// First element and number of elements that a chunk touches.
-    pub fn span(self, problem: &Problem, chunk: &Chunk) -> (usize, usize) {
-        let shape = problem.shape();
-        let group = shape.group_size();
-        let key_heads = chunk.heads.start / group..(chunk.heads.end - 1) / group + 1;
-        let (strides, heads, length, width) = match self {
-            Self::Queries => (problem.query_strides(), chunk.heads.clone(), shape.queries, shape.width),
-            Self::Keys => (problem.key_strides(), key_heads, shape.keys, shape.width),
-            Self::Values => (problem.value_strides(), key_heads, shape.keys, shape.value_width),
-            Self::Output => (problem.output_strides(), chunk.heads.clone(), shape.queries, shape.value_width),
-        };
-        let begin = strides.offset(chunk.batches.start, heads.start, 0);
-        let end = strides.offset(chunk.batches.end - 1, heads.end - 1, length - 1) + width;
-        (begin, end - begin)
     }
 }
 

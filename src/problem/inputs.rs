@@ -105,6 +105,27 @@ impl Supplied<'_> {
     }
 }
 
+/// All that is given to one call, validated.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub inputs: &'a Inputs<'a>,
+    pub supplied: &'a Supplied<'a>,
+    /// Where each query stands among the keys, `[N, H, L]`, ascending in each slice, instead of by the lengths.
+    pub positions: Option<&'a [i32]>,
+}
+
+impl Call<'_> {
+    /// Valid queries of a sequence.
+    pub fn query_length(&self, problem: &Problem, batch: usize) -> usize {
+        self.inputs.query_lengths.map_or(problem.shape().queries, |lengths| lengths[batch] as usize)
+    }
+
+    /// Valid keys of a sequence.
+    pub fn key_length(&self, problem: &Problem, batch: usize) -> usize {
+        self.inputs.key_lengths.map_or(problem.shape().keys, |lengths| lengths[batch] as usize)
+    }
+}
+
 /// Checks number and range of the lengths.
 pub(crate) fn check_lengths(
     problem: &Problem,

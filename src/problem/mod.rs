@@ -2,13 +2,21 @@
 
 mod inputs;
 mod method;
+mod neighbourhood;
+mod recipe;
 mod shape;
+mod visibility;
 
-pub(crate) use inputs::{check_lengths, check_output};
+pub(crate) use inputs::{check_lengths, check_output, Call};
 pub use inputs::{Inputs, Supplied};
 pub use method::{Clustering, Method};
+pub(crate) use neighbourhood::Neighbourhood;
+pub(crate) use recipe::{Finish, Grouped, Recipe};
 pub(crate) use shape::Strides;
 pub use shape::{Layout, Shape};
+#[cfg(test)]
+pub(crate) use visibility::tests::kinds as kinds_of_visibility;
+pub(crate) use visibility::Visibility;
 
 use crate::{Error, Result};
 
@@ -26,6 +34,7 @@ pub struct Problem {
     method: Method,
     layout: Layout,
     scale: f32,
+    causal: bool,
 }
 
 impl Problem {
@@ -37,7 +46,7 @@ impl Problem {
         shape.validate()?;
         method.validate(&shape)?;
         let scale = 1.0 / (shape.width as f32).sqrt();
-        Ok(Self { shape, method, layout: Layout::HeadsFirst, scale })
+        Ok(Self { shape, method, layout: Layout::HeadsFirst, scale, causal: false })
     }
 
     /// The same problem with its tensors in another layout.
@@ -62,6 +71,21 @@ impl Problem {
         Ok(self)
     }
 
+    /// The same problem with or without a causal mask: query `i` of a sequence sees the keys up to its own position,
+    /// `i + key_length - query_length` by the sequence's own lengths. So the last valid query sees every valid key, and fewer queries than
+    /// keys are a chunk behind a cache. A query before the first key sees nothing and gives zeros.
+    ///
+    /// # Errors
+    /// Only methods that compute exactly what they see can be causal; [`Method::Auto`](crate::Method::Auto) then takes exact attention.
+    pub fn with_causal(mut self, causal: bool) -> Result<Self> {
+        if causal && matches!(self.method, Method::Clustered { .. } | Method::Improved { .. } | Method::Stitched { .. })
+        {
+            return Err(Error::Unsupported { feature: "causal attention by clusters" });
+        }
+        self.causal = causal;
+        Ok(self)
+    }
+
     /// Sizes of the tensors.
     pub fn shape(&self) -> &Shape {
         &self.shape
@@ -70,6 +94,11 @@ impl Problem {
     /// The method.
     pub fn method(&self) -> &Method {
         &self.method
+    }
+
+    /// Whether queries see no key behind their own position.
+    pub fn causal(&self) -> bool {
+        self.causal
     }
 
     /// The same problem by another method, which must be valid for its shape.

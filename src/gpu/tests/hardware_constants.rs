@@ -1,8 +1,11 @@
 //! The kernels as hardware gets them, run on the adapters of a machine without any: those are all software, for which kernels are compiled
 //! with other constants (`Limits::of`).
 
-use super::{adapter, HostEngine};
-use crate::plan::{Limits, Plan};
+use super::adapters;
+use crate::gpu::HostEngine;
+use crate::limits::Limits;
+use crate::plan::Plan;
+use crate::problem::Call;
 use crate::{Attention, Backend, Inputs, Method, Problem, Shape, Supplied};
 
 /// Numbers between -1 and 1 without structure.
@@ -26,8 +29,8 @@ fn difference(engine: &HostEngine, cpu: &Attention, shape: Shape, method: Method
     // Every device holds these.
     let plan = Plan::new(&problem, &Limits::webgpu_defaults(), 1 << 27).expect("a plan");
     let mut output = vec![f32::NAN; expected.len()];
-    pollster::block_on(engine.run(&plan, &inputs, &Supplied::default(), &mut output, None))
-        .expect("the adapter computes");
+    let call = Call { inputs: &inputs, supplied: &Supplied::default(), positions: None };
+    pollster::block_on(engine.run(&plan, &call, &mut output, None)).expect("the adapter computes");
     let largest = expected.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
     let pairs = expected.iter().zip(&output);
     pairs.fold(0.0f32, |worst, (a, b)| if b.is_nan() { f32::INFINITY } else { worst.max((a - b).abs()) }) / largest
@@ -36,12 +39,7 @@ fn difference(engine: &HostEngine, cpu: &Attention, shape: Shape, method: Method
 #[test]
 fn kernels_for_hardware_are_right() {
     let cpu = Attention::new_blocking(Backend::Cpu).expect("the CPU");
-    let adapters = pollster::block_on(adapter::adapters());
-    assert!(
-        !adapters.is_empty() || std::env::var_os("CLUSTERED_ATTENTION_NO_ADAPTER").is_some(),
-        "no GPU adapter was found; install a software one or set CLUSTERED_ATTENTION_NO_ADAPTER=1"
-    );
-    for adapter in adapters {
+    for adapter in adapters() {
         let name = adapter.to_string();
         let engine = pollster::block_on(HostEngine::open_described(adapter)).expect("the adapter opens");
         // Odd widths and lengths, rows of several parts, and fewer keys than a block.

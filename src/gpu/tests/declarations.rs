@@ -1,33 +1,39 @@
 //! The declarations against the shaders themselves: bindings, struct layout, and translation to every platform's language.
 
-use super::kernels::{constants, module_source, Access, Operand, Variant, KERNELS};
-use crate::plan::Tensor;
-
-const VECTORS: Variant = Variant { vectors: true, one_buffer: false };
-use super::params::Params;
-use crate::plan::{Limits, Plan};
+use crate::gpu::compose::{imports, pieces, PIECES};
+use crate::gpu::finite_check::CheckParams;
+use crate::gpu::kernels::{Access, Kernel, Operand, KERNELS};
+use crate::gpu::key::{KernelKey, Variant};
+use crate::gpu::params::{Blocks, Layout, Params, Reach, Share, Sizes};
+use crate::limits::Limits;
+use crate::plan::{Plan, Tensor};
+use crate::stages::{Cut, Given, Role, Stage};
 use crate::{Method, Problem, Shape};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 
-/// Constants of problems that differ in everything the shaders are compiled for: narrow, odd, wide, few and many words and clusters; the
-/// last with the registers of a software adapter.
-fn constant_sets() -> Vec<(Vec<(&'static str, usize)>, bool)> {
+const VECTORS: Variant = Variant { vectors: true, one_buffer: false };
+
+/// Sizes that differ in everything the shaders are compiled for: narrow, odd, wide, few and many words and clusters; the last with the
+/// registers of a software adapter.
+fn cuts() -> Vec<Cut> {
     let hardware = Limits::webgpu_defaults();
     let software = Limits { query_registers: 4, value_registers: 8, ..hardware };
     let sizes = [(64, 64, 25, 63), (13, 40, 7, 31), (256, 256, 1000, 256), (1, 1, 1, 1), (72, 100, 64, 128)];
+    let sizes = sizes.map(|sizes| (sizes, hardware)).into_iter().chain([((64, 64, 25, 63), software)]);
     sizes
-        .map(|sizes| (sizes, hardware))
-        .into_iter()
-        .chain([((64, 64, 25, 63), software)])
         .map(|((width, value_width, clusters, bits), limits)| {
             let shape = Shape { width, value_width, ..Shape::self_attention(1, 2, 300, 1) };
             let method = Method::stitched(clusters).with_clustering(|clustering| clustering.bits = bits);
             let problem = Problem::new(shape, method).expect("a valid problem");
-            let plan = Plan::new(&problem, &limits, 1 << 27).expect("a plan");
-            (constants(&problem, &plan.cut), width % 4 == 0 && value_width % 4 == 0)
+            Plan::new(&problem, &limits, 1 << 27).expect("a plan").cut
         })
         .collect()
+}
+
+/// A kernel's module for the sizes of a plan.
+fn module(kernel: &Kernel, cut: &Cut, variant: Variant) -> String {
+    KernelKey::new(kernel, cut, Given::default(), variant).module(kernel)
 }
 
 fn parse(source: &str) -> (Module, ModuleInfo) {
@@ -42,9 +48,9 @@ fn parse(source: &str) -> (Module, ModuleInfo) {
 /// WGSL empties such a variable whenever its declaration is reached; Chromium 156 on SwiftShader does so only once.
 #[test]
 fn variables_in_loops_are_given_a_value() {
-    let (constants, _) = constant_sets().remove(0);
-    for kernel in KERNELS {
-        let source = module_source(kernel, &constants, VECTORS);
+    let cut = cuts().remove(0);
+    for kernel in KERNELS.iter() {
+        let source = module(kernel, &cut, VECTORS);
         let nested = source.lines().filter(|line| line.starts_with("        "));
         let bare: Vec<&str> =
             nested.filter(|line| line.trim_start().starts_with("var ") && !line.contains('=')).collect();
@@ -54,10 +60,10 @@ fn variables_in_loops_are_given_a_value() {
 
 #[test]
 fn bindings_are_what_the_shaders_declare() {
-    let (constants, _) = constant_sets().remove(0);
-    for kernel in KERNELS {
+    let cut = cuts().remove(0);
+    for kernel in KERNELS.iter() {
         for variant in [VECTORS, Variant { one_buffer: true, ..VECTORS }] {
-            let (module, _) = parse(&module_source(kernel, &constants, variant));
+            let (module, _) = parse(&module(kernel, &cut, variant));
             let mut declared: Vec<(u32, String, Access)> = module
                 .global_variables
                 .iter()
@@ -78,11 +84,13 @@ fn bindings_are_what_the_shaders_declare() {
                 .iter()
                 .zip(1..)
                 .map(|(&(operand, access), binding)| {
-                    (binding, operand.name().to_string(), kernel.declared_access(operand, access, variant))
+                    let access = kernel.declared_access(operand, access, variant.one_buffer);
+                    (binding, operand.name().to_string(), access)
                 })
                 .collect();
             assert_eq!(declared, expected, "{}", kernel.entry_point);
-            assert!(expected.len() <= 8, "{} needs more than WebGPU's default bindings", kernel.entry_point);
+            // One of WebGPU's eight is kept free, for what comes next.
+            assert!(expected.len() <= 7, "{} has {} storage bindings", kernel.entry_point, expected.len());
             assert!(module.entry_points.iter().any(|entry| entry.name == kernel.entry_point));
         }
     }
@@ -90,90 +98,112 @@ fn bindings_are_what_the_shaders_declare() {
 
 #[test]
 fn inputs_in_the_buffer_of_the_output_are_declared_as_written() {
-    let one_buffer = Variant { one_buffer: true, ..VECTORS };
-    for kernel in KERNELS {
+    for kernel in KERNELS.iter() {
         let writes_output = kernel.bindings.contains(&(Operand::Tensor(Tensor::Output), Access::Write));
-        for &(operand, access) in kernel.bindings {
+        for &(operand, access) in &kernel.bindings {
             let expected = if writes_output && matches!(operand, Operand::Tensor(_)) { Access::Write } else { access };
-            assert_eq!(kernel.declared_access(operand, access, one_buffer), expected, "{}", kernel.entry_point);
-            assert_eq!(kernel.declared_access(operand, access, VECTORS), access, "{}", kernel.entry_point);
+            assert_eq!(kernel.declared_access(operand, access, true), expected, "{}", kernel.entry_point);
+            assert_eq!(kernel.declared_access(operand, access, false), access, "{}", kernel.entry_point);
         }
     }
 }
 
 #[test]
-fn kernels_are_listed_in_the_order_of_their_names() {
-    for (index, declared) in KERNELS.iter().enumerate() {
-        assert_eq!(declared.name as usize, index, "{}", declared.entry_point);
+fn kernels_are_the_entry_points_of_the_stages_in_their_order() {
+    let staged = Stage::ALL
+        .iter()
+        .flat_map(|stage| stage.definition().kernels.iter().map(|entry_point| (*entry_point, stage.name())));
+    let expected: Vec<(&str, &str)> = staged.chain([("check_finite", "check_finite")]).collect();
+    let declared: Vec<(&str, &str)> = KERNELS.iter().map(|kernel| (kernel.entry_point, kernel.file)).collect();
+    assert_eq!(declared, expected);
+}
+
+#[test]
+fn imports_name_pieces_and_pieces_come_after_what_they_need() {
+    let sources = KERNELS.iter().map(|kernel| kernel.source).chain(PIECES.iter().map(|piece| piece.source));
+    for source in sources {
+        for name in imports(source) {
+            assert!(PIECES.iter().any(|piece| piece.name == name), "there is no piece `{name}`");
+        }
+        let order: Vec<&str> = pieces(source).iter().map(|piece| piece.name).collect();
+        for (index, piece) in pieces(source).iter().enumerate() {
+            assert!(imports(piece.source).all(|needed| order[..index].contains(&needed)), "{order:?}");
+        }
     }
+}
+
+#[test]
+fn roles_have_the_numbers_of_their_list() {
+    for (index, (role, name)) in Role::ALL.into_iter().enumerate() {
+        assert_eq!(role as usize, index, "{name}");
+    }
+}
+
+/// Name, offset and size of each member of a struct, and the size of the whole.
+type Members = (Vec<(String, usize)>, usize);
+
+fn members(module: &Module, name: &str) -> Members {
+    let found = module.types.iter().find_map(|(_, ty)| match (&ty.name, &ty.inner) {
+        (Some(known), TypeInner::Struct { members, span }) if known == name => Some((members, *span)),
+        _ => None,
+    });
+    let (members, span) = found.unwrap_or_else(|| panic!("the shaders have no struct `{name}`"));
+    let members = members.iter().map(|member| (member.name.clone().expect("a name"), member.offset as usize));
+    (members.collect(), span as usize)
+}
+
+macro_rules! layout_of {
+    ($ty:ident { $($field:ident),* }) => {
+        (vec![$((stringify!($field).to_string(), std::mem::offset_of!($ty, $field))),*], size_of::<$ty>())
+    };
 }
 
 #[test]
 fn params_have_the_layout_of_the_shaders() {
-    let (constants, _) = constant_sets().remove(0);
-    let (module, _) = parse(&module_source(&KERNELS[0], &constants, VECTORS));
-    let (members, span) = module
-        .types
-        .iter()
-        .find_map(|(_, ty)| match (&ty.name, &ty.inner) {
-            (Some(name), TypeInner::Struct { members, span }) if name == "Params" => Some((members, *span)),
-            _ => None,
-        })
-        .expect("struct Params");
-    assert_eq!((span as usize).next_multiple_of(16), size_of::<Params>());
-    let offset = |name: &str| {
-        let member = members.iter().find(|member| member.name.as_deref() == Some(name));
-        member.unwrap_or_else(|| panic!("the shaders have no `{name}`")).offset as usize
+    let cut = cuts().remove(0);
+    let (module, _) = parse(&module(&KERNELS[0], &cut, VECTORS));
+    let same = |name: &str, (fields, size): Members| {
+        let (declared, span) = members(&module, name);
+        assert_eq!(declared, fields, "{name}");
+        // What follows only fills the struct to a multiple of 16 bytes.
+        assert_eq!(span.next_multiple_of(16), size, "{name}");
     };
-    macro_rules! same {
-        ($($field:ident),*) => {
-            $(assert_eq!(offset(stringify!($field)), std::mem::offset_of!(Params, $field), stringify!($field));)*
-            // What follows only fills the struct to a multiple of 16 bytes.
-            assert_eq!(members.len(), [$(stringify!($field)),*].len());
-        };
-    }
-    same!(
-        batch,
-        query_heads,
-        key_heads,
-        queries,
-        keys,
-        clusters,
-        top_k,
-        window,
-        query_layout,
-        key_layout,
-        value_layout,
-        output_layout,
-        keys_padded,
-        vote_length,
-        vote_blocks,
-        group_length,
-        group_blocks,
-        mean_parts,
-        key_length,
-        key_blocks,
-        chunk_batch,
-        chunk_head,
-        chunk_heads,
-        slice_begin,
-        tile_begin,
-        cluster_begin,
-        cluster_end,
-        key_begin,
-        key_end,
-        mode,
-        scale,
-        cluster_rows,
-        bits
-    );
+    same("Params", layout_of!(Params { sizes, cut, share }));
+    same("Layout", layout_of!(Layout { batch, head, row, origin }));
+    same("Reach", layout_of!(Reach { left, right, sinks, causal }));
+    #[rustfmt::skip]
+    same("Sizes", layout_of!(Sizes {
+        batch, query_heads, key_heads, queries, keys, clusters, top_k, bits,
+        query_layout, key_layout, value_layout, output_layout, visible, near, scale
+    }));
+    #[rustfmt::skip]
+    same("Blocks", layout_of!(Blocks {
+        keys_padded, cluster_rows, key_length, key_blocks, vote_length, vote_blocks, group_length, group_blocks, softmax_vectors
+    }));
+    #[rustfmt::skip]
+    same("Share", layout_of!(Share {
+        chunk_batch, chunk_head, chunk_heads, slice_begin, tile_begin, cluster_begin, cluster_end, key_begin, key_end,
+        parts, role, continues, finishes
+    }));
+}
+
+#[test]
+fn checks_have_the_layout_of_their_shader() {
+    let check = KERNELS.iter().find(|kernel| kernel.entry_point == "check_finite").expect("the check");
+    let (module, _) = parse(&module(check, &cuts().remove(0), Variant::default()));
+    let (declared, span) = members(&module, "CheckParams");
+    let (fields, size) = layout_of!(CheckParams { layout, heads, rows, width, first_length, slice_begin, tile_begin });
+    // The strides, which are a struct here, come first.
+    let strides = ["batch_stride", "head_stride", "row_stride", "origin"];
+    assert_eq!(declared[..4].iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), strides);
+    assert_eq!((declared[4..].to_vec(), span.next_multiple_of(16)), (fields[1..].to_vec(), size));
 }
 
 #[test]
 fn workgroup_memory_stays_within_the_defaults() {
-    for (constants, vectors) in constant_sets() {
-        for kernel in KERNELS {
-            let (module, _) = parse(&module_source(kernel, &constants, Variant { vectors, one_buffer: false }));
+    for cut in cuts() {
+        for kernel in KERNELS.iter() {
+            let (module, _) = parse(&module(kernel, &cut, Variant::decide(&cut.shape, [], false)));
             let bytes: u32 = module
                 .global_variables
                 .iter()
@@ -189,13 +219,14 @@ fn workgroup_memory_stays_within_the_defaults() {
 fn every_kernel_translates_to_every_platform() {
     // For the real compilers, which run on Windows (or under Wine): `SET_KERNEL_ELEMENT.hlsl` for each kernel.
     let hlsl_folder = std::env::var_os("CLUSTERED_ATTENTION_HLSL_FOLDER").map(std::path::PathBuf::from);
-    for (set, (constants, aligned)) in constant_sets().into_iter().enumerate() {
-        for kernel in KERNELS {
+    for (set, cut) in cuts().iter().enumerate() {
+        let aligned = Variant::decide(&cut.shape, [], false).vectors;
+        for kernel in KERNELS.iter() {
             for vectors in [false, true] {
                 if vectors && !aligned {
                     continue;
                 }
-                let source = |one_buffer| module_source(kernel, &constants, Variant { vectors, one_buffer });
+                let source = |one_buffer| module(kernel, cut, Variant { vectors, one_buffer });
                 let (module, info) = parse(&source(true));
                 translate_glsl(&module, &info, kernel.entry_point);
                 let (module, info) = parse(&source(false));

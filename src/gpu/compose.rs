@@ -1,0 +1,134 @@
+//! Modules as text: shared pieces by their `#import` lines, loads and stores of tensors, constants.
+
+use crate::plan::Tensor;
+use crate::stages::Role;
+
+/// A shared piece of WGSL.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    pub name: &'static str,
+    pub source: &'static str,
+}
+
+macro_rules! pieces {
+    ($($name:literal),*) => {
+        &[$(Piece { name: $name, source: include_str!(concat!("../../shaders/shared/", $name, ".wgsl")) }),*]
+    };
+}
+pub(crate) const PIECES: &[Piece] =
+    pieces!["params", "lengths", "visible", "softmax_parts", "centroid_codes", "centroids", "weights", "query", "tile"];
+
+const LOAD_VEC4: &str = include_str!("../../shaders/shared/load_vec4.wgsl");
+const LOAD_SCALAR: &str = include_str!("../../shaders/shared/load_scalar.wgsl");
+const STORE_VEC4: &str = include_str!("../../shaders/shared/store_vec4.wgsl");
+const STORE_SCALAR: &str = include_str!("../../shaders/shared/store_scalar.wgsl");
+
+/// The names on a text's `#import` lines.
+pub(crate) fn imports(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| line.strip_prefix("#import ")).map(str::trim)
+}
+
+/// The pieces that a text imports, itself or through others, each once and after those that it needs.
+pub(crate) fn pieces(text: &str) -> Vec<&'static Piece> {
+    fn add(text: &str, list: &mut Vec<&'static Piece>) {
+        for name in imports(text) {
+            let Some(piece) = PIECES.iter().find(|piece| piece.name == name) else { continue };
+            if !list.iter().any(|known| known.name == name) {
+                add(piece.source, list);
+                list.push(piece);
+            }
+        }
+    }
+    let mut list = Vec::new();
+    add(text, &mut list);
+    list
+}
+
+/// A text as WGSL: without its `#import` lines.
+pub(crate) fn plain(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.starts_with("#import "));
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
+
+/// The words of a text that may be names.
+fn tokens(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).filter(|word| !word.is_empty())
+}
+
+/// Constants that a kernel may be compiled for, because private and workgroup arrays need them or because they leave out whole branches.
+/// Those with a tensor's name come with its loads and stores.
+const CONSTANTS: [&str; 13] = [
+    "WIDTH_VECTORS",
+    "WIDTH_PARTS",
+    "QUERY_REGISTERS",
+    "VALUE_VECTORS",
+    "VALUE_PARTS",
+    "VALUE_REGISTERS",
+    "WORDS",
+    "VOTE_CLUSTERS",
+    "LOGIT_CLUSTERS",
+    "REMAINDER_CLUSTERS",
+    "PACKED",
+    "HIDES",
+    "PLACED",
+];
+
+/// The constants of a tensor's loads and stores.
+const fn tensor_constants(tensor: Tensor) -> [&'static str; 2] {
+    match tensor {
+        Tensor::Queries => ["queries_WIDTH", "queries_VECTORS"],
+        Tensor::Keys => ["keys_WIDTH", "keys_VECTORS"],
+        Tensor::Values => ["values_WIDTH", "values_VECTORS"],
+        Tensor::Output => ["output_WIDTH", "output_VECTORS"],
+    }
+}
+
+/// What a kernel does with a tensor's rows.
+fn accesses(verb: &str, tensor: Tensor, texts: &[&str]) -> bool {
+    let call = format!("{verb}_{}", tensor.name());
+    texts.iter().any(|text| tokens(text).any(|token| token == call))
+}
+
+/// The constants that a shader with its pieces names.
+pub(crate) fn constants_named(source: &str, pieces: &[&'static Piece]) -> Vec<&'static str> {
+    let texts: Vec<&str> = pieces.iter().map(|piece| piece.source).chain([source]).collect();
+    let named = |constant: &&'static str| texts.iter().any(|text| tokens(text).any(|token| token == *constant));
+    let mut constants: Vec<&'static str> = CONSTANTS.into_iter().filter(named).collect();
+    for tensor in Tensor::ALL {
+        if accesses("load", tensor, &texts) || accesses("store", tensor, &texts) {
+            constants.extend(tensor_constants(tensor));
+        }
+    }
+    constants
+}
+
+/// A WGSL module: constants and roles, pieces and source, and the loads and stores of the tensors that they name.
+pub(crate) fn module(
+    source: &str,
+    pieces: &[&'static Piece],
+    constants: &[(&'static str, u32)],
+    vectors: bool,
+) -> String {
+    let texts: Vec<&str> = pieces.iter().map(|piece| piece.source).chain([source]).collect();
+    let mut module = format!("alias element = {};\n", if vectors { "vec4f" } else { "f32" });
+    for (name, value) in constants {
+        module += &format!("const {name}: u32 = {value}u;\n");
+    }
+    for (role, name) in Role::ALL {
+        if texts.iter().any(|text| tokens(text).any(|token| token == name)) {
+            module += &format!("const {name}: u32 = {}u;\n", role as u32);
+        }
+    }
+    for text in &texts {
+        module += &plain(text);
+    }
+    // The loads and stores are the same text for every tensor and element type.
+    for tensor in Tensor::ALL {
+        for (verb, vec4, scalar) in [("load", LOAD_VEC4, LOAD_SCALAR), ("store", STORE_VEC4, STORE_SCALAR)] {
+            if accesses(verb, tensor, &texts) {
+                module += &if vectors { vec4 } else { scalar }.replace("TENSOR", tensor.name());
+            }
+        }
+    }
+    module
+}

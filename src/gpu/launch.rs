@@ -1,0 +1,172 @@
+//! The dispatches of a chunk, in order: launches of the steps' kernels, cut so that none runs for long. A pure function of the plan.
+
+use crate::plan::{Chunk, Plan};
+use crate::stages::{Given, Kept, Launch, Role, Stage, Step};
+use std::ops::Range;
+
+/// Multiply-adds, or operations of similar cost, after which work is cut into another dispatch: a fifth of a second at ten billion
+/// operations a second, a tenth of a millisecond on a large GPU.
+pub(crate) const OPERATIONS_PER_DISPATCH: u64 = 1 << 31;
+
+/// One dispatch and its share of the work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Dispatch {
+    pub kernel: &'static str,
+    pub stage: Stage,
+    pub role: Role,
+    pub workgroups: [u32; 3],
+    /// First slice, counted from the first of the chunk.
+    pub slice_begin: u32,
+    pub tile_begin: u32,
+    pub clusters: Range<u32>,
+    /// Of the keys that a tile goes through.
+    pub keys: Range<u32>,
+    /// Whether the tiles go on from an earlier dispatch, and whether they are done after this one.
+    pub continues: bool,
+    pub finishes: bool,
+    pub parts: u32,
+    /// Operations, at most [`OPERATIONS_PER_DISPATCH`] unless a single workgroup needs more.
+    pub operations: u64,
+    /// What a trace keeps once the dispatch is done.
+    pub kept: Option<Kept>,
+}
+
+/// All dispatches of a chunk.
+pub(crate) fn dispatches(plan: &Plan, chunk: &Chunk, given: Given) -> Vec<Dispatch> {
+    let mut list = Vec::new();
+    for step in plan.steps(given) {
+        for launch in (step.stage.definition().launches)(&step, &plan.cut) {
+            push(&mut list, plan, chunk.slices(), &step, &launch);
+        }
+        if let Some(last) = list.last_mut() {
+            last.kept = step.kept;
+        }
+    }
+    list
+}
+
+/// Cuts a launch so that no dispatch exceeds the operations or the workgroups of one.
+fn push(list: &mut Vec<Dispatch>, plan: &Plan, all_slices: usize, step: &Step, launch: &Launch) {
+    let most = plan.limits.workgroups_per_dimension as usize;
+    let bound = OPERATIONS_PER_DISPATCH as usize;
+    let all_keys = launch.keys.unwrap_or(plan.problem.shape().keys);
+    let keys = keys_of_dispatch(launch, all_slices);
+    for key in (0..all_keys).step_by(keys) {
+        let keys = key..(key + keys).min(all_keys);
+        let operations = match launch.keys {
+            Some(all) => launch.operations / all * keys.len(),
+            None => launch.operations,
+        };
+        let slice_operations = launch.tiles.saturating_mul(operations).max(1);
+        let slices = (bound / slice_operations).clamp(1, all_slices).min(most);
+        let tiles = (bound / operations.max(1)).clamp(1, launch.tiles).min(most);
+        for slice in (0..all_slices).step_by(slices) {
+            let slices = slices.min(all_slices - slice);
+            for tile in (0..launch.tiles).step_by(tiles) {
+                let tiles = tiles.min(launch.tiles - tile);
+                list.push(Dispatch {
+                    kernel: launch.kernel,
+                    stage: step.stage,
+                    role: step.role,
+                    workgroups: [tiles as u32, slices as u32, launch.depth as u32],
+                    slice_begin: slice as u32,
+                    tile_begin: tile as u32,
+                    clusters: step.clusters.start as u32..step.clusters.end as u32,
+                    keys: keys.start as u32..keys.end as u32,
+                    continues: keys.start > 0,
+                    finishes: keys.end == all_keys,
+                    parts: launch.parts as u32,
+                    operations: (tiles * slices * operations) as u64,
+                    kept: None,
+                });
+            }
+        }
+    }
+}
+
+/// Keys that a tile goes through in one dispatch. Long rows are cut by keys first, which leaves every dispatch as many workgroups as there
+/// are.
+fn keys_of_dispatch(launch: &Launch, slices: usize) -> usize {
+    let Some(keys) = launch.keys else { return usize::MAX };
+    let key_operations = launch.operations / keys;
+    let fitting = OPERATIONS_PER_DISPATCH as usize / (launch.tiles * slices * key_operations);
+    (fitting / 64 * 64).max(1024).min(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::kernels::KERNELS;
+    use crate::limits::Limits;
+    use crate::stages::KERNEL_TILE;
+    use crate::{Method, Problem, Shape};
+
+    fn plan(shape: Shape, method: Method) -> Plan {
+        let problem = Problem::new(shape, method).expect("a valid problem");
+        Plan::new(&problem, &Limits::webgpu_defaults(), 1 << 27).expect("a plan")
+    }
+
+    fn all(shape: Shape, method: Method) -> Vec<Dispatch> {
+        let plan = plan(shape, method);
+        plan.chunks().flat_map(|chunk| dispatches(&plan, &chunk, Given::default())).collect()
+    }
+
+    #[test]
+    fn no_dispatch_grows_without_bound() {
+        for length in [100, 8192, 131_072] {
+            for method in [Method::Exact, Method::stitched(25), Method::stitched(1000), Method::improved(100)] {
+                for dispatch in all(Shape::self_attention(2, 8, length, 64), method) {
+                    assert!(dispatch.operations <= OPERATIONS_PER_DISPATCH, "{dispatch:?}");
+                    assert!(dispatch.workgroups.iter().all(|&count| (1..=65_535).contains(&count)), "{dispatch:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn small_clusters_share_tiles_and_large_ones_have_their_own() {
+        let tiles = |clusters| {
+            let all = all(Shape::self_attention(1, 1, 1000, 16), Method::improved(clusters));
+            let refine = all.iter().find(|dispatch| dispatch.stage == Stage::RefineTopK);
+            refine.expect("a refinement").workgroups[0]
+        };
+        assert_eq!(tiles(100), 16);
+        assert_eq!(tiles(7), 16 + 8);
+    }
+
+    #[test]
+    fn exact_attention_covers_every_key_of_every_tile_in_order() {
+        let shape = Shape::self_attention(1, 3, 20_000, 64);
+        let tiles = 20_000usize.div_ceil(KERNEL_TILE);
+        let mut next_key = vec![0; 3 * tiles];
+        for dispatch in all(shape, Method::Exact) {
+            for slice in dispatch.slice_begin..dispatch.slice_begin + dispatch.workgroups[1] {
+                for tile in dispatch.tile_begin..dispatch.tile_begin + dispatch.workgroups[0] {
+                    let next = &mut next_key[slice as usize * tiles + tile as usize];
+                    assert_eq!(*next, dispatch.keys.start);
+                    assert_eq!(dispatch.continues, *next > 0);
+                    *next = dispatch.keys.end;
+                    assert_eq!(dispatch.finishes, *next == 20_000);
+                }
+            }
+        }
+        assert!(next_key.iter().all(|&key| key == 20_000));
+    }
+
+    #[test]
+    fn steps_launch_every_kernel_of_their_stage_and_the_shader_has_it() {
+        for method in [Method::Exact, Method::clustered(7), Method::improved(7), Method::stitched(7)] {
+            let plan = plan(Shape::self_attention(1, 1, 100, 8), method);
+            for step in plan.steps(Given::default()) {
+                let definition = step.stage.definition();
+                let launched: Vec<&str> =
+                    (definition.launches)(&step, &plan.cut).iter().map(|launch| launch.kernel).collect();
+                assert_eq!(launched, definition.kernels);
+                for name in launched {
+                    let kernel = KERNELS.iter().find(|kernel| kernel.entry_point == name).expect("a kernel");
+                    assert_eq!(kernel.file, step.stage.name());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! `shared/visible.wgsl` on every adapter against `problem/visibility.rs`, for all short sequences.
+
+use super::adapters;
+use crate::gpu::adapter;
+use crate::gpu::compose::{pieces, plain};
+use crate::gpu::params::Reach;
+use crate::gpu::read_back::{read_back, staging_buffer};
+use crate::problem::{kinds_of_visibility, Visibility};
+use bytemuck::{Pod, Zeroable};
+
+/// A question: what queries at these positions see of so many keys.
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+struct Question {
+    reach: Reach,
+    first: i32,
+    last: i32,
+    keys: u32,
+    reserved: u32,
+}
+
+/// The answer: runs, their count, and two bits a key, whether it is listed and whether the list has it at the index that it should.
+#[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+struct Answer {
+    runs: [u32; 3],
+    count: u32,
+    is_listed: u32,
+    listed: u32,
+    own: [u32; 2],
+}
+
+const SHADER: &str = "
+#import visible
+
+struct Question {
+    reach: Reach,
+    first: i32,
+    last: i32,
+    keys: u32,
+    reserved: u32,
+}
+
+struct Answer {
+    runs: array<u32, 3>,
+    count: u32,
+    is_listed: u32,
+    listed: u32,
+    own: array<u32, 2>,
+}
+
+@group(0) @binding(0) var<storage, read> questions: array<Question>;
+@group(0) @binding(1) var<storage, read_write> answers: array<Answer>;
+
+@compute @workgroup_size(64)
+fn answer(@builtin(global_invocation_id) invocation: vec3u) {
+    let index = invocation.x;
+    if (index >= arrayLength(&questions)) {
+        return;
+    }
+    let question = questions[index];
+    let keys = keys_of_tile(question.reach, question.first, question.last, question.keys);
+    let own = keys_of(question.reach, question.first, question.keys);
+    var bits = 0u;
+    var listed = 0u;
+    for (var key = 0u; key < 16u; key++) {
+        bits |= select(0u, 1u, is_listed(keys, key)) << key;
+        if (key < count_of(keys)) {
+            listed |= 1u << listed_key(keys, key);
+        }
+    }
+    answers[index] = Answer(array(keys.sinks, keys.begin, keys.end), count_of(keys), bits, listed, array(count_of(own), own.end));
+}
+";
+
+fn expected(visibility: &Visibility, first: i64, last: i64, keys: usize) -> Answer {
+    let runs = visibility.keys_of_tile(first, last, keys);
+    let own = visibility.keys_of(first, keys);
+    let bits = runs.runs().into_iter().flatten().fold(0, |bits, key| bits | 1 << key);
+    Answer {
+        runs: [runs.sinks as u32, runs.near.start as u32, runs.near.end as u32],
+        count: runs.count() as u32,
+        is_listed: bits,
+        listed: bits,
+        own: [own.count() as u32, own.near.end as u32],
+    }
+}
+
+#[test]
+fn shaders_see_what_the_host_sees() {
+    let mut cases = Vec::new();
+    for visibility in kinds_of_visibility() {
+        for keys in 0..=9 {
+            // Up to nine queries, wherever they stand.
+            for first in -9..=9i64 {
+                cases.extend((first..=9).map(|last| (visibility, first, last, keys)));
+            }
+        }
+    }
+    let questions: Vec<Question> = cases
+        .iter()
+        .map(|&(visibility, first, last, keys)| Question {
+            reach: visibility.into(),
+            first: first as i32,
+            last: last as i32,
+            keys: keys as u32,
+            reserved: 0,
+        })
+        .collect();
+    for description in adapters() {
+        let name = description.to_string();
+        let answers = pollster::block_on(ask(description.adapter.as_ref().expect("a listed adapter"), &questions));
+        for (&(visibility, first, last, keys), answer) in cases.iter().zip(answers) {
+            let expected = expected(&visibility, first, last, keys);
+            assert_eq!(answer, expected, "{name}: {visibility:?}, positions {first} to {last}, {keys} keys");
+        }
+    }
+}
+
+async fn ask(adapter: &wgpu::Adapter, questions: &[Question]) -> Vec<Answer> {
+    let (device, queue) = adapter::open(adapter).await.expect("the adapter opens");
+    let mut source: String = pieces(SHADER).iter().map(|piece| plain(piece.source)).collect();
+    // The uniform is not used here.
+    source = source.replace("@group(0) @binding(0) var<uniform> params: Params;", "var<private> params: Params;");
+    source += &plain(SHADER);
+    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: Some("visible"),
+        source: wgpu::ShaderSource::Wgsl(source.into()),
+    });
+    let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: Some("visible"),
+        layout: None,
+        module: &module,
+        entry_point: Some("answer"),
+        compilation_options: Default::default(),
+        cache: None,
+    });
+    let buffer = |bytes: u64| {
+        device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: bytes,
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        })
+    };
+    let input = buffer(size_of_val(questions) as u64);
+    let output = buffer((questions.len() * size_of::<Answer>()) as u64);
+    queue.write_buffer(&input, 0, bytemuck::cast_slice(questions));
+    let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: None,
+        layout: &pipeline.get_bind_group_layout(0),
+        entries: &[
+            wgpu::BindGroupEntry { binding: 0, resource: input.as_entire_binding() },
+            wgpu::BindGroupEntry { binding: 1, resource: output.as_entire_binding() },
+        ],
+    });
+    let mut encoder = device.create_command_encoder(&Default::default());
+    {
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        pass.set_pipeline(&pipeline);
+        pass.set_bind_group(0, &group, &[]);
+        pass.dispatch_workgroups(questions.len().div_ceil(64) as u32, 1, 1);
+    }
+    let staging = staging_buffer(&device, output.size());
+    encoder.copy_buffer_to_buffer(&output, 0, &staging, 0, output.size());
+    queue.submit([encoder.finish()]);
+    let mut answers: Vec<Answer> = vec![Zeroable::zeroed(); questions.len()];
+    read_back(&device, &staging, bytemuck::cast_slice_mut(&mut answers)).await.expect("the answers");
+    answers
+}

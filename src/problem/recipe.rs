@@ -1,0 +1,71 @@
+//! What is computed, with every choice made.
+
+use super::{Clustering, Method, Neighbourhood, Problem, Visibility};
+
+/// What a plan holds in place of a method: no choice is left in it, and no combination that cannot be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Recipe {
+    /// Softmax over the keys that each query sees.
+    Exact(Visibility),
+    /// By clusters of queries.
+    Grouped(Grouped),
+}
+
+/// Attention by clusters: what the centroids see, with some keys computed exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Grouped {
+    pub clustering: Clustering,
+    /// Keys of a cluster that are computed exactly; may be more than there are.
+    pub top_k: usize,
+    pub finish: Finish,
+}
+
+/// How the exact part and the centroid's become one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Finish {
+    /// Improved clustered attention (paper, section 3.3): the top-k keys share the mass their centroid gave them. With no top-k keys it is
+    /// clustered attention (paper, section 3.2).
+    Improved,
+    /// Stitched attention: one softmax over both, and over the neighbours where there are any.
+    Stitched(Option<Neighbourhood>),
+}
+
+impl Recipe {
+    /// The methods that a problem may be computed by, each with its recipe. The first costs least where sequences are short; the plan takes
+    /// one where there are several.
+    pub fn candidates(problem: &Problem) -> Vec<(Method, Self)> {
+        let shape = problem.shape();
+        let one = |method, recipe| vec![(method, recipe)];
+        let grouped =
+            |method, clustering, top_k, finish| one(method, Self::Grouped(Grouped { clustering, top_k, finish }));
+        let method = *problem.method();
+        match method {
+            Method::Exact => one(method, Self::Exact(Visibility { causal: problem.causal(), ..Visibility::ALL })),
+            Method::Clustered { clustering } => grouped(method, clustering, 0, Finish::Improved),
+            Method::Improved { clustering, top_k } => grouped(method, clustering, top_k, Finish::Improved),
+            Method::Stitched { clustering, top_k, window } => {
+                grouped(method, clustering, top_k, Finish::Stitched(window.map(Neighbourhood::Band)))
+            }
+            Method::Auto { clustering, top_k, window } => {
+                let window = window.filter(|_| shape.queries == shape.keys);
+                let mut candidates = Self::candidates(&problem.with_method(Method::Exact));
+                // Clusters do not see causally.
+                if !problem.causal() {
+                    let stitched = Method::Stitched { clustering, top_k, window };
+                    candidates.extend(Self::candidates(&problem.with_method(stitched)));
+                }
+                candidates
+            }
+        }
+    }
+}
+
+impl Grouped {
+    /// Neighbours that are computed exactly.
+    pub fn near(&self) -> Option<Neighbourhood> {
+        match self.finish {
+            Finish::Improved => None,
+            Finish::Stitched(near) => near,
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Sizes of a problem and of the blocks, tiles and parts that its stages are cut into: a pure function of shape, recipe and target.
+
+use crate::limits::Limits;
+use crate::problem::{Neighbourhood, Recipe, Visibility};
+use crate::Shape;
+use std::ops::Range;
+
+/// Invocations of most workgroups: queries, keys or clusters of a tile, one an invocation.
+pub(crate) const KERNEL_TILE: usize = 64;
+
+/// Sizes, and how they are cut; see [`Scratch`](super::Scratch) for what the blocks divide.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Cut {
+    pub shape: Shape,
+    /// Whether the host computes, which needs no partial results of workgroups.
+    pub host: bool,
+    /// What queries see, and what is exact beside the top-k.
+    pub visible: Visibility,
+    pub near: Option<Neighbourhood>,
+    pub clusters: usize,
+    pub bits: usize,
+    pub words: usize,
+    /// `top_k`, at most the number of keys.
+    pub top_k: usize,
+    pub width4: usize,
+    pub value_width4: usize,
+    /// Vectors of a query in registers, and how often they are reloaded for one dot product.
+    pub query_registers: usize,
+    pub width_parts: usize,
+    /// Vectors of a value in registers, and over how many workgroups the values' columns are spread.
+    pub value_registers: usize,
+    pub value_parts: usize,
+    pub keys_padded: usize,
+    pub vote_length: usize,
+    pub vote_blocks: usize,
+    /// Clusters whose votes are counted in one workgroup's memory.
+    pub vote_clusters: usize,
+    pub group_length: usize,
+    pub group_blocks: usize,
+    pub mean_parts: usize,
+    pub key_length: usize,
+    pub key_blocks: usize,
+    /// Clusters whose logits are in memory at the same time.
+    pub clusters_per_pass: usize,
+    /// Clusters that one invocation accumulates in the centroid logits.
+    pub logit_clusters: usize,
+    /// Clusters that one workgroup accumulates in the remainder.
+    pub remainder_clusters: usize,
+    /// Whether tiles of the refinement hold members of several clusters: where a tile for each cluster would leave more than a fifth of
+    /// the invocations without a query.
+    pub refine_packed: bool,
+}
+
+/// Splits `total` into equal pieces of at most `most`; returns the size of a piece.
+pub(crate) fn even_pieces(total: usize, most: usize) -> usize {
+    total.div_ceil(total.div_ceil(most))
+}
+
+impl Cut {
+    /// The sizes with all clusters in one pass.
+    pub fn new(shape: &Shape, recipe: &Recipe, limits: &Limits) -> Self {
+        let (length, keys) = (shape.queries, shape.keys);
+        let (visible, grouped) = match recipe {
+            Recipe::Exact(visible) => (*visible, None),
+            Recipe::Grouped(grouped) => (Visibility::ALL, Some(grouped)),
+        };
+        let clusters = grouped.map_or(0, |grouped| grouped.clustering.clusters);
+        let words = grouped.map_or(0, |grouped| grouped.clustering.words());
+        let (width4, value_width4) = (shape.width.div_ceil(4), shape.value_width.div_ceil(4));
+        let query_registers = even_pieces(width4, limits.query_registers);
+        let value_registers = even_pieces(value_width4, limits.value_registers);
+        // Blocks grow with the number of clusters so that what is kept for a block stays proportional to its length.
+        let vote_length = 512.max(16 * clusters);
+        let group_length = 256.max(clusters);
+        let key_length = 512;
+        let cut = Self {
+            shape: *shape,
+            host: limits.host,
+            visible,
+            near: grouped.and_then(|grouped| grouped.near()),
+            clusters,
+            bits: grouped.map_or(0, |grouped| grouped.clustering.bits),
+            words,
+            top_k: grouped.map_or(0, |grouped| grouped.top_k).min(keys),
+            width4,
+            value_width4,
+            query_registers,
+            width_parts: width4.div_ceil(query_registers),
+            value_registers,
+            value_parts: value_width4.div_ceil(value_registers),
+            keys_padded: keys.next_multiple_of(4),
+            vote_length,
+            vote_blocks: length.div_ceil(vote_length),
+            vote_clusters: (2048 / (32 * words + 1)).clamp(1, clusters.max(1)),
+            group_length,
+            group_blocks: length.div_ceil(group_length),
+            mean_parts: (length / (clusters.max(1) * 64)).clamp(1, 16),
+            key_length,
+            key_blocks: keys.div_ceil(key_length),
+            clusters_per_pass: 0,
+            logit_clusters: 0,
+            remainder_clusters: 0,
+            refine_packed: length < 2 * KERNEL_TILE * clusters,
+        };
+        cut.with_clusters_per_pass(clusters)
+    }
+
+    /// The same with fewer clusters at a time.
+    pub fn with_clusters_per_pass(mut self, clusters_per_pass: usize) -> Self {
+        self.clusters_per_pass = clusters_per_pass;
+        self.logit_clusters = even_pieces(clusters_per_pass.max(1), 10);
+        self.remainder_clusters = even_pieces(clusters_per_pass.max(1), 28);
+        self
+    }
+
+    /// The same with the clusters in equal passes of at most so many.
+    pub fn in_passes_of(self, most: usize) -> Self {
+        let clusters_per_pass = even_pieces(self.clusters, most);
+        self.with_clusters_per_pass(clusters_per_pass)
+    }
+
+    /// The clusters of each pass over the logits.
+    pub fn passes(&self) -> Vec<Range<usize>> {
+        let step = self.clusters_per_pass.max(1);
+        (0..self.clusters).step_by(step).map(move |begin| begin..(begin + step).min(self.clusters)).collect()
+    }
+
+    /// Tiles of queries.
+    pub fn query_tiles(&self) -> usize {
+        self.shape.queries.div_ceil(KERNEL_TILE)
+    }
+
+    /// Operations of a query with a key where every part of the value columns computes the logit again.
+    pub fn pair_operations(&self) -> usize {
+        self.shape.width * self.value_parts + self.shape.value_width
+    }
+
+    /// Vectors of a row of the softmax parts.
+    pub fn sums_row_words(&self) -> usize {
+        4 * (1 + self.value_width4)
+    }
+}

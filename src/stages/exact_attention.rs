@@ -1,0 +1,28 @@
+//! Softmax attention over all keys that are seen, fused.
+
+use super::refine_top_k::running_softmax_words;
+use super::{Cost, Count, Definition, Launch, Pace, Scratch, KERNEL_TILE};
+use crate::Shape;
+
+pub(super) const DEFINITION: Definition = Definition {
+    kernels: &["exact_attention"],
+    scratch: |_, cut| if cut.host { vec![] } else { vec![(Scratch::SoftmaxParts, running_softmax_words(cut))] },
+    cost: |_, cut| {
+        let Shape { queries, keys, width, value_width, .. } = cut.shape;
+        let pairs = Count(cut.visible.pairs(keys as i64 - queries as i64, queries, keys));
+        let [queries, keys, row] = [queries, keys, width + value_width].map(Count::from);
+        Cost { operations: 2 * pairs * row, words: queries * row, key_words: keys * row, ..Cost::default() }
+    },
+    pace: Pace::Operations([7.1, 333.0, 0.5]),
+    launches: |_, cut| {
+        // What a tile sees is more than what a query sees, by the tile's length.
+        let (left, right) = cut.visible.bounds();
+        let near = (KERNEL_TILE as i64 + left + right).min(cut.shape.keys as i64) as usize;
+        let keys = (near + cut.visible.sinks).min(cut.shape.keys);
+        let operations = keys * KERNEL_TILE * cut.pair_operations();
+        vec![Launch {
+            keys: Some(keys),
+            ..Launch::new("exact_attention", cut.query_tiles(), cut.value_parts, operations)
+        }]
+    },
+};

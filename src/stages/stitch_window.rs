@@ -1,0 +1,37 @@
+//! The exact band around the diagonal, stitched to the top-k keys and the centroid's remainder.
+
+use super::refine_top_k::query_words;
+use super::{Cost, Count, Definition, Launch, Pace};
+use crate::Shape;
+
+/// Queries of a workgroup, whose band of keys is that much wider than one query's.
+const TILE: usize = 32;
+
+pub(super) const DEFINITION: Definition = Definition {
+    kernels: &["stitch_window"],
+    scratch: |_, _| vec![],
+    cost: |step, cut| {
+        let Shape { queries, keys, width, value_width, .. } = cut.shape;
+        let pairs = Count(cut.near.map_or(0, |near| near.pairs(queries, keys)));
+        let [queries, keys, row, value_width] = [queries, keys, width + value_width, value_width].map(Count::from);
+        let [clusters, top_k] = [step.clusters.len(), cut.top_k].map(Count::from);
+        Cost {
+            operations: 2 * pairs * row,
+            words: query_words(true, cut)
+                + queries * value_width
+                + clusters * top_k
+                + pairs.min(clusters * keys)
+                + clusters * value_width,
+            key_words: keys * row,
+            ..Cost::default()
+        }
+    },
+    pace: Pace::Operations([23.5, 669.0, 1.0]),
+    launches: |_, cut| {
+        let tiles = cut.shape.queries.div_ceil(TILE);
+        let (left, right) = cut.near.map_or((0, 0), |near| near.reach().bounds());
+        let band = (TILE + (left + right) as usize).min(cut.shape.keys);
+        let operations = TILE * band * cut.pair_operations();
+        vec![Launch::new("stitch_window", tiles, cut.value_parts, operations)]
+    },
+};
