@@ -7,7 +7,7 @@ use crate::plan::Plan;
 use crate::problem::{Grouped, Recipe, Supplied};
 use crate::stages::Scratch;
 use crate::{random, Clustering};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Memory that one call leaves for the next. Calls at the same time have their own; that of the last to end is kept.
@@ -83,6 +83,11 @@ impl Memory {
                 clusters[work.query_length(slice)..].fill(plan.cut.clusters as u32);
             }
         }
+    }
+
+    /// Whether the last update changed any code of the chunk's clusters.
+    pub fn codes_changed(&self) -> bool {
+        self.changed_slices.iter().any(|changed| changed.load(Ordering::Relaxed))
     }
 
     /// Draws the hash planes and starting positions unless they are there.

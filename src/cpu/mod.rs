@@ -75,6 +75,8 @@ fn run_step(step: &Step, work: &Work, m: &mut Memory, output: &mut [f32]) {
         Stage::InitialCentroids => {
             initial_centroids::initial_centroids(work, &m.starts, &m.codes, &mut m.centroid_codes);
         }
+        // Once no code of any slice changed, no cluster can.
+        Stage::HammingAssign | Stage::HammingUpdate if !m.codes_changed() => {}
         Stage::HammingAssign => {
             let given = step.role == Role::GivenPositions;
             hamming_assign::hamming_assign(

@@ -104,7 +104,7 @@ mod tests {
         let [host, software, _] = targets();
         let measured = [
             (host, 512, 3.9e-3, 3.3e-3),
-            (host, 8192, 0.976, 0.050),
+            (host, 8192, 0.977, 0.0524),
             (software, 512, 0.177, 0.085),
             (software, 8192, 45.9, 1.25),
         ];

@@ -1,6 +1,6 @@
 //! Clustered attention for web pages: the crate behind a small typed JavaScript API, `ClusteredAttention`.
 //!
-//! Numbers and checks are in [`engine`], which is plain Rust and tested natively; here they are put into JavaScript's types.
+//! Numbers and checks are in `engine.rs`, which is plain Rust and tested natively; here they are put into JavaScript's types.
 
 mod engine;
 #[allow(dead_code)]

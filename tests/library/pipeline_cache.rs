@@ -2,13 +2,11 @@
 //!
 //! SAFETY of every `unsafe` here: the bytes come from an earlier run, or bear no seal or a broken one and are ignored.
 
-mod common;
-
+use crate::common::case::Case;
+use crate::common::device::{own_devices, own_devices_with, words, OwnDevice};
+use crate::common::{gpu_engines, Engine};
 use clustered_attention::{wgpu, Attention, Backend, DeviceAttention, Kernels, Method, Shape};
 use clustered_attention::{DeviceTensors, DEFAULT_SCRATCH_BUDGET_BYTES};
-use common::case::Case;
-use common::device::{own_devices, own_devices_with, words, OwnDevice};
-use common::{gpu_engines, Engine};
 use std::collections::HashSet;
 
 /// A small problem with every stage, Euclidean ones too.

@@ -1,11 +1,9 @@
 //! Errors that a caller with a device of its own can cause: buffers, lengths and limits.
 
-mod common;
-
+use crate::common::case::Case;
+use crate::common::device::{own_devices, OwnDevice};
 use clustered_attention::{wgpu, Attention, CheckedTensor, DeviceAttention, DeviceTensors, FiniteCheck, Kernels};
 use clustered_attention::{Error, Layout, Method, Problem, Result, Shape, DEFAULT_SCRATCH_BUDGET_BYTES};
-use common::case::Case;
-use common::device::{own_devices, OwnDevice};
 use wgpu::BufferUsages;
 
 fn refused<T>(result: Result<T>, texts: &[&str]) -> Error {
@@ -162,7 +160,7 @@ fn a_problem_beyond_a_binding_is_refused_and_one_that_can_be_cut_is_not() {
         let attention = Attention::with_device(own.device.clone(), own.queue.clone());
         own.without_complaint(|| {
             let output = attention.run_blocking(&case.problem, &case.inputs()).expect("heads first can be cut");
-            common::reference::check_output(&case, None, &output).unwrap_or_else(|error| panic!("{error}"));
+            crate::common::reference::check_output(&case, None, &output).unwrap_or_else(|error| panic!("{error}"));
             let interleaved = case.in_layout(Layout::LengthFirst);
             let texts = ["`queries`", "max_storage_buffer_binding_size", "262144", "bytes"];
             let error = refused(attention.run_blocking(&interleaved.problem, &interleaved.inputs()), &texts);

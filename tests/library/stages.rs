@@ -1,12 +1,10 @@
 //! Every stage on every adapter against its CPU twin, and both against the formulas in float64, on random shapes that are multiples of
 //! nothing. Discrete results must be right wherever float32 can tell; outputs are compared given the choices that were made.
 
-mod common;
-
+use crate::common::case::{Case, Slice};
+use crate::common::reference::{self, Choices, ROUNDING};
+use crate::common::{assert_holds, clustering, engines, Engine};
 use clustered_attention::{Clustering, Layout, Method, Problem, Shape, Stage, Supplied, Trace, NO_CLUSTER, NO_KEY};
-use common::case::{Case, Slice};
-use common::reference::{self, Choices, ROUNDING};
-use common::{assert_holds, clustering, engines, Engine};
 use proptest::prelude::*;
 use std::cell::RefCell;
 

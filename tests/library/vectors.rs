@@ -2,11 +2,9 @@
 //!
 //! `CLUSTERED_ATTENTION_VECTORS` names another folder of `.safetensors` files than the one that ships.
 
-mod common;
-
+use crate::common::vector_file::VectorFile;
+use crate::common::{engines, relative_difference, Engine};
 use clustered_attention::{Inputs, Method, Stage, Supplied, Trace, NO_CLUSTER, NO_KEY};
-use common::vector_file::VectorFile;
-use common::{engines, relative_difference, Engine};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

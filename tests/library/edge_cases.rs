@@ -1,18 +1,9 @@
 //! The edge cases of `docs/method.md`, on the CPU and on every adapter.
 
-mod common;
-
+use crate::common::case::{row_offset, transposed, Case};
+use crate::common::reference::{check_output, within_twice_plain};
+use crate::common::{reference, shared_engines, Engine};
 use clustered_attention::{Layout, Method, Shape, Supplied};
-use common::case::{row_offset, transposed, Case};
-use common::reference::{check_output, within_twice_plain};
-use common::{engines, reference, Engine};
-use std::sync::OnceLock;
-
-/// Opened once for all tests; kernels are compiled once as well.
-fn back_ends() -> &'static [Engine] {
-    static ENGINES: OnceLock<Vec<Engine>> = OnceLock::new();
-    ENGINES.get_or_init(engines)
-}
 
 /// Small self-attention; most tests share its widths, and so its kernels.
 fn small(batch: usize, heads: usize, length: usize) -> Shape {
@@ -61,7 +52,7 @@ fn bits(values: &[f32]) -> Vec<u32> {
 
 #[test]
 fn more_clusters_than_queries_leaves_the_surplus_empty() {
-    for engine in back_ends() {
+    for engine in shared_engines() {
         for method in methods(40, 5, 2) {
             let case = Case::of(small(2, 2, 30), method, 1).with_lengths(&[30, 7], &[30, 30]);
             checked(&case, engine);
@@ -76,7 +67,7 @@ fn more_clusters_than_queries_leaves_the_surplus_empty() {
 
 #[test]
 fn top_k_beyond_the_keys_is_exact_attention() {
-    for engine in back_ends() {
+    for engine in shared_engines() {
         for method in &methods(5, 1000, 3)[2..] {
             let case = Case::of(small(2, 2, 50), *method, 2).with_lengths(&[50, 41], &[33, 50]);
             assert_exact(&case, engine, &checked(&case, engine));
@@ -86,7 +77,7 @@ fn top_k_beyond_the_keys_is_exact_attention() {
 
 #[test]
 fn a_window_over_all_keys_is_exact_attention() {
-    for engine in back_ends() {
+    for engine in shared_engines() {
         for window in [49, 50, 1 << 28] {
             let method = Method::stitched(5).with_top_k(3).with_window(Some(window));
             let case = Case::of(small(2, 2, 50), method, 3).with_lengths(&[50, 41], &[33, 50]);
@@ -97,7 +88,7 @@ fn a_window_over_all_keys_is_exact_attention() {
 
 #[test]
 fn without_top_k_and_window_all_methods_are_clustered_attention() {
-    for engine in back_ends() {
+    for engine in shared_engines() {
         let clustering = *Method::stitched(6).clustering().expect("clusters");
         let stitched = Method::Stitched { clustering, top_k: 0, window: None };
         let case = Case::of(small(1, 3, 61), stitched, 4).with_lengths(&[58], &[61]);
@@ -116,7 +107,7 @@ fn without_top_k_and_window_all_methods_are_clustered_attention() {
 
 #[test]
 fn auto_is_the_method_that_it_takes() {
-    for engine in back_ends() {
+    for engine in shared_engines() {
         let short = Case::of(small(1, 2, 40), Method::auto(3), 16);
         let long = Case::of(small(1, 8, 1500), Method::auto(3), 16).with_lengths(&[1499], &[1500]);
         let cross = Case::of(Shape { keys: 1400, ..small(1, 8, 1500) }, Method::auto(3), 16);
@@ -135,7 +126,7 @@ fn auto_is_the_method_that_it_takes() {
 
 #[test]
 fn sequences_without_keys_or_queries_give_zeros() {
-    for engine in back_ends() {
+    for engine in shared_engines() {
         for method in methods(4, 6, 2) {
             for lengths in [([0, 40, 0, 17], [40, 0, 0, 40]), ([0; 4], [0; 4])] {
                 let case = Case::of(small(4, 2, 40), method, 5).with_lengths(&lengths.0, &lengths.1);
@@ -154,7 +145,7 @@ fn sequences_without_keys_or_queries_give_zeros() {
 
 #[test]
 fn a_single_query_and_key_gives_its_value() {
-    for engine in back_ends() {
+    for engine in shared_engines() {
         for method in methods(3, 2, 1) {
             let case = Case::of(small(2, 3, 1), method, 6);
             let output = checked(&case, engine);
@@ -165,7 +156,7 @@ fn a_single_query_and_key_gives_its_value() {
 
 #[test]
 fn one_query_of_many_keys_and_many_queries_of_one_key() {
-    for engine in back_ends() {
+    for engine in shared_engines() {
         for (queries, keys) in [(1, 70), (70, 1)] {
             for method in methods(3, 4, 1).into_iter().filter(|method| method.window().is_none()) {
                 checked(&Case::of(Shape { queries, keys, ..small(1, 2, 1) }, method, 7), engine);
@@ -176,7 +167,7 @@ fn one_query_of_many_keys_and_many_queries_of_one_key() {
 
 #[test]
 fn large_logits_do_not_overflow() {
-    for engine in back_ends() {
+    for engine in shared_engines() {
         for method in methods(6, 9, 3) {
             for factor in [30.0, 1e4, 1e15] {
                 let mut case = Case::of(small(1, 2, 64), method, 8);
@@ -198,7 +189,7 @@ fn large_logits_do_not_overflow() {
 
 #[test]
 fn negative_zeros_and_denormals_are_ordinary_numbers() {
-    for engine in back_ends() {
+    for engine in shared_engines() {
         for method in methods(4, 5, 2) {
             let zeros = Case::of(small(1, 1, 48), method, 9);
             let mut negative = zeros.clone();
@@ -227,7 +218,7 @@ fn negative_zeros_and_denormals_are_ordinary_numbers() {
 
 #[test]
 fn equal_logits_give_the_lower_keys() {
-    for engine in back_ends() {
+    for engine in shared_engines() {
         let mut case = Case::of(small(1, 2, 90), Method::improved(4).with_top_k(7), 11).with_lengths(&[90], &[83]);
         for head in 0..2 {
             let keys = &mut case.keys[head * 90 * 12..][..83 * 12];
@@ -245,7 +236,7 @@ fn equal_logits_give_the_lower_keys() {
 
 #[test]
 fn equal_queries_go_to_the_lowest_cluster() {
-    for engine in back_ends() {
+    for engine in shared_engines() {
         for method in [Method::improved(5), Method::stitched(5)] {
             let mut case = Case::of(small(1, 1, 40), method, 12);
             let row = case.queries[..12].to_vec();
@@ -260,7 +251,7 @@ fn equal_queries_go_to_the_lowest_cluster() {
 
 #[test]
 fn an_empty_cluster_is_never_chosen() {
-    for engine in back_ends() {
+    for engine in shared_engines() {
         let method = Method::stitched(5).with_clustering(|clustering| clustering.center = false);
         let mut case = Case::of(small(1, 2, 40), method, 18);
         // The mean is far from the origin, where the centroid of an empty cluster would be and one query is.
@@ -277,7 +268,7 @@ fn an_empty_cluster_is_never_chosen() {
 
 #[test]
 fn padding_is_never_read() {
-    for engine in back_ends() {
+    for engine in shared_engines() {
         for layout in [Layout::HeadsFirst, Layout::LengthFirst] {
             for method in methods(5, 6, 4) {
                 let mut case = Case::of(small(3, 2, 45), method, 13);
@@ -300,7 +291,7 @@ fn padding_is_never_read() {
 
 #[test]
 fn the_same_seed_gives_the_same_bits_and_another_seed_other_clusters() {
-    for engine in back_ends() {
+    for engine in shared_engines() {
         for method in methods(9, 8, 5) {
             let case = Case::of(small(2, 3, 150), method, 14);
             let first = bits(&case.run(engine));
@@ -323,7 +314,7 @@ fn the_same_seed_gives_the_same_bits_and_another_seed_other_clusters() {
 
 #[test]
 fn length_first_is_heads_first_transposed() {
-    for engine in back_ends() {
+    for engine in shared_engines() {
         for (query_heads, key_heads) in [(4, 2), (1, 1)] {
             let shape = Shape { query_heads, key_heads, ..small(2, 1, 55) };
             for method in methods(6, 7, 3) {
@@ -340,7 +331,7 @@ fn length_first_is_heads_first_transposed() {
 
 #[test]
 fn grouped_heads_equal_repeated_heads() {
-    for engine in back_ends() {
+    for engine in shared_engines() {
         let grouped = Shape { query_heads: 6, key_heads: 2, ..small(2, 1, 37) };
         for method in methods(5, 6, 2) {
             let case = Case::of(grouped, method, 16).with_lengths(&[37, 20], &[30, 37]);
@@ -360,7 +351,7 @@ fn grouped_heads_equal_repeated_heads() {
 
 #[test]
 fn one_iteration_and_every_number_of_euclidean_steps() {
-    for engine in back_ends() {
+    for engine in shared_engines() {
         for euclidean_steps in 0..=3 {
             let method = Method::stitched(7).with_top_k(5).with_clustering(|clustering| {
                 (clustering.iterations, clustering.euclidean_steps) = (1, euclidean_steps);

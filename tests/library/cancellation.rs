@@ -1,12 +1,10 @@
 //! Queries that disagree with their centroid, while their window holds nearly all that the centroid attends to: what is left after taking
 //! the window back is small, and must not be rounding (`docs/method.md`, "Evaluation in linear time").
 
-mod common;
-
+use crate::common::case::Case;
+use crate::common::reference::{self, Errors};
+use crate::common::shared_engines;
 use clustered_attention::{Method, Shape, Supplied};
-use common::case::Case;
-use common::engines;
-use common::reference::{self, Errors};
 
 /// One cluster whose centroid looks along the first axis, and some queries that look the other way: for keys along it, their own logits
 /// lie `gap` below the centroid's. Keys at the end have low logits for the centroid and are all that windows leave to it.
@@ -29,12 +27,12 @@ fn disagreeing(gap: f32, length: usize, window: usize, top_k: usize) -> Case {
 #[test]
 fn what_a_window_leaves_to_the_centroid_keeps_its_digits() {
     let mut findings = Vec::new();
-    for engine in engines() {
+    for engine in shared_engines() {
         let mut worst: f64 = 0.0;
         for gap in (0..40).chain([60, 100]) {
             for (length, window, top_k) in [(40, 30, 0), (64, 50, 0), (200, 150, 0), (200, 150, 3), (60, 3, 0)] {
                 let case = disagreeing(gap as f32, length, window, top_k);
-                let trace = case.trace(&engine, &Supplied::default());
+                let trace = case.trace(engine, &Supplied::default());
                 let truth = reference::output::<f64>(&case, Some(&trace));
                 let largest = truth.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
                 let errors = Errors::new(trace.output.iter().map(|&value| value.into()), &truth);

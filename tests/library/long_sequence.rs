@@ -1,11 +1,9 @@
 //! 131,072 positions under WebGPU's default limits and the default scratch budget, on the best adapter there is.
 
-mod common;
-
+use crate::common::{numbers, relative_difference, NO_ADAPTER_VARIABLE};
 use clustered_attention::{
     wgpu, Attention, Backend, Inputs, Method, Problem, Shape, Supplied, DEFAULT_SCRATCH_BUDGET_BYTES,
 };
-use common::{numbers, relative_difference, NO_ADAPTER_VARIABLE};
 
 const LENGTH: usize = 131_072;
 
@@ -20,7 +18,7 @@ fn default_device() -> Option<(wgpu::Device, wgpu::Queue)> {
 #[test]
 fn a_long_sequence_runs_under_default_limits_and_budget() {
     let Some((device, queue)) = default_device() else {
-        assert!(std::env::var_os(NO_ADAPTER_VARIABLE).is_some(), "no adapter; see tests/common");
+        assert!(std::env::var_os(NO_ADAPTER_VARIABLE).is_some(), "no adapter; see tests/library/common");
         println!("left out: {NO_ADAPTER_VARIABLE} says that there is no adapter");
         return;
     };

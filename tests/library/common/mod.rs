@@ -1,5 +1,4 @@
 //! What the integration tests share: back ends to run on, comparison, and inputs without structure.
-#![allow(dead_code)]
 
 pub mod case;
 pub mod clustering;
@@ -10,6 +9,7 @@ pub mod vector_file;
 use clustered_attention::{adapters_blocking, Attention, Backend};
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestCaseError, TestError, TestRunner};
+use std::sync::OnceLock;
 
 /// Set on a machine that is known to have no adapter at all; without it, a missing adapter fails the tests.
 pub const NO_ADAPTER_VARIABLE: &str = "CLUSTERED_ATTENTION_NO_ADAPTER";
@@ -34,6 +34,12 @@ pub fn engines() -> Vec<Engine> {
         vec![Engine { name: "cpu".into(), attention: Attention::new_blocking(Backend::Cpu).expect("the CPU") }];
     engines.extend(gpu_engines());
     engines
+}
+
+/// [`engines`] that tests share: adapters are opened once, and kernels that several tests need are compiled once.
+pub fn shared_engines() -> &'static [Engine] {
+    static ENGINES: OnceLock<Vec<Engine>> = OnceLock::new();
+    ENGINES.get_or_init(engines)
 }
 
 /// Every adapter there is; at least one, unless the machine is said to have none.

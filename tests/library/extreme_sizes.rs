@@ -1,12 +1,10 @@
 //! The narrowest and widest rows, the shortest and longest codes, and small scratch budgets, on the CPU and on every adapter. Apart from
 //! the other edge cases because each size has kernels of its own, and compiling takes seconds on a software adapter.
 
-mod common;
-
+use crate::common::case::Case;
+use crate::common::reference::check_output;
+use crate::common::{clustering, engines, Engine};
 use clustered_attention::{Attention, Backend, Method, Plan, Shape, Supplied};
-use common::case::Case;
-use common::reference::check_output;
-use common::{clustering, engines, Engine};
 
 fn check(case: &Case, engine: &Engine) {
     let chosen = case.problem.method().clustering().map(|_| case.trace(engine, &Supplied::default()));

@@ -1,13 +1,11 @@
 //! Every error that a caller can cause: it is the right one, and its message names the argument, what it was and what it may be.
 
-mod common;
-
+use crate::common::case::{row_offset, Case};
+use crate::common::engines;
 use clustered_attention::{
     Attention, Backend, Error, Inputs, Layout, Limits, Method, Plan, Problem, Result, Shape, Supplied,
     DEFAULT_SCRATCH_BUDGET_BYTES,
 };
-use common::case::{row_offset, Case};
-use common::engines;
 use std::fmt::Debug;
 
 /// The message of a result that must be an error; it must contain every one of some texts.

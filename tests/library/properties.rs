@@ -1,11 +1,9 @@
 //! What holds for any input, on the CPU: the order of keys does not matter, and outputs lie between the values.
 
-mod common;
-
+use crate::common::case::Case;
+use crate::common::reference::{self, Errors, ROUNDING};
+use crate::common::{assert_holds, Engine};
 use clustered_attention::{Attention, Backend, Clustering, Inputs, Layout, Method, Problem, Shape, Supplied};
-use common::case::Case;
-use common::reference::{self, Errors, ROUNDING};
-use common::{assert_holds, Engine};
 use proptest::prelude::*;
 
 fn cpu() -> Engine {

@@ -1,0 +1,16 @@
+//! The library's tests from outside, in one program: `cargo test --test library edge_cases::` runs those of a file.
+//!
+//! Each program would link wgpu and compile what they share once more.
+
+mod cancellation;
+mod common;
+mod device_errors;
+mod edge_cases;
+mod errors;
+mod extreme_sizes;
+mod long_sequence;
+mod own_device;
+mod pipeline_cache;
+mod properties;
+mod stages;
+mod vectors;
