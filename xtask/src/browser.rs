@@ -199,21 +199,6 @@ pub fn find() -> Option<PathBuf> {
     names.iter().find_map(find_program).or_else(|| places.into_iter().find(|place| place.is_file()))
 }
 
-/// The manifest of SwiftShader, the software Vulkan driver that comes with Chromium.
-pub fn swiftshader_manifest() -> Option<PathBuf> {
-    let folders = [
-        "/usr/lib/chromium",
-        "/usr/lib/chromium-browser",
-        "/opt/google/chrome",
-        "/opt/microsoft/msedge",
-        "/snap/chromium/current/usr/lib/chromium-browser",
-    ];
-    let manifests = folders.iter().map(|folder| Path::new(folder).join("vk_swiftshader_icd.json"));
-    manifests
-        .into_iter()
-        .find(|manifest| manifest.is_file() && manifest.with_file_name("libvk_swiftshader.so").is_file())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

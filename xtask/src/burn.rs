@@ -1,9 +1,11 @@
 //! What is built on Burn: the feature `burn`, and the examples with pretrained models.
 
 use crate::environment::Environment;
+use crate::lint;
+use crate::outcome::Outcome;
 use crate::process::{cargo, root, run};
-use crate::steps::Outcome;
 use anyhow::{Context, Result};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// The library and the packages on Burn. They are always built together, the library's tests or not, and with the same features: Burn is
@@ -25,10 +27,9 @@ const FEATURES: &str =
 
 /// A cargo command on all packages.
 fn on_packages(environment: &Environment, command: &str) -> Command {
-    let mut cargo = cargo(environment);
+    let mut cargo = cargo(environment, command);
     // Burn tries many kernels for each shape that is new to it; one a kind is enough where nothing is timed.
     cargo.env("CUBECL_AUTOTUNE_LEVEL", "minimal");
-    cargo.arg(command);
     for package in PACKAGES {
         cargo.args(["--package", package]);
     }
@@ -36,17 +37,9 @@ fn on_packages(environment: &Environment, command: &str) -> Command {
     cargo
 }
 
-/// Clippy has no warnings.
-pub fn clippy(environment: &Environment) -> Result<()> {
-    let mut clippy = on_packages(environment, "clippy");
-    run(clippy.args(["--all-targets", "--", "-D", "warnings"]))
-}
-
-/// rustdoc has no warnings with the feature `burn`.
-pub fn document(environment: &Environment) -> Result<()> {
-    let mut doc = on_packages(environment, "doc");
-    // With the examples, dependencies have the features that Clippy checked them with.
-    run(doc.args(["--no-deps", "--lib", "--bins", "--examples"]).env("RUSTDOCFLAGS", "-D warnings"))
+/// Clippy and rustdoc have no warnings. Dependencies are built as for the tests without fusion, the models' among them.
+pub fn lint(environment: &Environment) -> Result<()> {
+    lint::run(on_packages(environment, "build").arg("--all-targets"))
 }
 
 /// Attention on Burn's tensors, on its CPU backend and on its wgpu backend, with fusion and without it.
@@ -79,6 +72,8 @@ pub fn test_models(environment: &Environment) -> Result<Outcome> {
     for folder in MODEL_FOLDERS {
         add_test_files(&mut tests, folder)?;
     }
+    // `--lib` names the library's own tests too; this one takes a minute and ran in the step `test`.
+    tests.args(["--", "--skip", "hardware_constants"]);
     run(&mut tests)?;
     Ok(match fetched {
         Ok(()) => Outcome::Passed,
@@ -88,8 +83,8 @@ pub fn test_models(environment: &Environment) -> Result<Outcome> {
 
 /// Fetches the models and what they are tried on. Without features, the package that does it has nothing of Burn.
 pub fn fetch(environment: &Environment, names: &[String]) -> Result<()> {
-    let arguments = ["run", "--quiet", "--package", "clustered-attention-models", "--"];
-    run(cargo(environment).args(arguments).args(names)).context("models could not be fetched")
+    let arguments = ["--quiet", "--package", "clustered-attention-models", "--"];
+    run(cargo(environment, "run").args(arguments).args(names)).context("models could not be fetched")
 }
 
 /// Names the test files of a package. All packages share a command, so each file is asked for by name.
@@ -108,7 +103,10 @@ fn test_names(package: &str) -> Result<Vec<String>> {
     }
     let entries = folder.read_dir().with_context(|| folder.display().to_string())?;
     let paths = entries.flatten().map(|entry| entry.path());
-    let names = paths.filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    // A file, or a folder of several.
+    let is_test =
+        |path: &PathBuf| path.extension().is_some_and(|extension| extension == "rs") || path.join("main.rs").is_file();
+    let names = paths.filter(is_test);
     let mut names: Vec<String> =
         names.filter_map(|path| path.file_stem().map(|name| name.to_string_lossy().into_owned())).collect();
     names.sort();

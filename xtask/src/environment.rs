@@ -1,12 +1,14 @@
 //! The environment that the demo and the tests run in.
 
-use crate::browser;
 use anyhow::{Context, Result};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Variables by which a user chooses Vulkan drivers.
 const DRIVER_VARIABLES: [&str; 3] = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "VK_ADD_DRIVER_FILES"];
+
+/// Limits the tests to adapters whose name, API or driver contains its value.
+const ADAPTER_VARIABLE: &str = "CLUSTERED_ATTENTION_ADAPTER";
 
 /// Variables for every program that is started, over those that are set already.
 #[derive(Default)]
@@ -37,8 +39,21 @@ impl Environment {
         if drivers_are_chosen() {
             return self;
         }
-        if let Some(manifest) = browser::swiftshader_manifest() {
+        if let Some(manifest) = swiftshader_manifest() {
             self.variables.push(("VK_ADD_DRIVER_FILES", manifest.into()));
+        }
+        self
+    }
+
+    /// The same with lavapipe as the only adapter, where it is installed and the user chose no other.
+    pub fn with_one_adapter(mut self) -> Self {
+        if drivers_are_chosen() || std::env::var_os(ADAPTER_VARIABLE).is_some() {
+            return self;
+        }
+        if let Some(manifest) = lavapipe_manifest() {
+            self.variables.push(("VK_DRIVER_FILES", manifest.into()));
+            // Leaves out OpenGL ES, which the same library offers.
+            self.variables.push((ADAPTER_VARIABLE, "vulkan".into()));
         }
         self
     }
@@ -95,6 +110,28 @@ pub fn vulkan_manifests() -> Vec<PathBuf> {
         .filter_map(|folder| Path::new(folder).read_dir().ok())
         .flat_map(|entries| entries.flatten().map(|entry| entry.path()))
         .collect()
+}
+
+/// The manifest of lavapipe, Mesa's software Vulkan driver.
+fn lavapipe_manifest() -> Option<PathBuf> {
+    let is_lavapipe =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("lvp_icd"));
+    vulkan_manifests().into_iter().find(is_lavapipe)
+}
+
+/// The manifest of SwiftShader, the software Vulkan driver that comes with Chromium.
+fn swiftshader_manifest() -> Option<PathBuf> {
+    let folders = [
+        "/usr/lib/chromium",
+        "/usr/lib/chromium-browser",
+        "/opt/google/chrome",
+        "/opt/microsoft/msedge",
+        "/snap/chromium/current/usr/lib/chromium-browser",
+    ];
+    let manifests = folders.iter().map(|folder| Path::new(folder).join("vk_swiftshader_icd.json"));
+    manifests
+        .into_iter()
+        .find(|manifest| manifest.is_file() && manifest.with_file_name("libvk_swiftshader.so").is_file())
 }
 
 /// What to tell a user whose machine has no adapter; `None` where there may be one.

@@ -3,9 +3,15 @@
 mod browser;
 mod burn;
 mod environment;
+mod library;
+mod lint;
+mod options;
+mod outcome;
+mod package;
 mod process;
 mod rust_version;
 mod setup;
+mod step;
 mod steps;
 mod wasm;
 mod web;
@@ -13,9 +19,11 @@ mod web;
 use anyhow::{bail, Context, Result};
 use environment::Environment;
 use lexopt::{Arg, Parser, ValueExt};
+use options::Options;
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::{Command, ExitCode};
-use steps::Step;
+use step::Step;
 
 const HELP: &str = "\
 Set-up, demo, benchmark and tests of clustered-attention.
@@ -28,17 +36,19 @@ cargo xtask web [--port PORT]     builds the page for browsers into examples/web
                                   http://127.0.0.1:4173; with --build-only it only builds
 cargo xtask models [NAME ...]     fetches pretrained models, and speech and text to try them on, into a cache outside the repository
                                   (CLUSTERED_ATTENTION_MODELS names another folder)
-cargo xtask test [OPTIONS]        installs what the tests need and runs all of them
+cargo xtask test [OPTIONS]        installs what the tests need and runs the quick ones, on the CPU and one software adapter
+cargo xtask test --all [OPTIONS]  runs all of them, on every adapter and in every browser: what CI runs
 cargo xtask web-check [OPTIONS]   the tests' browser part: the same as `test --only setup,wasm,browser`
 cargo xtask setup [OPTIONS]       only installs what the tests need
 
 Options
-  --only STEP,...       runs only these steps
-  --skip STEP,...       leaves these steps out
-  --no-install          says what is missing instead of installing it
-  --install-backports   on Debian 12, adds the suite bookworm-backports if need be and takes Mesa from it; its software
-                        Vulkan driver is about five times faster than the stable one
-Steps
+  --only STEP,...   runs only these steps, of either tier
+  --skip STEP,...   leaves these steps out
+  --no-install      says what is missing instead of installing it
+  --no-backports    on Debian 12, leaves Mesa as it is. Otherwise, where root can be had, it is taken from bookworm-backports, which is
+                    added if need be: its software Vulkan driver is about five times faster than the stable one
+
+With the variable CI set, Cargo.lock is not changed: every step takes --locked.
 ";
 
 fn main() -> ExitCode {
@@ -54,6 +64,10 @@ fn main() -> ExitCode {
 
 /// Runs the command; `false` if a step failed and was reported.
 fn run() -> Result<bool> {
+    if let Some(tools) = std::env::var_os(lint::VARIABLE) {
+        let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+        return lint::compile(Path::new(&tools), &arguments);
+    }
     std::env::set_current_dir(process::root()).context("cannot enter the workspace's folder")?;
     let mut parser = Parser::from_env();
     let command = match parser.next()? {
@@ -66,46 +80,19 @@ fn run() -> Result<bool> {
         "bench" => bench(parser.raw_args()?.collect()),
         "web" => web(&mut parser),
         "models" => models(&mut parser),
-        "test" => steps::run(&Options::parse(&mut parser, &Step::ALL)?),
+        "test" => steps::run(&Options::parse(&mut parser, &Step::QUICK)?),
         "web-check" => steps::run(&Options::parse(&mut parser, &[Step::Setup, Step::Wasm, Step::Browser])?),
         "setup" => steps::run(&Options::parse(&mut parser, &[Step::Setup])?),
         "help" => {
             print!("{HELP}");
-            Step::ALL.iter().for_each(|step| println!("  {:10}{}", step.name(), step.describe()));
+            let (quick, others) = Step::ALL.split_at(Step::QUICK.len());
+            for (title, steps) in [("Steps", quick), ("Steps that --all adds", others)] {
+                println!("\n{title}");
+                steps.iter().for_each(|step| println!("  {:10}{}", step.name(), step.describe()));
+            }
             Ok(true)
         }
         other => bail!("there is no command `{other}`; `cargo xtask help` lists them"),
-    }
-}
-
-/// What `test` and its relatives were asked for.
-pub struct Options {
-    /// Steps of the command, in order.
-    pub steps: Vec<Step>,
-    /// Steps among them that are to be left out.
-    pub skip: Vec<Step>,
-    /// Install what is missing where that is possible.
-    pub install: bool,
-    /// Add Debian's backports for a faster software driver.
-    pub install_backports: bool,
-}
-
-impl Options {
-    fn parse(parser: &mut Parser, steps: &[Step]) -> Result<Self> {
-        let mut options = Self { steps: steps.to_vec(), skip: vec![], install: true, install_backports: false };
-        while let Some(argument) = parser.next()? {
-            match argument {
-                Arg::Long("only") => {
-                    let only = Step::parse_list(&parser.value()?.string()?)?;
-                    options.steps.retain(|step| only.contains(step));
-                }
-                Arg::Long("skip") => options.skip.extend(Step::parse_list(&parser.value()?.string()?)?),
-                Arg::Long("no-install") => options.install = false,
-                Arg::Long("install-backports") => options.install_backports = true,
-                other => return Err(other.unexpected().into()),
-            }
-        }
-        Ok(options)
     }
 }
 
@@ -194,14 +181,14 @@ fn drop_separator(arguments: &mut Vec<OsString>) {
 
 /// Builds the example `headless`; `false` if that failed and was reported.
 fn build_headless(environment: &Environment) -> Result<bool> {
-    let mut build = process::cargo(environment);
-    build.args(["build", "--release", "--example", "headless"]);
+    let mut build = process::cargo(environment, "build");
+    build.args(["--release", "--example", "headless"]);
     Ok(build.status().context("cannot start cargo")?.success())
 }
 
 /// The example `headless`, for arguments to be added.
 fn headless(environment: &Environment) -> Command {
-    let mut command = process::cargo(environment);
-    command.args(["run", "--release", "--quiet", "--example", "headless", "--"]);
+    let mut command = process::cargo(environment, "run");
+    command.args(["--release", "--quiet", "--example", "headless", "--"]);
     command
 }

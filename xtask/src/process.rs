@@ -12,23 +12,28 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace's folder")
 }
 
-/// Cargo, in the environment that tests run in.
-pub fn cargo(environment: &Environment) -> Command {
-    cargo_of(environment, None)
+/// A Cargo command, in the environment that tests run in.
+pub fn cargo(environment: &Environment, command: &str) -> Command {
+    cargo_of(environment, None, command)
 }
 
-/// Cargo of another rustup toolchain than the one in use.
-pub fn cargo_of(environment: &Environment, toolchain: Option<&str>) -> Command {
+/// A Cargo command of another rustup toolchain than the one in use.
+pub fn cargo_of(environment: &Environment, toolchain: Option<&str>, command: &str) -> Command {
     // Inside `cargo xtask`, CARGO names the toolchain's own program, which knows no other toolchains; on the path is rustup's.
-    let mut command = match toolchain {
+    let mut cargo = match toolchain {
         None => Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())),
         Some(_) => Command::new("cargo"),
     };
-    command.current_dir(root()).envs(environment.variables());
+    cargo.current_dir(root()).envs(environment.variables());
     if let Some(toolchain) = toolchain {
-        command.env("RUSTUP_TOOLCHAIN", toolchain).env_remove("CARGO").env_remove("RUSTC");
+        cargo.env("RUSTUP_TOOLCHAIN", toolchain).env_remove("CARGO").env_remove("RUSTC");
     }
-    command
+    cargo.arg(command);
+    // What CI tests is what the lock file says. `cargo fmt` resolves nothing.
+    if std::env::var_os("CI").is_some() && command != "fmt" {
+        cargo.arg("--locked");
+    }
+    cargo
 }
 
 /// Runs a command whose output the user sees.
@@ -63,10 +68,15 @@ pub fn find_program(name: impl AsRef<OsStr>) -> Option<PathBuf> {
 
 /// What `cargo metadata` says.
 pub fn metadata(environment: &Environment) -> Result<Value> {
-    let mut command = cargo(environment);
-    let output = command.args(["metadata", "--format-version", "1"]).stderr(Stdio::inherit()).output()?;
+    let mut command = cargo(environment, "metadata");
+    let output = command.args(["--format-version", "1"]).stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
         bail!("`cargo metadata` failed ({})", output.status);
     }
     serde_json::from_slice(&output.stdout).context("`cargo metadata` printed something unexpected")
+}
+
+/// Where Cargo builds.
+pub fn target_folder(environment: &Environment) -> Result<PathBuf> {
+    Ok(metadata(environment)?["target_directory"].as_str().context("`cargo metadata` names no target folder")?.into())
 }

@@ -1,8 +1,9 @@
 //! What the tests need from the system, and how to get it.
 
 use crate::environment::{vulkan_manifests, TemporaryFolder};
+use crate::options::Options;
 use crate::process::{find_program, output, run};
-use crate::{browser, web, Options};
+use crate::{browser, wasm, web};
 use anyhow::{bail, Context, Result};
 use std::path::Path;
 use std::process::Command;
@@ -14,7 +15,14 @@ const FAST_MESA: u32 = 24;
 
 /// Installs what is missing, or says what is.
 pub fn setup(options: &Options) -> Result<()> {
-    if let Some(apt) = Apt::find() {
+    let apt = Apt::find();
+    if options.install {
+        let from_packages = apt.as_ref().is_some_and(|apt| apt.distribution == "debian" && apt.root == Some(&[]));
+        if let Err(error) = wasm::provide(from_packages) {
+            println!("note: {error:#}; without it the steps `wasm` and `web` fail");
+        }
+    }
+    if let Some(apt) = apt {
         return apt.setup(options);
     }
     // Windows and macOS bring an adapter of their own (WARP, Metal).
@@ -56,8 +64,11 @@ impl Apt {
 
     fn setup(&self, options: &Options) -> Result<()> {
         let mut missing: Vec<&str> = DRIVERS.into_iter().filter(|package| installed(package).is_none()).collect();
-        let wants_backports = self.codename == "bookworm" && (!missing.is_empty() || has_slow_mesa());
-        if wants_backports && options.install_backports {
+        let lacks_a_driver = !missing.is_empty();
+        let can_install = options.install && self.root.is_some();
+        let wants_backports = self.codename == "bookworm" && (lacks_a_driver || has_slow_mesa());
+        let takes_backports = wants_backports && options.backports && can_install && self.has_backports();
+        if takes_backports {
             // One suite for all of Mesa, or its libraries don't fit together.
             missing = DRIVERS.to_vec();
         }
@@ -77,7 +88,7 @@ impl Apt {
             return Ok(());
         }
         let packages: Vec<&str> = missing.iter().copied().chain(browser).chain(firefox).collect();
-        if !options.install || self.root.is_none() {
+        if !can_install {
             let reason = if options.install {
                 "root is needed (no `sudo` without a password here)"
             } else {
@@ -86,23 +97,26 @@ impl Apt {
             println!("note: {reason}; please run: apt-get install --no-install-recommends {}", packages.join(" "));
             return Ok(());
         }
-        if wants_backports && options.install_backports {
-            self.add_backports()?;
-        }
-        self.apt(&["update", "--quiet"])?;
-        let backports = format!("{}-backports", self.codename);
-        let policy = output(Command::new("apt-cache").args(["policy", "mesa-vulkan-drivers"])).unwrap_or_default();
-        let from_backports = self.codename == "bookworm" && policy.contains(&backports);
-        if !missing.is_empty() {
-            let suite: &[&str] = if from_backports { &["--target-release", &backports] } else { &[] };
-            self.install(suite, &missing)?;
-        }
-        for browser in browser.into_iter().chain(firefox) {
-            self.install(&[], &[browser])?;
+        let browsers: Vec<&str> = browser.into_iter().chain(firefox).collect();
+        match self.install_all(&missing, takes_backports, &browsers) {
+            Err(error) if !lacks_a_driver && browsers.is_empty() => {
+                println!("note: Mesa stays as it is, since a newer one cannot be had: {error:#}");
+            }
+            installed => installed?,
         }
         advise_on_mesa();
         advise_on_the_page();
         Ok(())
+    }
+
+    fn install_all(&self, drivers: &[&str], from_backports: bool, browsers: &[&str]) -> Result<()> {
+        self.apt(&["update", "--quiet"])?;
+        if !drivers.is_empty() {
+            let backports = self.backports();
+            let suite: &[&str] = if from_backports { &["--target-release", &backports] } else { &[] };
+            self.install(suite, drivers)?;
+        }
+        browsers.iter().try_for_each(|browser| self.install(&[], &[browser]))
     }
 
     fn install(&self, options: &[&str], packages: &[&str]) -> Result<()> {
@@ -120,9 +134,22 @@ impl Apt {
         command
     }
 
+    fn backports(&self) -> String {
+        format!("{}-backports", self.codename)
+    }
+
+    /// Makes sure of the backports of this release; where that fails, says why and leaves the tests a slow driver.
+    fn has_backports(&self) -> bool {
+        let added = self.add_backports();
+        if let Err(error) = &added {
+            println!("note: Mesa is taken from the stable suite, since backports cannot be: {error:#}");
+        }
+        added.is_ok()
+    }
+
     /// Adds the backports of this release, from the mirror that the machine takes Debian from.
     fn add_backports(&self) -> Result<()> {
-        let suite = format!("{}-backports", self.codename);
+        let suite = self.backports();
         let texts: Vec<String> = source_files().iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect();
         if texts.iter().any(|text| text.contains(&suite)) {
             return Ok(());
@@ -152,7 +179,7 @@ fn has_slow_mesa() -> bool {
 
 fn advise_on_mesa() {
     if has_slow_mesa() {
-        println!("note: Mesa is old and its software Vulkan driver slow; on Debian 12, `--install-backports` takes a newer one");
+        println!("note: Mesa is old and its software Vulkan driver slow; on Debian 12, backports have a newer one, which is taken where root can be had");
     }
 }
 

@@ -1,0 +1,64 @@
+//! The library and the small packages around it: everything but what is built on Burn.
+
+use crate::environment::Environment;
+use crate::lint;
+use crate::outcome::Outcome;
+use crate::process::{cargo, root, run, target_folder};
+use anyhow::Result;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The library, then the packages that only serve its tests, and the page's. One command builds them all: alone, each would give shared
+/// dependencies other features, and wgpu would be built once for each.
+const PACKAGES: [&str; 5] =
+    ["clustered-attention", "xtask", "clustered-attention-browser-test", "bindgen", "clustered-attention-web"];
+
+/// A cargo command on all packages.
+fn on_packages(environment: &Environment, command: &str) -> Command {
+    let mut cargo = cargo(environment, command);
+    for package in PACKAGES {
+        cargo.args(["--package", package]);
+    }
+    cargo
+}
+
+/// rustfmt finds nothing to change.
+pub fn format(environment: &Environment) -> Result<()> {
+    run(cargo(environment, "fmt").args(["--all", "--check"]))
+}
+
+/// Clippy and rustdoc have no warnings.
+pub fn lint(environment: &Environment) -> Result<()> {
+    lint::run(on_packages(environment, "build").arg("--all-targets"))
+}
+
+/// All tests, and the examples in the documentation.
+pub fn test(environment: &Environment) -> Result<()> {
+    run(&mut on_packages(environment, "test"))
+}
+
+/// Every benchmark runs once.
+pub fn bench(environment: &Environment) -> Result<Outcome> {
+    if !root().join("benches").is_dir() {
+        return Ok(Outcome::Skipped("there is no folder `benches`".into()));
+    }
+    run(on_packages(environment, "test").args(["--bench", "*"]))?;
+    Ok(Outcome::Passed)
+}
+
+/// The main job runs on a short input.
+pub fn demo(environment: &Environment) -> Result<Outcome> {
+    if !root().join("examples/headless.rs").is_file() && !root().join("examples/headless").is_dir() {
+        return Ok(Outcome::Skipped("there is no example `headless`".into()));
+    }
+    // The profile of the tests: everything is built already.
+    let program = build_program(environment, &["--profile", "test", "--example", "headless"], "examples/headless")?;
+    run(Command::new(program).current_dir(root()).envs(environment.variables()).args(["--length", "700"]))?;
+    Ok(Outcome::Passed)
+}
+
+/// Builds a program of the packages and tells where it is. (`cargo run` takes one package, so dependencies would be built once more.)
+pub fn build_program(environment: &Environment, arguments: &[&str], path: &str) -> Result<PathBuf> {
+    run(on_packages(environment, "build").arg("--quiet").args(arguments))?;
+    Ok(target_folder(environment)?.join("debug").join(format!("{path}{}", std::env::consts::EXE_SUFFIX)))
+}
