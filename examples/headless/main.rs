@@ -18,7 +18,7 @@ mod report;
 mod synthetic;
 
 use anyhow::{Context, Result};
-use clustered_attention::{adapters_blocking, Attention, Problem, Shape};
+use clustered_attention::{adapters_blocking, Attention, Method, Problem, Shape};
 use input::Tensors;
 use options::{BackendName, Command, Options};
 use std::path::Path;
@@ -97,7 +97,7 @@ fn read_input(options: &Options) -> Result<Tensors> {
         (Some(length), _) => {
             let shape = Shape::self_attention(1, options.heads, length, options.width);
             // Refuses sizes that do not fit before memory is taken for them.
-            Problem::new(shape, clustered_attention::Method::Exact)?;
+            Problem::new(shape, Method::Exact)?;
             Ok(synthetic::mixture(length, options.heads, options.width, options.seed))
         }
         (None, Some(path)) => input::load(path),
@@ -134,6 +134,16 @@ fn describe_options(options: &Options, shape: &Shape) -> String {
             (None, true) => text += ", no window",
             (None, false) => text += ", no window (queries and keys differ in number)",
         }
+    }
+    if let Some(Method::Window { left, right, sinks }) = methods.iter().find(|method| method.name() == "window") {
+        let bound = |keys: &Option<usize>| keys.map_or("all".to_owned(), |keys| keys.to_string());
+        text += &format!(", {} keys before and {} behind", bound(left), bound(right));
+        if *sinks > 0 {
+            text += &format!(", the first {sinks}");
+        }
+    }
+    if options.causal {
+        text += ", causal";
     }
     format!("{text}, seed {}", options.seed)
 }

@@ -62,7 +62,9 @@ pub fn measure(attention: &Attention, tensors: &Tensors, options: &Options) -> R
     let shape = tensors.shape;
     let methods = options.methods(shape.queries == shape.keys);
     let inputs = Inputs::new(&tensors.queries, &tensors.keys, &tensors.values);
-    let exact_problem = Problem::new(shape, Method::Exact).context("the input's shape")?;
+    let exact_problem = Problem::new(shape, Method::Exact)
+        .and_then(|exact| exact.with_causal(options.causal))
+        .context("the input's shape")?;
     let operations = [shape.slices(), shape.queries, shape.keys, shape.width + shape.value_width]
         .iter()
         .fold(2, |product, &size| product * size as u128);
@@ -76,7 +78,9 @@ pub fn measure(attention: &Attention, tensors: &Tensors, options: &Options) -> R
         if method == Method::Exact && long && !options.methods.names(MethodName::Exact) {
             continue;
         }
-        let problem = Problem::new(shape, method).with_context(|| format!("{} attention", method.name()))?;
+        let problem = Problem::new(shape, method)
+            .and_then(|problem| problem.with_causal(options.causal))
+            .with_context(|| format!("{} attention", method.name()))?;
         candidates.push(Candidate::new(problem, options.repeat, true));
     }
 

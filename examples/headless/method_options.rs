@@ -6,7 +6,8 @@ use clustered_attention::Method;
 /// Which methods, and how they are to be set.
 #[derive(Debug, Clone, Args)]
 pub struct MethodOptions {
-    /// Methods, separated by commas; `auto` is the faster of exact and stitched attention [default: all but auto]
+    /// Methods, separated by commas; `window` is exact attention to neighbours, `auto` the faster of exact and stitched attention
+    /// [default: all but window and auto]
     #[arg(long, value_name = "METHODS", value_enum, value_delimiter = ',')]
     pub method: Vec<MethodName>,
     /// Clusters of each head
@@ -18,6 +19,15 @@ pub struct MethodOptions {
     /// Half-width of the exact band (stitched, auto), or `none` [default: 16; none where queries and keys differ in number]
     #[arg(long, value_name = "W")]
     pub window: Option<Window>,
+    /// Keys before a position that it sees (window), or `none` for all
+    #[arg(long, value_name = "KEYS", default_value = "128")]
+    pub left: Window,
+    /// Keys behind a position that it sees (window), or `none` for all
+    #[arg(long, value_name = "KEYS", default_value = "128")]
+    pub right: Window,
+    /// First keys that every position sees (window)
+    #[arg(long, value_name = "KEYS", default_value_t = 0)]
+    pub sinks: usize,
     /// Bits of a code [default: 63]
     #[arg(long, value_name = "B")]
     pub bits: Option<usize>,
@@ -44,6 +54,9 @@ impl MethodOptions {
     }
 
     fn configure(&self, name: MethodName, square: bool, seed: u64) -> Method {
+        if name == MethodName::Window {
+            return Method::Window { left: self.left.0, right: self.right.0, sinks: self.sinks };
+        }
         let method = name.with_clusters(self.clusters).with_top_k(self.top_k).with_clustering(|clustering| {
             clustering.seed = seed;
             clustering.bits = self.bits.unwrap_or(clustering.bits);
@@ -66,16 +79,21 @@ pub enum MethodName {
     Clustered,
     Improved,
     Stitched,
+    Window,
     Auto,
 }
 
 impl MethodName {
     /// All of them, with exact attention first so that speed-ups read from top to bottom.
-    const ALL: [Self; 5] = [Self::Exact, Self::Clustered, Self::Improved, Self::Stitched, Self::Auto];
+    const ALL: [Self; 6] = [Self::Exact, Self::Clustered, Self::Improved, Self::Stitched, Self::Window, Self::Auto];
+    /// Those that stand in for exact attention on any input, and it itself. A window is for models trained so, and `Auto` repeats one of the
+    /// others: both have to be named.
+    const USUAL: [Self; 4] = [Self::Exact, Self::Clustered, Self::Improved, Self::Stitched];
 
-    /// Those asked for, each once. `Auto` only repeats one of the others and has to be named.
+    /// Those asked for, each once.
     pub fn chosen(asked: &[Self]) -> impl Iterator<Item = Self> + '_ {
-        Self::ALL.into_iter().filter(|name| if asked.is_empty() { *name != Self::Auto } else { asked.contains(name) })
+        let asked = if asked.is_empty() { &Self::USUAL } else { asked };
+        Self::ALL.into_iter().filter(|name| asked.contains(name))
     }
 
     /// The method with a number of clusters and otherwise its defaults.
@@ -85,12 +103,13 @@ impl MethodName {
             Self::Clustered => Method::clustered(clusters),
             Self::Improved => Method::improved(clusters),
             Self::Stitched => Method::stitched(clusters),
+            Self::Window => Method::sliding_window(128, 128),
             Self::Auto => Method::auto(clusters),
         }
     }
 }
 
-/// Half-width of the exact band, or none.
+/// A number of neighbours, or `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window(pub Option<usize>);
 

@@ -43,7 +43,7 @@ pub struct Options {
     /// Seed of the clustering, of the sampled rows and of the synthetic input
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Causal attention: refused, it is not supported yet
+    /// No position sees a key behind its own, in any method; only exact attention and windows can do that [default methods: exact]
     #[arg(long)]
     pub causal: bool,
     /// Where to compute: on a real GPU if there is one and otherwise on the CPU; on the best adapter, a software one if need be; on
@@ -92,8 +92,8 @@ impl Options {
         let refuse = |message: &str| -> ! {
             Self::command().error(clap::error::ErrorKind::ArgumentConflict, message).exit();
         };
-        if options.causal {
-            refuse("causal attention is not supported yet; leave out --causal to run without a mask");
+        if options.causal && !options.methods(true).iter().all(|method| method.clustering().is_none()) {
+            refuse("causal attention by clusters is not supported yet; --causal goes with --method exact and window");
         }
         if let Some(Command::Bench(bench)) = &options.command {
             if let Some(message) = bench.conflict() {
@@ -118,6 +118,9 @@ impl Options {
 
     /// The methods asked for.
     pub fn methods(&self, square: bool) -> Vec<Method> {
+        if self.causal && self.methods.method.is_empty() {
+            return vec![Method::Exact];
+        }
         self.methods.methods(square, self.seed)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::measure::{Measurements, Run, SAMPLED_ROWS};
 use anyhow::{Context, Result};
-use clustered_attention::Shape;
+use clustered_attention::{Method, Shape};
 use comfy_table::{presets::UTF8_FULL_CONDENSED, CellAlignment, Table};
 use serde::Serialize;
 use std::path::Path;
@@ -144,6 +144,10 @@ struct RunDocument {
     clusters: Option<usize>,
     top_k: Option<usize>,
     window: Option<usize>,
+    /// Keys that a window sees before and behind a position (`null`: all, or no window), and first keys.
+    left: Option<usize>,
+    right: Option<usize>,
+    sinks: Option<usize>,
     bits: Option<usize>,
     iterations: Option<usize>,
     euclidean_steps: Option<usize>,
@@ -188,6 +192,10 @@ impl<'a> Document<'a> {
 impl RunDocument {
     fn new(run: &Run, speedup_vs_exact: Option<f64>) -> Self {
         let clustering = run.method.clustering();
+        let (left, right, sinks) = match run.method {
+            Method::Window { left, right, sinks } => (left, right, Some(sinks)),
+            _ => (None, None, None),
+        };
         let refined = matches!(run.method.name(), "improved" | "stitched" | "auto");
         Self {
             method: run.method.name(),
@@ -195,6 +203,9 @@ impl RunDocument {
             clusters: clustering.map(|clustering| clustering.clusters),
             top_k: refined.then(|| run.method.top_k()),
             window: run.method.window(),
+            left,
+            right,
+            sinks,
             bits: clustering.map(|clustering| clustering.bits),
             iterations: clustering.map(|clustering| clustering.iterations),
             euclidean_steps: clustering.map(|clustering| clustering.euclidean_steps),

@@ -94,6 +94,20 @@ pub enum Method {
         /// Keys at most this far from the query's own position are computed exactly. Needs as many queries as keys.
         window: Option<usize>,
     },
+    /// Softmax attention over a window around the query's own position, exactly: for layers of models that were trained so.
+    /// `O(L·(left + right + sinks)·(E+M))`.
+    ///
+    /// Query `i` of a sequence stands at key `i + key_length - query_length`, by the sequence's own lengths, so that fewer queries than keys
+    /// are the last positions. A query whose window holds no key gives zeros. With [`Problem::with_causal`](crate::Problem::with_causal)
+    /// nothing behind the position is seen, the first keys included.
+    Window {
+        /// Keys before the position that a query sees; `None`: all.
+        left: Option<usize>,
+        /// Keys behind the position that a query sees; `None`: all.
+        right: Option<usize>,
+        /// First keys of the sequence that every query sees.
+        sinks: usize,
+    },
     /// Exact or stitched attention, whichever is estimated to be faster for the shape and the target; exact where it costs no more.
     ///
     /// [`Plan::new`](crate::Plan::new) chooses, from counts and not by measuring (`docs/method.md`): the same problem and target always
@@ -112,6 +126,8 @@ pub enum Method {
 impl Method {
     /// The largest `top_k`.
     pub const MAX_TOP_K: usize = 1024;
+    /// The largest reach of a window, and number of first keys.
+    pub const MAX_WINDOW: usize = 1 << 28;
 
     /// Clustered attention with the paper's settings.
     pub fn clustered(clusters: usize) -> Self {
@@ -128,6 +144,11 @@ impl Method {
         Self::Stitched { clustering: Clustering::stitched(clusters), top_k: 32, window: Some(16) }
     }
 
+    /// Exact attention to the `left` keys before each position, the one at it, and the `right` ones behind it.
+    pub fn sliding_window(left: usize, right: usize) -> Self {
+        Self::Window { left: Some(left), right: Some(right), sinks: 0 }
+    }
+
     /// The faster of exact and stitched attention, with the defaults of [`Method::stitched`].
     pub fn auto(clusters: usize) -> Self {
         Self::Auto { clustering: Clustering::stitched(clusters), top_k: 32, window: Some(16) }
@@ -140,14 +161,15 @@ impl Method {
             Self::Clustered { .. } => "clustered",
             Self::Improved { .. } => "improved",
             Self::Stitched { .. } => "stitched",
+            Self::Window { .. } => "window",
             Self::Auto { .. } => "auto",
         }
     }
 
-    /// How queries are grouped; `None` for exact attention.
+    /// How queries are grouped; `None` for exact attention and windows.
     pub fn clustering(&self) -> Option<&Clustering> {
         match self {
-            Self::Exact => None,
+            Self::Exact | Self::Window { .. } => None,
             Self::Clustered { clustering }
             | Self::Improved { clustering, .. }
             | Self::Stitched { clustering, .. }
@@ -155,10 +177,10 @@ impl Method {
         }
     }
 
-    /// The same method with its clustering options changed. Exact attention is returned as it is.
+    /// The same method with its clustering options changed. Methods without clusters are returned as they are.
     pub fn with_clustering(mut self, change: impl FnOnce(&mut Clustering)) -> Self {
         match &mut self {
-            Self::Exact => {}
+            Self::Exact | Self::Window { .. } => {}
             Self::Clustered { clustering }
             | Self::Improved { clustering, .. }
             | Self::Stitched { clustering, .. }
@@ -175,10 +197,18 @@ impl Method {
         self
     }
 
-    /// The same method with another window. Methods without one are returned as they are.
+    /// The same method with another band. Methods without one are returned as they are.
     pub fn with_window(mut self, value: Option<usize>) -> Self {
         if let Self::Stitched { window, .. } | Self::Auto { window, .. } = &mut self {
             *window = value;
+        }
+        self
+    }
+
+    /// The same window with so many first keys that every query sees. Other methods are returned as they are.
+    pub fn with_sinks(mut self, value: usize) -> Self {
+        if let Self::Window { sinks, .. } = &mut self {
+            *sinks = value;
         }
         self
     }
@@ -205,9 +235,14 @@ impl Method {
         }
         in_range("top_k", self.top_k(), 0, Self::MAX_TOP_K)?;
         if let Some(window) = self.window() {
-            in_range("window", window, 0, 1 << 28)?;
+            in_range("window", window, 0, Self::MAX_WINDOW)?;
             if shape.queries != shape.keys && !matches!(self, Self::Auto { .. }) {
                 return Err(Error::WindowNeedsSquare { queries: shape.queries, keys: shape.keys });
+            }
+        }
+        if let Self::Window { left, right, sinks } = *self {
+            for (argument, value) in [("left", left), ("right", right), ("sinks", Some(sinks))] {
+                in_range(argument, value.unwrap_or(0), 0, Self::MAX_WINDOW)?;
             }
         }
         Ok(())

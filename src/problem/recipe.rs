@@ -41,6 +41,9 @@ impl Recipe {
         let method = *problem.method();
         match method {
             Method::Exact => one(method, Self::Exact(Visibility { causal: problem.causal(), ..Visibility::ALL })),
+            Method::Window { left, right, sinks } => {
+                one(method, Self::Exact(Visibility { left, right, sinks, causal: problem.causal() }))
+            }
             Method::Clustered { clustering } => grouped(method, clustering, 0, Finish::Improved),
             Method::Improved { clustering, top_k } => grouped(method, clustering, top_k, Finish::Improved),
             Method::Stitched { clustering, top_k, window } => {

@@ -175,6 +175,19 @@ fn auto_says_what_it_took() {
 }
 
 #[test]
+fn windows_and_causal_masks_are_computed_and_told() {
+    let common = ["--length", "300", "--heads", "1", "--width", "8", "--method", "exact,window"];
+    let document = json("window.json", &[&common[..], &["--left", "8", "--right", "none", "--sinks", "2"]].concat());
+    let window = run(&document, "window");
+    assert_eq!((&window["left"], &window["sinks"]), (&Value::from(8), &Value::from(2)));
+    assert!(window["right"].is_null() && window["clusters"].is_null());
+    assert!(error(&document, "window") > 0.0);
+    // Errors are against causal attention then, which a window of everything is.
+    let document = json("causal.json", &[&common[..], &["--causal", "--left", "none", "--right", "0"]].concat());
+    assert!(error(&document, "window") < 1e-6);
+}
+
+#[test]
 fn long_input_is_sampled_and_exact_attention_left_out() {
     // 2·4·33000²·(16+16) operations: just above 2^38.
     let arguments =
@@ -241,8 +254,8 @@ fn bad_files_are_named_with_what_is_wrong() {
 
 #[test]
 fn what_there_is_not_is_refused() {
-    let causal = fail(&["--causal"], 2);
-    assert!(causal.contains("causal attention is not supported yet"), "{causal}");
+    let causal = fail(&["--causal", "--method", "exact,stitched"], 2);
+    assert!(causal.contains("causal attention by clusters is not supported yet"), "{causal}");
     assert!(fail(&["--method", "linear"], 2).contains("stitched"));
     assert!(fail(&["--window", "wide"], 2).contains("none"));
     assert!(fail(&["--repeat", "0"], 2).contains("at least 1"));

@@ -14,3 +14,4 @@ mod pipeline_cache;
 mod properties;
 mod stages;
 mod vectors;
+mod windows;

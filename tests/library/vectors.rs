@@ -53,10 +53,50 @@ fn reason_to_leave_out(file: &VectorFile, name: &str) -> Option<&'static str> {
     if gradient || name == "grad_out" {
         return Some("gradients");
     }
-    (file.flag("causal") && name.starts_with("out_")).then_some("outputs of causal cases")
+    match file.format() {
+        "groups-1" => return Some("key groups"),
+        "metric-1" => return Some("clustering in the logits' metric"),
+        "exact-2" if name == "lse" => return Some("log-sum-exp"),
+        "exact-2" => return reason_of_visibility(file),
+        _ => {}
+    }
+    (file.flag("causal") && name.starts_with("out_")).then_some("outputs of causal cases by clusters")
+}
+
+/// What a case of visibility has that is not computed yet.
+fn reason_of_visibility(file: &VectorFile) -> Option<&'static str> {
+    let reasons = [("key_mask", "key masks"), ("slopes", "biases"), ("softcap", "softcaps")];
+    reasons.into_iter().find(|(name, _)| file.flag(name)).map(|(_, reason)| reason)
+}
+
+/// Exact attention of what a case says that queries see.
+fn check_visibility(file: &VectorFile, engine: &Engine, findings: &mut Findings, worst: &mut f64) -> usize {
+    if reason_of_visibility(file).is_some() {
+        return 0;
+    }
+    let inputs = Inputs::new(file.floats("queries"), file.floats("keys"), file.floats("values"))
+        .with_lengths(file.integers("query_lengths"), file.integers("key_lengths"));
+    let (left, right, sinks) = (file.bound("left"), file.bound("right"), file.size("sinks"));
+    let mut methods = vec![Method::Window { left, right, sinks }];
+    if left.is_none() && right.is_none() {
+        methods.push(Method::Exact);
+    }
+    let mut report = Report { file, engine, findings, worst, compared: 0 };
+    for method in methods {
+        let problem = file.problem(method).with_causal(file.flag("causal")).expect("a causal problem");
+        let output = engine.attention.run_blocking(&problem, &inputs);
+        let output = output.unwrap_or_else(|error| panic!("{} on {}: {error}", file.name, engine.name));
+        report.output("out_exact", &output);
+    }
+    report.compared
 }
 
 fn check(file: &VectorFile, engine: &Engine, findings: &mut Findings, worst: &mut f64) -> usize {
+    match file.format() {
+        "exact-2" => return check_visibility(file, engine, findings, worst),
+        "groups-1" | "metric-1" => return 0,
+        _ => {}
+    }
     let shape = file.shape();
     let inputs = Inputs::new(file.floats("queries"), file.floats("keys"), file.floats("values"))
         .with_lengths(file.integers("query_lengths"), file.integers("key_lengths"));

@@ -21,6 +21,7 @@ pub struct Slice {
     pub values: Vec<Vec<f32>>,
     pub scale: f32,
     pub value_width: usize,
+    pub causal: bool,
 }
 
 /// Offset of a row of a dense tensor.
@@ -157,6 +158,7 @@ impl Case {
             values: rows(&self.values, [shape.key_heads, shape.keys, shape.value_width], key_head, key_length),
             scale: self.problem.scale(),
             value_width: shape.value_width,
+            causal: self.problem.causal(),
         }
     }
 

@@ -122,12 +122,31 @@ impl Choices {
     }
 }
 
+/// Whether a query of a slice sees a key: a window spares the first keys, a causal mask does not.
+pub fn sees(slice: &Slice, method: &Method, query: usize, key: usize) -> bool {
+    let distance = key as i64 - (query as i64 + slice.keys.len() as i64 - slice.queries.len() as i64);
+    let in_window = match *method {
+        Method::Window { left, right, sinks } => {
+            let within = |bound: Option<usize>, distance: i64| bound.is_none_or(|bound| distance <= bound as i64);
+            key < sinks || (within(left, -distance) && within(right, distance))
+        }
+        _ => true,
+    };
+    in_window && (!slice.causal || distance <= 0)
+}
+
 /// Rows of one slice by a method, given what was chosen.
 pub fn rows<F: Real>(slice: &Slice, method: &Method, width: usize, choices: Option<&Choices>) -> Matrix<F> {
     let (keys, values) = (widen::<F>(&slice.keys), widen::<F>(&slice.values));
     let own = logits(&widen::<F>(&slice.queries), &keys);
     let Some((choices, clustering)) = choices.zip(method.clustering()) else {
-        return own.iter().map(|x| combine(&softmax(&scaled(x, slice.scale)), &values, slice.value_width)).collect();
+        let row = |(query, own): (usize, &Vec<F>)| {
+            let seen: Vec<usize> = (0..keys.len()).filter(|&key| sees(slice, method, query, key)).collect();
+            let of_seen = |row: &[F]| -> Vec<F> { seen.iter().map(|&key| row[key]).collect() };
+            let values: Matrix<F> = seen.iter().map(|&key| values[key].clone()).collect();
+            combine(&softmax(&scaled(&of_seen(own), slice.scale)), &values, slice.value_width)
+        };
+        return own.iter().enumerate().map(row).collect();
     };
     let z = centroid_logits::<F>(slice, &choices.assignment, clustering.clusters, width);
     let row = |(i, &cluster): (usize, &u32)| {

@@ -55,12 +55,25 @@ impl VectorFile {
         self.scalars.get(name).map(|text| text.parse().unwrap_or_else(|_| panic!("`{name}` is {text}")))
     }
 
+    /// What kind of case it is: `1` and the like for clustering and the methods by it, `exact-2` for visibility, others for what is not
+    /// computed yet.
+    pub fn format(&self) -> &str {
+        self.scalars.get("format").map_or("", String::as_str)
+    }
+
+    /// A number of keys; `None` where the case has no such bound.
+    pub fn bound(&self, name: &str) -> Option<usize> {
+        self.number(name).and_then(|bound| usize::try_from(bound).ok())
+    }
+
     pub fn size(&self, name: &str) -> usize {
         self.number(name).unwrap_or_else(|| panic!("{} does not say `{name}`", self.name)) as usize
     }
 
+    /// Whether a number is there and not zero.
     pub fn flag(&self, name: &str) -> bool {
-        self.number(name).unwrap_or(0) != 0
+        let number = |text: &String| text.parse::<f64>().unwrap_or_else(|_| panic!("`{name}` is {text}"));
+        self.scalars.get(name).is_some_and(|text| number(text) != 0.0)
     }
 
     pub fn shape(&self) -> Shape {
@@ -90,7 +103,7 @@ impl VectorFile {
 
     /// Half-width of the window; `None` where the case has none.
     pub fn window(&self) -> Option<usize> {
-        self.number("window").and_then(|window| usize::try_from(window).ok())
+        self.bound("window")
     }
 
     pub fn problem(&self, method: Method) -> Problem {
