@@ -7,7 +7,7 @@ import sys
 import venv
 from pathlib import Path
 
-# What the figures in README.md were taken with.
+# What the figures in docs/performance.md were taken with.
 TORCH = "torch==2.15.0"
 NUMPY = "numpy==2.4.6"
 FAST_TRANSFORMERS = "pytorch-fast-transformers==0.4.0"
