@@ -47,8 +47,7 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Gives every piece the size that the plan's table says for a chunk, empty where the recipe does not use it, and fills in what the call
-    /// supplies.
+    /// Gives every piece that the recipe uses the size that the plan's table says for a chunk, and fills in what the call supplies.
     pub fn fit(&mut self, work: &Work) {
         let (plan, slices) = (work.plan, work.slices());
         if plan.cut.clusters == 0 {
@@ -111,7 +110,11 @@ impl Memory {
 }
 
 /// Gives memory a size. Keeps up to twice as much as the largest chunk needs, so that calls of similar sizes may alternate; gives back more.
+/// What a recipe does not use waits for one that does.
 fn resize<T: Clone + Default>(memory: &mut Vec<T>, (size, most): (usize, usize)) {
+    if most == 0 {
+        return;
+    }
     memory.resize(size, T::default());
     if memory.capacity() / 2 > most {
         memory.shrink_to(most);

@@ -13,5 +13,4 @@ mod own_device;
 mod pipeline_cache;
 mod properties;
 mod stages;
-mod vectors;
 mod windows;

@@ -1,10 +1,14 @@
 //! Every reference case (float64 truth) on the CPU and on every adapter. A case is driven by what its file says, never by its name.
 //!
-//! `CLUSTERED_ATTENTION_VECTORS` names another folder of `.safetensors` files than the one that ships.
+//! `CLUSTERED_ATTENTION_VECTORS` names another folder of `.safetensors` files than the one that ships: a program of its own, so that it can be
+//! run alone on them.
 
-use crate::common::vector_file::VectorFile;
-use crate::common::{engines, relative_difference, Engine};
+#[path = "library/common/mod.rs"]
+mod common;
+
 use clustered_attention::{Inputs, Method, Stage, Supplied, Trace, NO_CLUSTER, NO_KEY};
+use common::vector_file::VectorFile;
+use common::{engines, relative_difference, Engine};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
