@@ -121,7 +121,7 @@ impl ExactRows {
                 let batch = slice / shape.query_heads;
                 let keys = inputs.key_lengths.map_or(shape.keys, |lengths| lengths[batch] as usize);
                 for (place, &position) in placed[slice * longest..].iter_mut().zip(positions) {
-                    *place = Visibility::position(position, valid(batch), keys) as i32;
+                    *place = Visibility::position(shape, position, valid(batch), keys) as i32;
                 }
             }
             placed

@@ -3,6 +3,8 @@
 //! `CLUSTERED_ATTENTION_VECTORS` names another folder of `.safetensors` files than the one that ships: a program of its own, so that it can be
 //! run alone on them.
 
+// The other program uses the rest of it.
+#[allow(dead_code)]
 #[path = "library/common/mod.rs"]
 mod common;
 

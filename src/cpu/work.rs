@@ -86,7 +86,7 @@ impl<'a> Work<'a> {
                 let shape = self.problem.shape();
                 positions[(batch * shape.query_heads + head) * shape.queries + query].into()
             }
-            None => Visibility::position(query, self.query_length(slice), self.key_length(slice)),
+            None => Visibility::position(self.problem.shape(), query, self.query_length(slice), self.key_length(slice)),
         }
     }
 

@@ -98,7 +98,7 @@ pub enum Method {
     /// `O(L·(left + right + sinks)·(E+M))`.
     ///
     /// Query `i` of a sequence stands at key `i + key_length - query_length`, by the sequence's own lengths, so that fewer queries than keys
-    /// are the last positions. A query whose window holds no key gives zeros. With [`Problem::with_causal`](crate::Problem::with_causal)
+    /// are the last positions; never below `i` where the tensors hold as many queries as keys. A query whose window holds no key gives zeros. With [`Problem::with_causal`](crate::Problem::with_causal)
     /// nothing behind the position is seen, the first keys included.
     Window {
         /// Keys before the position that a query sees; `None`: all.

@@ -73,7 +73,8 @@ impl Problem {
 
     /// The same problem with or without a causal mask: query `i` of a sequence sees the keys up to its own position,
     /// `i + key_length - query_length` by the sequence's own lengths. So the last valid query sees every valid key, and fewer queries than
-    /// keys are a chunk behind a cache. A query before the first key sees nothing and gives zeros.
+    /// keys are a chunk behind a cache. A query before the first key sees nothing and gives zeros. With tensors of as many queries as keys,
+    /// positions are never below `i`, so that lengths of the keys alone, for padding, move nothing.
     ///
     /// # Errors
     /// Only methods that compute exactly what they see can be causal; [`Method::Auto`](crate::Method::Auto) then takes exact attention.

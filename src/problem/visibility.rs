@@ -2,8 +2,10 @@
 //!
 //! A query's *position* is where it stands among the keys: query `i` of a sequence at `i + key_length - query_length`, so that the last
 //! valid query stands at the last valid key, and fewer queries than keys are a chunk behind a cache. It is negative for queries that stand
-//! before the first key.
+//! before the first key. Where tensors hold as many queries as keys, it is never below `i`: fewer valid keys than queries are padding there,
+//! which moves nothing.
 
+use super::Shape;
 use std::ops::Range;
 
 /// How far a query sees from its position. Lengths come with each question: they may differ from sequence to sequence.
@@ -42,8 +44,9 @@ impl Visibility {
     pub const UNBOUNDED: i64 = 1 << 30;
 
     /// Where a query stands among the keys, by the valid lengths of its sequence.
-    pub fn position(query: usize, query_length: usize, key_length: usize) -> i64 {
-        query as i64 + key_length as i64 - query_length as i64
+    pub fn position(shape: &Shape, query: usize, query_length: usize, key_length: usize) -> i64 {
+        let offset = key_length as i64 - query_length as i64;
+        query as i64 + if shape.queries == shape.keys { offset.max(0) } else { offset }
     }
 
     /// Whether any key is hidden from any query.

@@ -102,6 +102,21 @@ fn sampled_rows_stand_where_they_stood() {
 }
 
 #[test]
+fn lengths_of_the_keys_alone_move_nothing() {
+    let shape = Shape::self_attention(1, 1, 50, 8);
+    for engine in engines() {
+        for (method, causal) in [(Method::sliding_window(3, 2), false), (Method::Exact, true)] {
+            let mut case = Case::of(shape, method, 11);
+            case.problem = case.problem.with_causal(causal).expect("a causal problem");
+            let whole = case.run(&engine);
+            let padded = case.with_lengths(&[50], &[30]).run(&engine);
+            // Queries that see no padding see what they saw.
+            assert_eq!(padded[..27 * 8], whole[..27 * 8], "{}, {method:?}", engine.name);
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_is_named() {
     let shape = Shape::self_attention(1, 1, 100, 8);
     let beyond = Method::MAX_WINDOW + 1;

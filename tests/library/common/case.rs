@@ -22,6 +22,8 @@ pub struct Slice {
     pub scale: f32,
     pub value_width: usize,
     pub causal: bool,
+    /// Whether the tensors, not the valid rows, are as many queries as keys.
+    pub square: bool,
 }
 
 /// Offset of a row of a dense tensor.
@@ -159,6 +161,7 @@ impl Case {
             scale: self.problem.scale(),
             value_width: shape.value_width,
             causal: self.problem.causal(),
+            square: shape.queries == shape.keys,
         }
     }
 

@@ -124,7 +124,8 @@ impl Choices {
 
 /// Whether a query of a slice sees a key: a window spares the first keys, a causal mask does not.
 pub fn sees(slice: &Slice, method: &Method, query: usize, key: usize) -> bool {
-    let distance = key as i64 - (query as i64 + slice.keys.len() as i64 - slice.queries.len() as i64);
+    let offset = slice.keys.len() as i64 - slice.queries.len() as i64;
+    let distance = key as i64 - (query as i64 + if slice.square { offset.max(0) } else { offset });
     let in_window = match *method {
         Method::Window { left, right, sinks } => {
             let within = |bound: Option<usize>, distance: i64| bound.is_none_or(|bound| distance <= bound as i64);
