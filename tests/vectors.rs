@@ -7,12 +7,14 @@
 #[allow(dead_code)]
 #[path = "library/common/mod.rs"]
 mod common;
+#[path = "vectors/vector_file.rs"]
+mod vector_file;
 
 use clustered_attention::{Inputs, Method, Stage, Supplied, Trace, NO_CLUSTER, NO_KEY};
-use common::vector_file::VectorFile;
 use common::{engines, relative_difference, Engine};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use vector_file::VectorFile;
 
 /// A problem one value at a time, as text: what differs and by how much.
 type Findings = Vec<String>;

@@ -4,7 +4,6 @@ pub mod case;
 pub mod clustering;
 pub mod device;
 pub mod reference;
-pub mod vector_file;
 
 use clustered_attention::{adapters_blocking, Attention, Backend};
 use proptest::strategy::Strategy;
