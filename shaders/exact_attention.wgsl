@@ -36,9 +36,7 @@ fn place_of(slice: Slice, query: u32, length: u32, key_count: u32) -> i32 {
         let row = (slice.batch * params.sizes.query_heads + slice.head) * params.sizes.queries;
         return bitcast<i32>(lengths[2u * params.sizes.batch + row + query]);
     }
-    let offset = i32(key_count) - i32(length);
-    // Fewer keys than queries in tensors of equal lengths are padding.
-    return i32(query) + select(offset, max(offset, 0), params.sizes.queries == params.sizes.keys);
+    return position_of(query, length, key_count);
 }
 
 @compute @workgroup_size(64)

@@ -84,7 +84,8 @@ pub struct ExactRows {
 }
 
 impl ExactRows {
-    /// Computes exact attention at the rows chosen, by `attention`. The method of `problem` does not matter.
+    /// Computes exact attention at the rows chosen, by `attention`: to all keys, or to those up to a query's own position where the problem is
+    /// causal. The method of `problem` does not matter; a window is compared with attention to everything, too.
     ///
     /// # Errors
     /// As [`Attention::run`]; also if a sample of no rows is asked for.

@@ -163,7 +163,8 @@ impl Attention {
         self.run_placed(problem, inputs, None).await
     }
 
-    /// [`Attention::run`] with queries that stand where `positions` say, `[N, H, L]`, ascending in each head.
+    /// [`Attention::run`] with queries that stand where `positions` say, `[N, H, L]`, ascending in each head. For visibility without a bound on
+    /// the left: what a tile sees is counted for neighbours (`stages/exact_attention.rs`).
     pub(crate) async fn run_placed(
         &self,
         problem: &Problem,

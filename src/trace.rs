@@ -32,7 +32,7 @@ pub struct Trace {
     pub top_keys: Vec<u32>,
     /// Softmax mass of each cluster's top-k keys, `[N, H, C]` (`m_c`; paper, section 3.3).
     pub top_mass: Vec<f32>,
-    /// Scratch memory that was held.
+    /// Scratch memory that was used.
     pub scratch_bytes: u64,
 }
 

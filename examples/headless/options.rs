@@ -92,7 +92,8 @@ impl Options {
         let refuse = |message: &str| -> ! {
             Self::command().error(clap::error::ErrorKind::ArgumentConflict, message).exit();
         };
-        if options.causal && !options.methods(true).iter().all(|method| method.clustering().is_none()) {
+        let by_clusters = |method: &Method| method.clustering().is_some() && method.name() != "auto";
+        if options.causal && options.methods(true).iter().any(by_clusters) {
             refuse("causal attention by clusters is not supported yet; --causal goes with --method exact and window");
         }
         if let Some(Command::Bench(bench)) = &options.command {

@@ -1,4 +1,5 @@
-// Valid queries and keys of a sequence: `lengths` holds N query lengths, then N key lengths. Values from the device are not trusted.
+// Valid queries and keys of a sequence: `lengths` holds N query lengths, then N key lengths (and, where
+// PLACED, a position for each query). Values from the device are not trusted.
 #import params
 
 fn query_length(slice: Slice) -> u32 {

@@ -1,4 +1,4 @@
-// What every kernel knows. Mirrors `gpu::params::Params`; positions and ranges of keys are `shared/visible.wgsl`'s.
+// What every kernel of a stage knows. Mirrors `gpu::params::Params`.
 
 // Element strides of batch, head and row, and the element at which the binding begins.
 struct Layout {

@@ -1,4 +1,4 @@
-// Which keys a query sees. Twin of `src/problem/visibility.rs`: functions of one name say the same.
+// Which keys a query sees. Twin of `src/problem/visibility.rs`: `position_of` is `position`, `keys_of` and `keys_of_tile` have its names.
 #import params
 
 // Keys in ascending order, as two runs that lie apart: the first `sinks`, then from `begin` to `end`.
@@ -6,6 +6,13 @@ struct Keys {
     sinks: u32,
     begin: u32,
     end: u32,
+}
+
+// Where a query stands among the keys, by the valid lengths of its sequence.
+fn position_of(query: u32, query_length: u32, key_length: u32) -> i32 {
+    let offset = i32(key_length) - i32(query_length);
+    // Fewer keys than queries in tensors of equal lengths are padding.
+    return i32(query) + select(offset, max(offset, 0), params.sizes.queries == params.sizes.keys);
 }
 
 // What any query at a position from `first` to `last` sees of `keys` valid keys.

@@ -1,5 +1,6 @@
 //! Modules as text: shared pieces by their `#import` lines, loads and stores of tensors, constants.
 
+use super::constants::{Constant, CONSTANTS};
 use crate::plan::Tensor;
 use crate::stages::Role;
 
@@ -55,51 +56,21 @@ fn tokens(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).filter(|word| !word.is_empty())
 }
 
-/// Constants that a kernel may be compiled for, because private and workgroup arrays need them or because they leave out whole branches.
-/// Those with a tensor's name come with its loads and stores.
-const CONSTANTS: [&str; 13] = [
-    "WIDTH_VECTORS",
-    "WIDTH_PARTS",
-    "QUERY_REGISTERS",
-    "VALUE_VECTORS",
-    "VALUE_PARTS",
-    "VALUE_REGISTERS",
-    "WORDS",
-    "VOTE_CLUSTERS",
-    "LOGIT_CLUSTERS",
-    "REMAINDER_CLUSTERS",
-    "PACKED",
-    "HIDES",
-    "PLACED",
-];
-
-/// The constants of a tensor's loads and stores.
-const fn tensor_constants(tensor: Tensor) -> [&'static str; 2] {
-    match tensor {
-        Tensor::Queries => ["queries_WIDTH", "queries_VECTORS"],
-        Tensor::Keys => ["keys_WIDTH", "keys_VECTORS"],
-        Tensor::Values => ["values_WIDTH", "values_VECTORS"],
-        Tensor::Output => ["output_WIDTH", "output_VECTORS"],
-    }
-}
-
 /// What a kernel does with a tensor's rows.
 fn accesses(verb: &str, tensor: Tensor, texts: &[&str]) -> bool {
     let call = format!("{verb}_{}", tensor.name());
     texts.iter().any(|text| tokens(text).any(|token| token == call))
 }
 
-/// The constants that a shader with its pieces names.
-pub(crate) fn constants_named(source: &str, pieces: &[&'static Piece]) -> Vec<&'static str> {
+/// The constants that a shader with its pieces names, itself or by what it does with tensors.
+pub(crate) fn constants_named(source: &str, pieces: &[&'static Piece]) -> Vec<&'static Constant> {
     let texts: Vec<&str> = pieces.iter().map(|piece| piece.source).chain([source]).collect();
-    let named = |constant: &&'static str| texts.iter().any(|text| tokens(text).any(|token| token == *constant));
-    let mut constants: Vec<&'static str> = CONSTANTS.into_iter().filter(named).collect();
-    for tensor in Tensor::ALL {
-        if accesses("load", tensor, &texts) || accesses("store", tensor, &texts) {
-            constants.extend(tensor_constants(tensor));
-        }
-    }
-    constants
+    let named = |name: &str| texts.iter().any(|text| tokens(text).any(|token| token == name));
+    let accessed = |name: &str| {
+        let tensor = Tensor::ALL.into_iter().find(|tensor| name.starts_with(&format!("{}_", tensor.name())));
+        tensor.is_some_and(|tensor| accesses("load", tensor, &texts) || accesses("store", tensor, &texts))
+    };
+    CONSTANTS.iter().filter(|constant| named(constant.name) || accessed(constant.name)).collect()
 }
 
 /// A WGSL module: constants and roles, pieces and source, and the loads and stores of the tensors that they name.

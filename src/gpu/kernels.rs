@@ -2,6 +2,7 @@
 //! entry points is a kernel. The list of shaders is the list of stages.
 
 use super::compose::{self, constants_named, Piece};
+use super::constants::Constant;
 use crate::plan::Tensor;
 use crate::stages::{every_stage, Scratch};
 use std::sync::LazyLock;
@@ -71,7 +72,7 @@ pub(crate) struct Kernel {
     pub pieces: Vec<&'static Piece>,
     pub bindings: Vec<(Operand, Access)>,
     /// Constants that the kernel is compiled for.
-    pub constants: Vec<&'static str>,
+    pub constants: Vec<&'static Constant>,
 }
 
 macro_rules! shaders_of_stages {
@@ -113,7 +114,7 @@ impl Kernel {
     }
 
     /// Whether the kernel writes the output.
-    fn writes_output(&self) -> bool {
+    pub fn writes_output(&self) -> bool {
         self.bindings.contains(&(Operand::Tensor(Tensor::Output), Write))
     }
 

@@ -36,7 +36,10 @@ pub(crate) struct KernelKey {
 impl KernelKey {
     /// A kernel for the sizes of a plan.
     pub fn new(kernel: &Kernel, cut: &Cut, given: Given, variant: Variant) -> Self {
-        let constants = kernel.constants.iter().map(|&name| (name, value(name, cut, given) as u32)).collect();
+        let constants = kernel.constants.iter();
+        let constants = constants.map(|constant| (constant.name, (constant.value)(cut, given) as u32)).collect();
+        // The others are the same whichever buffer the output lies in.
+        let variant = Variant { one_buffer: variant.one_buffer && kernel.writes_output(), ..variant };
         Self { entry_point: kernel.entry_point, variant, constants }
     }
 
@@ -52,28 +55,6 @@ impl KernelKey {
             }
         }
         module
-    }
-}
-
-/// A constant's value. Widths and numbers of clusters compile in, lengths and offsets do not, so that pipelines are few.
-fn value(constant: &str, cut: &Cut, given: Given) -> usize {
-    match constant {
-        "WIDTH_VECTORS" | "queries_VECTORS" | "keys_VECTORS" => cut.width4,
-        "VALUE_VECTORS" | "values_VECTORS" | "output_VECTORS" => cut.value_width4,
-        "queries_WIDTH" | "keys_WIDTH" => cut.shape.width,
-        "values_WIDTH" | "output_WIDTH" => cut.shape.value_width,
-        "WIDTH_PARTS" => cut.width_parts,
-        "QUERY_REGISTERS" => cut.query_registers,
-        "VALUE_PARTS" => cut.value_parts,
-        "VALUE_REGISTERS" => cut.value_registers,
-        "WORDS" => cut.words,
-        "VOTE_CLUSTERS" => cut.vote_clusters,
-        "LOGIT_CLUSTERS" => cut.logit_clusters,
-        "REMAINDER_CLUSTERS" => cut.remainder_clusters,
-        "PACKED" => usize::from(cut.refine_packed),
-        "HIDES" => usize::from(cut.visible.hides()),
-        "PLACED" => usize::from(given.placed),
-        _ => 0,
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Dispatch {
     pub continues: bool,
     pub finishes: bool,
     pub parts: u32,
-    /// Operations, at most [`OPERATIONS_PER_DISPATCH`] unless a single workgroup needs more.
+    /// Operations, at most [`OPERATIONS_PER_DISPATCH`] unless a single tile, over its depth, needs more.
     pub operations: u64,
     /// What a trace keeps once the dispatch is done.
     pub kept: Option<Kept>,
@@ -48,18 +48,16 @@ pub(crate) fn dispatches(plan: &Plan, chunk: &Chunk, given: Given) -> Vec<Dispat
 /// Cuts a launch so that no dispatch exceeds the operations or the workgroups of one.
 fn push(list: &mut Vec<Dispatch>, plan: &Plan, all_slices: usize, step: &Step, launch: &Launch) {
     let most = plan.limits.workgroups_per_dimension as usize;
-    let bound = OPERATIONS_PER_DISPATCH as usize;
     let all_keys = launch.keys.unwrap_or(plan.problem.shape().keys);
     let keys = keys_of_dispatch(launch, all_slices);
     for key in (0..all_keys).step_by(keys) {
-        let keys = key..(key + keys).min(all_keys);
+        let keys = key..key.saturating_add(keys).min(all_keys);
         let operations = match launch.keys {
-            Some(all) => launch.operations / all * keys.len(),
+            Some(all) => launch.operations / all as u64 * keys.len() as u64,
             None => launch.operations,
         };
-        let slice_operations = launch.tiles.saturating_mul(operations).max(1);
-        let slices = (bound / slice_operations).clamp(1, all_slices).min(most);
-        let tiles = (bound / operations.max(1)).clamp(1, launch.tiles).min(most);
+        let slices = fitting((launch.tiles as u64).saturating_mul(operations), all_slices).min(most);
+        let tiles = fitting(operations, launch.tiles).min(most);
         for slice in (0..all_slices).step_by(slices) {
             let slices = slices.min(all_slices - slice);
             for tile in (0..launch.tiles).step_by(tiles) {
@@ -76,7 +74,7 @@ fn push(list: &mut Vec<Dispatch>, plan: &Plan, all_slices: usize, step: &Step, l
                     continues: keys.start > 0,
                     finishes: keys.end == all_keys,
                     parts: launch.parts as u32,
-                    operations: (tiles * slices * operations) as u64,
+                    operations: (tiles as u64 * slices as u64).saturating_mul(operations),
                     kept: None,
                 });
             }
@@ -88,15 +86,20 @@ fn push(list: &mut Vec<Dispatch>, plan: &Plan, all_slices: usize, step: &Step, l
 /// are.
 fn keys_of_dispatch(launch: &Launch, slices: usize) -> usize {
     let Some(keys) = launch.keys else { return usize::MAX };
-    let key_operations = launch.operations / keys;
-    let fitting = OPERATIONS_PER_DISPATCH as usize / (launch.tiles * slices * key_operations);
-    (fitting / 64 * 64).max(1024).min(keys)
+    let key_operations = (launch.tiles as u64 * slices as u64).saturating_mul(launch.operations / keys as u64);
+    let fitting = OPERATIONS_PER_DISPATCH / key_operations.max(1);
+    (fitting / 64 * 64).max(1024).min(keys as u64) as usize
+}
+
+/// How many things of some operations each fit a dispatch: at least one, at most `all`.
+fn fitting(operations: u64, all: usize) -> usize {
+    (OPERATIONS_PER_DISPATCH / operations.max(1)).clamp(1, all as u64) as usize
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::kernels::KERNELS;
+    use crate::gpu::kernels::{Operand, KERNELS};
     use crate::limits::Limits;
     use crate::stages::KERNEL_TILE;
     use crate::{Method, Problem, Shape};
@@ -113,8 +116,9 @@ mod tests {
 
     #[test]
     fn no_dispatch_grows_without_bound() {
+        let window = Method::sliding_window(5000, 3000).with_sinks(2000);
         for length in [100, 8192, 131_072] {
-            for method in [Method::Exact, Method::stitched(25), Method::stitched(1000), Method::improved(100)] {
+            for method in [Method::Exact, Method::stitched(25), Method::stitched(1000), Method::improved(100), window] {
                 for dispatch in all(Shape::self_attention(2, 8, length, 64), method) {
                     assert!(dispatch.operations <= OPERATIONS_PER_DISPATCH, "{dispatch:?}");
                     assert!(dispatch.workgroups.iter().all(|&count| (1..=65_535).contains(&count)), "{dispatch:?}");
@@ -136,21 +140,29 @@ mod tests {
 
     #[test]
     fn exact_attention_covers_every_key_of_every_tile_in_order() {
+        covers_every_key(Method::Exact, 20_000);
+        // What a tile of 64 sees of both runs together.
+        covers_every_key(Method::sliding_window(5000, 3000).with_sinks(2000), 64 + 5000 + 3000 + 2000);
+    }
+
+    fn covers_every_key(method: Method, keys: u32) {
         let shape = Shape::self_attention(1, 3, 20_000, 64);
         let tiles = 20_000usize.div_ceil(KERNEL_TILE);
         let mut next_key = vec![0; 3 * tiles];
-        for dispatch in all(shape, Method::Exact) {
+        let dispatches = all(shape, method);
+        assert!(dispatches.len() > 1);
+        for dispatch in dispatches {
             for slice in dispatch.slice_begin..dispatch.slice_begin + dispatch.workgroups[1] {
                 for tile in dispatch.tile_begin..dispatch.tile_begin + dispatch.workgroups[0] {
                     let next = &mut next_key[slice as usize * tiles + tile as usize];
                     assert_eq!(*next, dispatch.keys.start);
                     assert_eq!(dispatch.continues, *next > 0);
                     *next = dispatch.keys.end;
-                    assert_eq!(dispatch.finishes, *next == 20_000);
+                    assert_eq!(dispatch.finishes, *next == keys);
                 }
             }
         }
-        assert!(next_key.iter().all(|&key| key == 20_000));
+        assert!(next_key.iter().all(|&key| key == keys));
     }
 
     #[test]
@@ -165,6 +177,12 @@ mod tests {
                 for name in launched {
                     let kernel = KERNELS.iter().find(|kernel| kernel.entry_point == name).expect("a kernel");
                     assert_eq!(kernel.file, step.stage.name());
+                    // All memory that it binds is in the table.
+                    for (operand, _) in &kernel.bindings {
+                        if let Operand::Scratch(piece) = operand {
+                            assert!(plan.words_of(*piece) > 0, "{name} binds {piece:?}");
+                        }
+                    }
                 }
             }
         }

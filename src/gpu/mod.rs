@@ -2,6 +2,7 @@
 
 mod adapter;
 mod compose;
+mod constants;
 mod device_attention;
 mod finite_check;
 mod host_engine;

@@ -200,7 +200,7 @@ impl<'a> Bindings<'a> {
             let resource = match (operand, memory.buffer(*operand)) {
                 (Operand::Tensor(tensor), _) => wgpu::BindingResource::Buffer(self.tensors[*tensor as usize].clone()),
                 (_, Some(buffer)) => buffer.as_entire_binding(),
-                // A piece that the method does not use stands in for itself with the smallest one there is.
+                // Does not happen: every step's memory is in the plan's table, as a test holds.
                 (_, None) => memory.starts.as_entire_binding(),
             };
             entries.push(wgpu::BindGroupEntry { binding: index as u32 + 1, resource });

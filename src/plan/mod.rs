@@ -106,7 +106,7 @@ impl Plan {
         self.scratch.iter().find(|(scratch, _)| *scratch == wanted).map_or(0, |(_, words)| *words as usize)
     }
 
-    /// Bytes of scratch memory that are held while the problem is computed, beyond inputs and output.
+    /// Bytes of scratch memory that the computation uses, beyond inputs and output. On the CPU, memory of earlier calls may be kept beside it.
     pub fn scratch_bytes(&self) -> u64 {
         memory::bytes(&self.scratch) * self.slices_per_chunk() as u64
     }

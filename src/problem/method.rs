@@ -221,7 +221,7 @@ impl Method {
         }
     }
 
-    /// Half-width of the exact band; `None` where the method has none.
+    /// Half-width of stitched attention's exact band; `None` where the method has none, as [`Method::Window`] has.
     pub fn window(&self) -> Option<usize> {
         match *self {
             Self::Stitched { window, .. } | Self::Auto { window, .. } => window,

@@ -79,8 +79,8 @@ impl Problem {
     /// # Errors
     /// Only methods that compute exactly what they see can be causal; [`Method::Auto`](crate::Method::Auto) then takes exact attention.
     pub fn with_causal(mut self, causal: bool) -> Result<Self> {
-        if causal && matches!(self.method, Method::Clustered { .. } | Method::Improved { .. } | Method::Stitched { .. })
-        {
+        let can_be = matches!(self.method, Method::Exact | Method::Window { .. } | Method::Auto { .. });
+        if causal && !can_be {
             return Err(Error::Unsupported { feature: "causal attention by clusters" });
         }
         self.causal = causal;

@@ -20,6 +20,6 @@ pub(super) const DEFINITION: Definition = Definition {
         let rows = step.clusters.len();
         let depth = rows.div_ceil(cut.logit_clusters);
         let tiles = cut.shape.keys.div_ceil(KERNEL_TILE);
-        vec![Launch::new("centroid_logits", tiles, depth, KERNEL_TILE * rows * cut.shape.width)]
+        vec![Launch::new("centroid_logits", tiles, depth, &[KERNEL_TILE, rows, cut.shape.width])]
     },
 };

@@ -36,8 +36,8 @@ pub(super) const DEFINITION: Definition = Definition {
         };
         let share = (cut.shape.queries * cut.shape.width).div_ceil(clusters * parts);
         vec![
-            Launch { parts, ..Launch::new("partial_means", clusters * parts, 1, share) },
-            Launch { parts, ..Launch::new("combine_means", clusters, 1, parts * cut.shape.width) },
+            Launch { parts, ..Launch::new("partial_means", clusters * parts, 1, &[share]) },
+            Launch { parts, ..Launch::new("combine_means", clusters, 1, &[parts, cut.shape.width]) },
         ]
     },
 };

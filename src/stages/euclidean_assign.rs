@@ -15,7 +15,6 @@ pub(super) const DEFINITION: Definition = Definition {
     },
     pace: Pace::Operations([9.4, 211.0, 0.375]),
     launches: |_, cut| {
-        let operations = KERNEL_TILE * cut.clusters * cut.shape.width;
-        vec![Launch::new("euclidean_assign", cut.query_tiles(), 1, operations)]
+        vec![Launch::new("euclidean_assign", cut.query_tiles(), 1, &[KERNEL_TILE, cut.clusters, cut.shape.width])]
     },
 };

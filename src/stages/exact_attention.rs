@@ -19,10 +19,10 @@ pub(super) const DEFINITION: Definition = Definition {
         let (left, right) = cut.visible.bounds();
         let near = (KERNEL_TILE as i64 + left + right).min(cut.shape.keys as i64) as usize;
         let keys = (near + cut.visible.sinks).min(cut.shape.keys);
-        let operations = keys * KERNEL_TILE * cut.pair_operations();
+        let operations = [keys, KERNEL_TILE, cut.pair_operations()];
         vec![Launch {
             keys: Some(keys),
-            ..Launch::new("exact_attention", cut.query_tiles(), cut.value_parts, operations)
+            ..Launch::new("exact_attention", cut.query_tiles(), cut.value_parts, &operations)
         }]
     },
 };

@@ -20,11 +20,11 @@ pub(super) const DEFINITION: Definition = Definition {
     pace: Pace::Bytes([59.0, 1350.0, 5.0]),
     launches: |_, cut| {
         let depth = (cut.clusters + 1).div_ceil(KERNEL_TILE);
-        let block_operations = cut.group_length * KERNEL_TILE * depth;
+        let block_operations = [cut.group_length, KERNEL_TILE, depth];
         vec![
-            Launch::new("count_members", cut.group_blocks, depth, block_operations),
-            Launch::new("group_offsets", 1, 1, (cut.clusters + 1) * cut.group_blocks),
-            Launch::new("scatter_members", cut.group_blocks, depth, block_operations),
+            Launch::new("count_members", cut.group_blocks, depth, &block_operations),
+            Launch::new("group_offsets", 1, 1, &[cut.clusters + 1, cut.group_blocks]),
+            Launch::new("scatter_members", cut.group_blocks, depth, &block_operations),
         ]
     },
 };

@@ -16,7 +16,6 @@ pub(super) const DEFINITION: Definition = Definition {
     },
     pace: Pace::IntegerOperations([26.0, 710.0, 0.375]),
     launches: |_, cut| {
-        let operations = KERNEL_TILE * cut.clusters * cut.words;
-        vec![Launch::new("hamming_assign", cut.query_tiles(), 1, operations)]
+        vec![Launch::new("hamming_assign", cut.query_tiles(), 1, &[KERNEL_TILE, cut.clusters, cut.words])]
     },
 };

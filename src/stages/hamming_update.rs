@@ -22,8 +22,8 @@ pub(super) const DEFINITION: Definition = Definition {
         let depth = cut.clusters.div_ceil(cut.vote_clusters);
         let words = (cut.clusters * cut.words).div_ceil(KERNEL_TILE);
         vec![
-            Launch::new("vote", cut.vote_blocks, depth, cut.vote_length * 32 * cut.words * depth),
-            Launch::new("majority", words, 1, KERNEL_TILE * 32 * cut.vote_blocks),
+            Launch::new("vote", cut.vote_blocks, depth, &[cut.vote_length, 32 * cut.words, depth]),
+            Launch::new("majority", words, 1, &[KERNEL_TILE * 32, cut.vote_blocks]),
         ]
     },
 };

@@ -11,7 +11,6 @@ pub(super) const DEFINITION: Definition = Definition {
     },
     pace: Pace::Operations([9.4, 211.0, 0.375]),
     launches: |_, cut| {
-        let operations = KERNEL_TILE * 32 * cut.words * cut.shape.width;
-        vec![Launch::new("hash_codes", cut.query_tiles(), 1, operations)]
+        vec![Launch::new("hash_codes", cut.query_tiles(), 1, &[KERNEL_TILE, 32 * cut.words, cut.shape.width])]
     },
 };

@@ -10,6 +10,6 @@ pub(super) const DEFINITION: Definition = Definition {
     pace: Pace::Bytes([59.0, 1350.0, 5.0]),
     launches: |_, cut| {
         let tiles = cut.clusters.div_ceil(KERNEL_TILE);
-        vec![Launch::new("initial_centroids", tiles, 1, KERNEL_TILE * cut.words)]
+        vec![Launch::new("initial_centroids", tiles, 1, &[KERNEL_TILE, cut.words])]
     },
 };

@@ -104,7 +104,7 @@ pub(crate) struct Launch {
     pub tiles: usize,
     pub depth: usize,
     /// Operations of one tile of one slice, over its whole depth.
-    pub operations: usize,
+    pub operations: u64,
     /// Keys that a tile goes through, where it can stop at any of them and go on in a later dispatch.
     pub keys: Option<usize>,
     /// Parts that the members of a cluster are cut into.
@@ -112,7 +112,9 @@ pub(crate) struct Launch {
 }
 
 impl Launch {
-    pub fn new(kernel: &'static str, tiles: usize, depth: usize, operations: usize) -> Self {
+    /// A launch of so many tiles, each of as many operations as the product of some numbers.
+    pub fn new(kernel: &'static str, tiles: usize, depth: usize, operations: &[usize]) -> Self {
+        let operations = operations.iter().fold(Count(1), |product, &factor| product * Count::from(factor)).0;
         Self { kernel, tiles, depth, operations, keys: None, parts: 0 }
     }
 }

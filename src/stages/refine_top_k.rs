@@ -28,8 +28,8 @@ pub(super) const DEFINITION: Definition = Definition {
     launches: |_, cut| {
         // Each cluster, the padding among them, may leave one tile partly empty.
         let tiles = cut.query_tiles() + if cut.refine_packed { 0 } else { cut.clusters + 1 };
-        let operations = KERNEL_TILE * (cut.top_k + 1) * cut.pair_operations();
-        vec![Launch::new("refine_top_k", tiles, cut.value_parts, operations)]
+        let operations = [KERNEL_TILE, cut.top_k + 1, cut.pair_operations()];
+        vec![Launch::new("refine_top_k", tiles, cut.value_parts, &operations)]
     },
 };
 

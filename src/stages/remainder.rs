@@ -22,10 +22,10 @@ pub(super) const DEFINITION: Definition = Definition {
     launches: |step, cut| {
         let rows = step.clusters.len();
         let depth = rows.div_ceil(cut.remainder_clusters) * cut.value_parts;
-        let operations = cut.key_length * rows * cut.shape.value_width;
+        let operations = [cut.key_length, rows, cut.shape.value_width];
         vec![
-            Launch::new("partial_remainder", cut.key_blocks, depth, operations),
-            Launch::new("combine_remainder", rows, 1, cut.key_blocks * cut.shape.value_width),
+            Launch::new("partial_remainder", cut.key_blocks, depth, &operations),
+            Launch::new("combine_remainder", rows, 1, &[cut.key_blocks, cut.shape.value_width]),
         ]
     },
 };

@@ -31,7 +31,7 @@ pub(super) const DEFINITION: Definition = Definition {
         let tiles = cut.shape.queries.div_ceil(TILE);
         let (left, right) = cut.near.map_or((0, 0), |near| near.reach().bounds());
         let band = (TILE + (left + right) as usize).min(cut.shape.keys);
-        let operations = TILE * band * cut.pair_operations();
-        vec![Launch::new("stitch_window", tiles, cut.value_parts, operations)]
+        let operations = [TILE, band, cut.pair_operations()];
+        vec![Launch::new("stitch_window", tiles, cut.value_parts, &operations)]
     },
 };

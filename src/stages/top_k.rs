@@ -15,5 +15,5 @@ pub(super) const DEFINITION: Definition = Definition {
         Cost { operations: 2 * logits, words: 2 * logits + clusters * top_k, ..Cost::default() }
     },
     pace: Pace::Operations([500.0, 12_200.0, 20.0]),
-    launches: |step, cut| vec![Launch::new("top_k", step.clusters.len(), 1, 16 * cut.shape.keys)],
+    launches: |step, cut| vec![Launch::new("top_k", step.clusters.len(), 1, &[16, cut.shape.keys])],
 };

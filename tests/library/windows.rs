@@ -1,7 +1,7 @@
 //! Windows and causal masks on every back end: random shapes against dense float64, edges, rows of a sample, errors.
 
 use crate::common::case::Case;
-use crate::common::{assert_holds, engines, reference, Engine};
+use crate::common::{assert_holds, engines, gpu_engines, reference, relative_difference, Engine};
 use clustered_attention::{Error, ExactRows, Inputs, Layout, Method, Problem, Rows, Shape};
 use proptest::prelude::*;
 
@@ -40,7 +40,7 @@ fn windows_are_what_dense_masks_give() {
     });
 }
 
-/// A problem of one head whose rows are long enough to be cut.
+/// A problem of one head, long enough for several blocks of keys.
 fn long(method: Method, causal: bool) -> Case {
     let mut case = Case::of(Shape::self_attention(1, 1, 3000, 8), method, 5);
     case.problem = case.problem.with_causal(causal).expect("a causal problem");
@@ -79,6 +79,18 @@ fn keys_that_are_not_seen_change_nothing() {
             let sees = (key..=key + 20).contains(&position);
             assert_eq!(before != after, sees, "{}: position {position}", engine.name);
         }
+    }
+}
+
+#[test]
+fn long_rows_are_cut_and_go_on() {
+    // Just too many products for one dispatch, so that tiles go on in a second one, with keys that some of their queries do not see.
+    let mut case = Case::of(Shape::self_attention(1, 1, 4600, 64), Method::sliding_window(4000, 0).with_sinks(70), 13);
+    case.problem = case.problem.with_causal(true).expect("a causal problem");
+    let expected = case.run(&engines()[0]);
+    for engine in gpu_engines() {
+        let difference = relative_difference(&case.run(&engine), &expected);
+        assert!(difference < 1e-5, "{}: {difference}", engine.name);
     }
 }
 

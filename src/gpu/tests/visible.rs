@@ -6,6 +6,7 @@ use crate::gpu::compose::{pieces, plain};
 use crate::gpu::params::Reach;
 use crate::gpu::read_back::{read_back, staging_buffer};
 use crate::problem::{kinds_of_visibility, Visibility};
+use crate::Shape;
 use bytemuck::{Pod, Zeroable};
 
 /// A question: what queries at these positions see of so many keys.
@@ -16,7 +17,8 @@ struct Question {
     first: i32,
     last: i32,
     keys: u32,
-    reserved: u32,
+    /// As many queries as keys in the tensors.
+    square: u32,
 }
 
 /// The answer: runs, their count, and two bits a key, whether it is listed and whether the list has it at the index that it should.
@@ -28,6 +30,9 @@ struct Answer {
     is_listed: u32,
     listed: u32,
     own: [u32; 2],
+    /// Of a query by its lengths; `first`, `last` and `keys` are query, valid queries and valid keys then.
+    position: i32,
+    reserved: [u32; 3],
 }
 
 const SHADER: &str = "
@@ -38,7 +43,7 @@ struct Question {
     first: i32,
     last: i32,
     keys: u32,
-    reserved: u32,
+    square: u32,
 }
 
 struct Answer {
@@ -47,6 +52,8 @@ struct Answer {
     is_listed: u32,
     listed: u32,
     own: array<u32, 2>,
+    position: i32,
+    reserved: array<u32, 3>,
 }
 
 @group(0) @binding(0) var<storage, read> questions: array<Question>;
@@ -69,11 +76,17 @@ fn answer(@builtin(global_invocation_id) invocation: vec3u) {
             listed |= 1u << listed_key(keys, key);
         }
     }
-    answers[index] = Answer(array(keys.sinks, keys.begin, keys.end), count_of(keys), bits, listed, array(count_of(own), own.end));
+    params.sizes.queries = 9u;
+    params.sizes.keys = select(10u, 9u, question.square == 1u);
+    let position = position_of(u32(abs(question.first)), u32(abs(question.last)), question.keys);
+    let runs = array(keys.sinks, keys.begin, keys.end);
+    answers[index] = Answer(runs, count_of(keys), bits, listed, array(count_of(own), own.end), position, array(0u, 0u, 0u));
 }
 ";
 
-fn expected(visibility: &Visibility, first: i64, last: i64, keys: usize) -> Answer {
+fn expected(visibility: &Visibility, first: i64, last: i64, keys: usize, square: bool) -> Answer {
+    let shape = Shape { keys: if square { 9 } else { 10 }, ..Shape::self_attention(1, 1, 9, 1) };
+    let (query, query_length) = (first.unsigned_abs() as usize, last.unsigned_abs() as usize);
     let runs = visibility.keys_of_tile(first, last, keys);
     let own = visibility.keys_of(first, keys);
     let bits = runs.runs().into_iter().flatten().fold(0, |bits, key| bits | 1 << key);
@@ -83,6 +96,8 @@ fn expected(visibility: &Visibility, first: i64, last: i64, keys: usize) -> Answ
         is_listed: bits,
         listed: bits,
         own: [own.count() as u32, own.near.end as u32],
+        position: Visibility::position(&shape, query, query_length, keys) as i32,
+        reserved: [0; 3],
     }
 }
 
@@ -104,14 +119,14 @@ fn shaders_see_what_the_host_sees() {
             first: first as i32,
             last: last as i32,
             keys: keys as u32,
-            reserved: 0,
+            square: u32::from((first + last) % 2 == 0),
         })
         .collect();
     for description in adapters() {
         let name = description.to_string();
         let answers = pollster::block_on(ask(description.adapter.as_ref().expect("a listed adapter"), &questions));
         for (&(visibility, first, last, keys), answer) in cases.iter().zip(answers) {
-            let expected = expected(&visibility, first, last, keys);
+            let expected = expected(&visibility, first, last, keys, (first + last) % 2 == 0);
             assert_eq!(answer, expected, "{name}: {visibility:?}, positions {first} to {last}, {keys} keys");
         }
     }
