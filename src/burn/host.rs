@@ -2,6 +2,7 @@
 
 use super::AttentionOptions;
 use crate::cpu::{self, Workspace};
+use crate::problem::Call;
 use crate::{Error, Inputs, Limits, Plan, Problem, Result, Supplied};
 use ::burn::tensor::{Device, Tensor, TensorData};
 use std::sync::OnceLock;
@@ -27,7 +28,8 @@ pub(super) fn attention(
     inputs.validate(problem)?;
     let shape = problem.shape();
     let mut output = vec![0.0; shape.output_elements()];
-    cpu::run(&plan, &inputs, &Supplied::default(), &mut output, None, workspace());
+    let call = Call { inputs: &inputs, supplied: &Supplied::default(), positions: None };
+    cpu::run(&plan, &call, &mut output, None, workspace());
     let dimensions = [shape.batch, shape.query_heads, shape.queries, shape.value_width];
     Ok(Tensor::from_data(TensorData::new(output, dimensions), device))
 }

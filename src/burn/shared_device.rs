@@ -120,6 +120,6 @@ impl SharedDevice {
         while kept.len() >= Self::KEPT || (!kept.is_empty() && held(kept) + plan.scratch_bytes() > budget_bytes) {
             kept.remove(0);
         }
-        DeviceAttention::with_plan(&self.kernels, plan, &Supplied::default())
+        DeviceAttention::with_plan(&self.kernels, plan, &Supplied::default(), None)
     }
 }
