@@ -20,6 +20,8 @@ const PACKAGES: [&str; 6] = [
 ];
 /// Where the tests of the two steps lie.
 const BURN_FOLDER: &str = "examples/burn";
+/// The test of the program that takes times.
+const TIMES: &str = "layer_times";
 const MODEL_FOLDERS: [&str; 4] = ["examples/models", "examples/whisper", "examples/embed", "examples/accuracy"];
 /// Both of Burn's backends that the examples know.
 const FEATURES: &str =
@@ -44,10 +46,16 @@ pub fn lint(environment: &Environment) -> Result<()> {
 
 /// Attention on Burn's tensors, on its CPU backend and on its wgpu backend, with fusion and without it.
 pub fn test(environment: &Environment) -> Result<()> {
-    for features in [&["--features", "clustered-attention-burn/fusion"][..], &[]] {
+    for fusion in [true, false] {
         let mut tests = on_packages(environment, "test");
-        tests.args(features).args(["--bin", "burn", "--example", "layer"]);
-        add_test_files(&mut tests, BURN_FOLDER)?;
+        if fusion {
+            tests.args(["--features", "clustered-attention-burn/fusion"]);
+        }
+        tests.args(["--bin", "burn", "--example", "layer"]);
+        // The program that takes times is the same with fusion; its test takes longest of all.
+        for name in test_names(BURN_FOLDER)?.iter().filter(|name| !fusion || *name != TIMES) {
+            tests.args(["--test", name]);
+        }
         run(&mut tests)?;
     }
     let mut examples = on_packages(environment, "test");
@@ -124,6 +132,7 @@ mod tests {
             packages.iter().flat_map(|package| test_names(package).expect("a folder of tests")).collect()
         };
         let steps = [names(&["."]), names(&[BURN_FOLDER]), names(&MODEL_FOLDERS)];
+        assert!(steps[1].contains(&TIMES.to_string()));
         for (index, step) in steps.iter().enumerate() {
             assert!(!step.is_empty());
             let others = steps[index + 1..].iter().flatten();
