@@ -3,6 +3,7 @@
 use super::constants::{Constant, CONSTANTS};
 use crate::plan::Tensor;
 use crate::stages::Role;
+use std::collections::HashSet;
 
 /// A shared piece of WGSL.
 #[derive(Debug)]
@@ -51,26 +52,25 @@ pub(crate) fn plain(text: &str) -> String {
     lines.flat_map(|line| [line, "\n"]).collect()
 }
 
-/// The words of a text that may be names.
-fn tokens(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).filter(|word| !word.is_empty())
+/// The whole words of some texts: what they name.
+fn words<'a>(texts: &[&'a str]) -> HashSet<&'a str> {
+    texts.iter().flat_map(|text| text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))).collect()
 }
 
-/// What a kernel does with a tensor's rows.
-fn accesses(verb: &str, tensor: Tensor, texts: &[&str]) -> bool {
-    let call = format!("{verb}_{}", tensor.name());
-    texts.iter().any(|text| tokens(text).any(|token| token == call))
+/// Whether rows of a tensor are loaded or stored.
+fn accesses(verb: &str, tensor: Tensor, words: &HashSet<&str>) -> bool {
+    words.contains(format!("{verb}_{}", tensor.name()).as_str())
 }
 
 /// The constants that a shader with its pieces names, itself or by what it does with tensors.
 pub(crate) fn constants_named(source: &str, pieces: &[&'static Piece]) -> Vec<&'static Constant> {
     let texts: Vec<&str> = pieces.iter().map(|piece| piece.source).chain([source]).collect();
-    let named = |name: &str| texts.iter().any(|text| tokens(text).any(|token| token == name));
+    let words = words(&texts);
     let accessed = |name: &str| {
         let tensor = Tensor::ALL.into_iter().find(|tensor| name.starts_with(&format!("{}_", tensor.name())));
-        tensor.is_some_and(|tensor| accesses("load", tensor, &texts) || accesses("store", tensor, &texts))
+        tensor.is_some_and(|tensor| accesses("load", tensor, &words) || accesses("store", tensor, &words))
     };
-    CONSTANTS.iter().filter(|constant| named(constant.name) || accessed(constant.name)).collect()
+    CONSTANTS.iter().filter(|constant| words.contains(constant.name) || accessed(constant.name)).collect()
 }
 
 /// A WGSL module: constants and roles, pieces and source, and the loads and stores of the tensors that they name.
@@ -81,12 +81,13 @@ pub(crate) fn module(
     vectors: bool,
 ) -> String {
     let texts: Vec<&str> = pieces.iter().map(|piece| piece.source).chain([source]).collect();
+    let words = words(&texts);
     let mut module = format!("alias element = {};\n", if vectors { "vec4f" } else { "f32" });
     for (name, value) in constants {
         module += &format!("const {name}: u32 = {value}u;\n");
     }
     for (role, name) in Role::ALL {
-        if texts.iter().any(|text| tokens(text).any(|token| token == name)) {
+        if words.contains(name) {
             module += &format!("const {name}: u32 = {}u;\n", role as u32);
         }
     }
@@ -96,7 +97,7 @@ pub(crate) fn module(
     // The loads and stores are the same text for every tensor and element type.
     for tensor in Tensor::ALL {
         for (verb, vec4, scalar) in [("load", LOAD_VEC4, LOAD_SCALAR), ("store", STORE_VEC4, STORE_SCALAR)] {
-            if accesses(verb, tensor, &texts) {
+            if accesses(verb, tensor, &words) {
                 module += &if vectors { vec4 } else { scalar }.replace("TENSOR", tensor.name());
             }
         }
