@@ -5,7 +5,7 @@ mod common;
 use burn::tensor::Tensor;
 use clustered_attention::burn::{attention, AttentionOptions, ClusteredAttention};
 use clustered_attention::{Method, Shape};
-use common::{devices, dimensions, expected, input, methods, relative_difference, tensor, tensors, values};
+use common::{devices, dimensions, expected, input, methods, relative_difference, tensor, tensors, values, Idle};
 
 /// Grouped heads, odd widths and lengths; few enough queries that near ties between adapters do not matter.
 fn shape() -> Shape {
@@ -19,6 +19,7 @@ fn close(actual: Tensor<4>, expected: &[f32], what: &str) {
 
 #[test]
 fn every_method_on_every_kind_of_device() {
+    let _idle = Idle;
     for shape in [shape(), Shape::self_attention(1, 3, 64, 16), Shape::self_attention(1, 1, 1, 1)] {
         let data = input(&shape, 1);
         for device in devices() {
@@ -36,6 +37,7 @@ fn every_method_on_every_kind_of_device() {
 
 #[test]
 fn views_of_projections_are_read_as_they_lie() {
+    let _idle = Idle;
     let shape = shape();
     let data = input(&shape, 2);
     let options = AttentionOptions::new(Method::stitched(7).with_top_k(9).with_window(Some(5)));
@@ -63,6 +65,7 @@ fn views_of_projections_are_read_as_they_lie() {
 
 #[test]
 fn slices_of_larger_tensors() {
+    let _idle = Idle;
     let shape = Shape::self_attention(1, 2, 48, 16);
     for device in devices() {
         for method in [Method::Exact, Method::stitched(5).with_top_k(7).with_window(Some(3))] {
@@ -91,6 +94,7 @@ fn slices_of_larger_tensors() {
 
 #[test]
 fn one_tensor_three_times() {
+    let _idle = Idle;
     let shape = Shape::self_attention(2, 3, 40, 12);
     let [data, ..] = input(&shape, 5);
     let options = AttentionOptions::new(Method::improved(5).with_top_k(6));
@@ -105,6 +109,7 @@ fn one_tensor_three_times() {
 
 #[test]
 fn lengths_scale_and_budget() {
+    let _idle = Idle;
     let shape = Shape::self_attention(3, 2, 50, 12);
     let data = input(&shape, 6);
     for device in devices() {

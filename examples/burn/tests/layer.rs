@@ -7,7 +7,7 @@ use burn::tensor::{Bool, Device, Tensor, TensorData};
 use burn_store::{ModuleSnapshot, SafetensorsStore};
 use clustered_attention::burn::{AttentionOptions, MultiHeadAttention, MultiHeadAttentionConfig, USUAL_NAMES};
 use clustered_attention::{Error, Method};
-use common::{devices, numbers, relative_difference, values};
+use common::{devices, numbers, relative_difference, values, Idle};
 
 const WIDTH: usize = 48;
 const HEADS: usize = 4;
@@ -41,6 +41,7 @@ fn pair(device: &Device, rename: &[(&str, &str)]) -> (burn::nn::attention::Multi
 
 #[test]
 fn exact_attention_is_that_of_burns_layer() {
+    let _idle = Idle;
     let whisper = [("query", "q_proj"), ("key", "k_proj"), ("value", "v_proj"), ("output", "out_proj")];
     let distilbert = [("query", "q_lin"), ("key", "k_lin"), ("value", "v_lin"), ("output", "out_lin")];
     for device in devices() {
@@ -62,6 +63,7 @@ fn exact_attention_is_that_of_burns_layer() {
 
 #[test]
 fn names_of_bert_load_within_a_block() {
+    let _idle = Idle;
     // `attention.self.query` and `attention.output.dense` of a model are `attention.query` and `attention.output` here.
     let remapper = burn_store::KeyRemapper::from_patterns(USUAL_NAMES.to_vec()).expect("regular expressions");
     let renamed = |name: &str| {
@@ -76,6 +78,7 @@ fn names_of_bert_load_within_a_block() {
 
 #[test]
 fn lengths_are_burns_padding_mask() {
+    let _idle = Idle;
     for device in devices() {
         let (burns, mut layer) = pair(&device, &[]);
         let input = sequence(2, 20, 4, &device);
@@ -91,6 +94,7 @@ fn lengths_are_burns_padding_mask() {
 
 #[test]
 fn grouped_heads_and_methods() {
+    let _idle = Idle;
     for device in devices() {
         let config = MultiHeadAttentionConfig::new(WIDTH, HEADS).with_n_key_heads(Some(2)).with_key_bias(false);
         let mut layer = config.init(exact(), &device).expect("a layer");
@@ -110,6 +114,7 @@ fn grouped_heads_and_methods() {
 
 #[test]
 fn what_does_not_fit_is_named() {
+    let _idle = Idle;
     let device = Device::flex();
     let refused = |config: MultiHeadAttentionConfig| match config.init(exact(), &device) {
         Err(error) => error.to_string(),

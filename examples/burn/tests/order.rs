@@ -5,7 +5,7 @@ mod common;
 use burn::tensor::{Device, Tensor};
 use clustered_attention::burn::{attention, AttentionOptions};
 use clustered_attention::{Method, Shape};
-use common::{expected, input, relative_difference, tensors, values, wgpu_device};
+use common::{expected, input, relative_difference, tensors, values, wgpu_device, Idle};
 
 /// Something that Burn computes of inputs just before attention, and a host computes alike.
 fn before(tensor: Tensor<4>, round: f32) -> Tensor<4> {
@@ -48,6 +48,7 @@ fn rounds() -> impl Iterator<Item = (f32, Shape, AttentionOptions)> {
 
 #[test]
 fn read_after_every_call() {
+    let _idle = Idle;
     let device = wgpu_device();
     for (round, shape, options) in rounds() {
         let data = input(&shape, 11);
@@ -58,6 +59,7 @@ fn read_after_every_call() {
 
 #[test]
 fn read_after_all_calls() {
+    let _idle = Idle;
     let device = wgpu_device();
     let mut outputs = Vec::new();
     for (round, shape, options) in rounds() {
@@ -72,6 +74,7 @@ fn read_after_all_calls() {
 
 #[test]
 fn a_chain_of_calls_without_reading() {
+    let _idle = Idle;
     let device = wgpu_device();
     let shape = Shape::self_attention(1, 2, 33, 12);
     let options = AttentionOptions::new(Method::Exact);
@@ -94,6 +97,7 @@ fn a_chain_of_calls_without_reading() {
 
 #[test]
 fn tensors_of_other_threads() {
+    let _idle = Idle;
     let device = wgpu_device();
     let threads: Vec<_> = (0..4).map(|thread| std::thread::spawn(move || on_a_thread(thread))).collect();
     let made: Vec<_> = threads.into_iter().map(|thread| thread.join().expect("the thread")).collect();

@@ -6,7 +6,7 @@ use burn::tensor::wgpu::WgpuSetup;
 use burn::tensor::{DType, Device, Tensor};
 use clustered_attention::burn::{attention, init_wgpu, share_device, AttentionOptions};
 use clustered_attention::{Error, Method};
-use common::{devices, unknown_wgpu_device, wgpu_device};
+use common::{devices, opened, unknown_wgpu_device, wgpu_device, Idle};
 
 fn zeros(dimensions: [usize; 4], device: &Device) -> Tensor<4> {
     Tensor::zeros(dimensions, device)
@@ -24,6 +24,7 @@ fn refused(tensors: [Tensor<4>; 3], options: &AttentionOptions, texts: &[&str]) 
 
 #[test]
 fn shapes_that_do_not_fit() {
+    let _idle = Idle;
     let exact = AttentionOptions::new(Method::Exact);
     for device in devices() {
         let with = |queries, keys, values| [queries, keys, values].map(|dimensions| zeros(dimensions, &device));
@@ -51,6 +52,7 @@ fn shapes_that_do_not_fit() {
 
 #[test]
 fn other_types_and_autodiff() {
+    let _idle = Idle;
     let exact = AttentionOptions::new(Method::Exact);
     for device in devices() {
         let tensor = || zeros([1, 2, 5, 8], &device);
@@ -65,6 +67,7 @@ fn other_types_and_autodiff() {
 
 #[test]
 fn devices_that_are_not_known_or_not_one() {
+    let _idle = Idle;
     let exact = AttentionOptions::new(Method::Exact);
     let on = |device: &Device| zeros([1, 2, 5, 8], device);
     let unknown = unknown_wgpu_device();
@@ -79,9 +82,10 @@ fn devices_that_are_not_known_or_not_one() {
 
 #[test]
 fn a_device_of_the_programs_own() {
+    let _idle = Idle;
     // Its handles open a second runtime of Burn's, which the crate learns of by `share_device`.
     let setup = wgpu_setup();
-    let device = Device::wgpu_options().setup(setup.clone()).init().expect("Burn takes the handles");
+    let device = opened(Device::wgpu_options().setup(setup.clone()).init().expect("Burn takes the handles"));
     let tensor = || zeros([1, 1, 5, 8], &device);
     let exact = AttentionOptions::new(Method::Exact);
     refused([tensor(), tensor(), tensor()], &exact, &["share_device"]);
@@ -107,6 +111,7 @@ fn wgpu_setup() -> WgpuSetup {
 
 #[test]
 fn not_a_number_is_found_on_the_host() {
+    let _idle = Idle;
     let device = Device::flex();
     let tensor = zeros([1, 2, 5, 8], &device);
     let broken = tensor.clone() / 0.0;

@@ -4,18 +4,46 @@
 use burn::tensor::{Device, DeviceKind, Tensor, TensorData};
 use clustered_attention::burn::{init_wgpu, AttentionOptions};
 use clustered_attention::{Attention, Backend, Inputs, Method, Problem, Shape};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// Every wgpu device of this process.
+static OPENED: Mutex<Vec<Device>> = Mutex::new(Vec::new());
+
+/// A device that a test opened, so that [`Idle`] waits for it too.
+pub fn opened(device: Device) -> Device {
+    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !opened.contains(&device) {
+        opened.push(device.clone());
+    }
+    device
+}
+
+/// Waits, when it is dropped, for all that was asked of the devices and not read. Every test holds one: Burn submits what nobody reads too,
+/// and a software adapter compiles and computes in threads of this process, whose libraries the end of the process takes away under them.
+/// Any program that leaves work to such an adapter when it ends can crash so, with this crate and without.
+#[must_use]
+pub struct Idle;
+
+impl Drop for Idle {
+    fn drop(&mut self) {
+        let devices = OPENED.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for device in devices {
+            let finished = device.sync();
+            assert!(finished.is_ok() || std::thread::panicking(), "{finished:?}");
+        }
+    }
+}
 
 /// The device of Burn's wgpu backend that all tests of a file share; Burn opens a selector once.
 pub fn wgpu_device() -> Device {
     static DEVICE: OnceLock<Device> = OnceLock::new();
     let open = || init_wgpu(Device::wgpu_options()).expect("these tests need a wgpu adapter; a software one will do");
-    DEVICE.get_or_init(open).clone()
+    opened(DEVICE.get_or_init(open).clone())
 }
 
 /// A selector that nobody gave the crate the handles of.
 pub fn unknown_wgpu_device() -> Device {
-    Device::wgpu(DeviceKind::Cpu)
+    opened(Device::wgpu(DeviceKind::Cpu))
 }
 
 /// Both kinds of devices.
