@@ -57,6 +57,71 @@ pub struct Accuracy {
     pub valid_rows: usize,
 }
 
+/// The rows that are compared, as a problem of their own.
+struct Chosen {
+    problem: Problem,
+    /// Positions of the chosen queries of each slice.
+    positions: Vec<Vec<usize>>,
+    queries: Vec<f32>,
+    /// Chosen queries of each sequence.
+    counts: Vec<u32>,
+    /// Where the queries stand among the keys, where that matters.
+    placed: Option<Vec<i32>>,
+    valid_rows: usize,
+}
+
+impl Chosen {
+    fn new(problem: &Problem, inputs: &Inputs, rows: Rows) -> Result<Self> {
+        if let Rows::Sample { per_head: 0, .. } = rows {
+            return Err(Error::OutOfRange { argument: "per_head", value: "0".into(), allowed: "at least 1".into() });
+        }
+        inputs.validate(problem)?;
+        let shape = problem.shape();
+        let valid = |batch: usize| inputs.query_lengths.map_or(shape.queries, |lengths| lengths[batch] as usize);
+        let counts: Vec<u32> = (0..shape.batch).map(|batch| rows.count(valid(batch)) as u32).collect();
+        let positions: Vec<Vec<usize>> = (0..shape.slices())
+            .map(|slice| rows.positions(slice, shape.queries, valid(slice / shape.query_heads)))
+            .collect();
+
+        let longest = counts.iter().fold(1, |longest, &count| longest.max(count as usize));
+        let chosen = Problem::new(crate::Shape { queries: longest, ..*shape }, Method::Exact)?
+            .with_layout(problem.layout())
+            .with_scale(problem.scale())?
+            .with_causal(problem.causal())?;
+        let mut queries = vec![0.0; chosen.shape().query_elements()];
+        for (slice, positions) in positions.iter().enumerate() {
+            let (batch, head) = (slice / shape.query_heads, slice % shape.query_heads);
+            for (row, &position) in positions.iter().enumerate() {
+                let source = &inputs.queries[problem.query_strides().offset(batch, head, position)..][..shape.width];
+                queries[chosen.query_strides().offset(batch, head, row)..][..shape.width].copy_from_slice(source);
+            }
+        }
+        // Without a mask it does not matter where a query stands.
+        let placed = problem.causal().then(|| {
+            let mut placed = vec![0i32; shape.slices() * longest];
+            for (slice, positions) in positions.iter().enumerate() {
+                let batch = slice / shape.query_heads;
+                let keys = inputs.key_lengths.map_or(shape.keys, |lengths| lengths[batch] as usize);
+                for (place, &position) in placed[slice * longest..].iter_mut().zip(positions) {
+                    *place = Visibility::position(shape, position, valid(batch), keys) as i32;
+                }
+            }
+            placed
+        });
+        let valid_rows = (0..shape.batch).map(valid).sum::<usize>() * shape.query_heads;
+        Ok(Self { problem: chosen, positions, queries, counts, placed, valid_rows })
+    }
+
+    fn inputs<'a>(&'a self, all: &Inputs<'a>) -> Inputs<'a> {
+        Inputs { queries: &self.queries, query_lengths: Some(&self.counts), ..*all }
+    }
+
+    fn with_output(self, problem: &Problem, output: Vec<f32>) -> ExactRows {
+        let Self { problem: chosen, positions, valid_rows, .. } = self;
+        ExactRows { problem: *problem, chosen, positions, output, valid_rows }
+    }
+}
+
 /// Exact attention at all or some rows of a problem: computed once, compared with any number of outputs.
 ///
 /// ```
@@ -90,46 +155,10 @@ impl ExactRows {
     /// # Errors
     /// As [`Attention::run`]; also if a sample of no rows is asked for.
     pub async fn compute(attention: &Attention, problem: &Problem, inputs: &Inputs<'_>, rows: Rows) -> Result<Self> {
-        if let Rows::Sample { per_head: 0, .. } = rows {
-            return Err(Error::OutOfRange { argument: "per_head", value: "0".into(), allowed: "at least 1".into() });
-        }
-        inputs.validate(problem)?;
-        let shape = problem.shape();
-        let valid = |batch: usize| inputs.query_lengths.map_or(shape.queries, |lengths| lengths[batch] as usize);
-        let counts: Vec<u32> = (0..shape.batch).map(|batch| rows.count(valid(batch)) as u32).collect();
-        let positions: Vec<Vec<usize>> = (0..shape.slices())
-            .map(|slice| rows.positions(slice, shape.queries, valid(slice / shape.query_heads)))
-            .collect();
-
-        let longest = counts.iter().fold(1, |longest, &count| longest.max(count as usize));
-        let chosen = Problem::new(crate::Shape { queries: longest, ..*shape }, Method::Exact)?
-            .with_layout(problem.layout())
-            .with_scale(problem.scale())?
-            .with_causal(problem.causal())?;
-        let mut queries = vec![0.0; chosen.shape().query_elements()];
-        for (slice, positions) in positions.iter().enumerate() {
-            let (batch, head) = (slice / shape.query_heads, slice % shape.query_heads);
-            for (row, &position) in positions.iter().enumerate() {
-                let source = &inputs.queries[problem.query_strides().offset(batch, head, position)..][..shape.width];
-                queries[chosen.query_strides().offset(batch, head, row)..][..shape.width].copy_from_slice(source);
-            }
-        }
-        let chosen_inputs = Inputs { queries: &queries, query_lengths: Some(&counts), ..*inputs };
-        // Without a mask it does not matter where a query stands.
-        let placed = problem.causal().then(|| {
-            let mut placed = vec![0i32; shape.slices() * longest];
-            for (slice, positions) in positions.iter().enumerate() {
-                let batch = slice / shape.query_heads;
-                let keys = inputs.key_lengths.map_or(shape.keys, |lengths| lengths[batch] as usize);
-                for (place, &position) in placed[slice * longest..].iter_mut().zip(positions) {
-                    *place = Visibility::position(shape, position, valid(batch), keys) as i32;
-                }
-            }
-            placed
-        });
-        let output = attention.run_placed(&chosen, &chosen_inputs, placed.as_deref()).await?;
-        let valid_rows = (0..shape.batch).map(valid).sum::<usize>() * shape.query_heads;
-        Ok(Self { problem: *problem, chosen, positions, output, valid_rows })
+        let chosen = Chosen::new(problem, inputs, rows)?;
+        let inputs = chosen.inputs(inputs);
+        let output = attention.run_placed(&chosen.problem, &inputs, chosen.placed.as_deref()).await?;
+        Ok(chosen.with_output(problem, output))
     }
 
     /// [`ExactRows::compute`] for programs without an async runtime. Not available in the browser.
@@ -138,7 +167,10 @@ impl ExactRows {
     /// As [`ExactRows::compute`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn compute_blocking(attention: &Attention, problem: &Problem, inputs: &Inputs, rows: Rows) -> Result<Self> {
-        pollster::block_on(Self::compute(attention, problem, inputs, rows))
+        let chosen = Chosen::new(problem, inputs, rows)?;
+        let inputs = chosen.inputs(inputs);
+        let output = attention.run_placed_blocking(&chosen.problem, &inputs, chosen.placed.as_deref())?;
+        Ok(chosen.with_output(problem, output))
     }
 
     /// Error of an output of the same problem, by any method, in the problem's layout. Padding rows are not looked at.

@@ -1,30 +1,45 @@
 //! Attention on host slices, on whatever back end there is.
 
+#[cfg(not(target_arch = "wasm32"))]
+use crate::background;
+use crate::background::Cancellation;
+#[cfg(feature = "gpu")]
 use crate::gpu::{self, AdapterDescription, Compilation};
 use crate::limits::Limits;
 use crate::plan::{Plan, DEFAULT_SCRATCH_BUDGET_BYTES};
-use crate::problem::{check_output, Call, Supplied};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::problem::OwnedCall;
+use crate::problem::{check_output, Call, Sums, Supplied};
 use crate::trace::Trace;
-use crate::{cpu, Inputs, Problem, Result};
+use crate::{cpu, Error, Inputs, Problem, Result};
+use std::sync::Arc;
 
 /// Where attention is computed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Backend {
-    /// A real GPU if there is one, otherwise the CPU.
+    /// A real GPU if there is one, otherwise the CPU. Looks at all adapters, as [`adapters`](crate::adapters) does, so a driver that crashes
+    /// takes the process with it; [`Backend::Cpu`] touches none.
     #[default]
     Auto,
-    /// The best adapter there is, a software one if need be.
+    /// The best adapter that can be opened, a software one if need be.
     Gpu,
-    /// The first adapter whose name, driver or API (`vulkan`, `metal`, `dx12`, `gl`, `browserwebgpu`) contains this text, in any case.
+    /// The best adapter that can be opened of those whose name, driver or API contains this text, in any case. The name of an API (`vulkan`,
+    /// `metal`, `dx12`, `gl`) is that API alone: no other driver is touched.
     Adapter(String),
-    /// The CPU, by all cores.
+    /// The CPU, by all cores. No driver is touched.
     Cpu,
 }
 
 /// Computes attention on host slices.
 ///
-/// Creating one opens the device and is slow; keep it. Kernels are compiled once, at the first problem that needs them.
+/// Creating one opens the device and is slow; keep it. Kernels are compiled once, at the first problem that needs them. Clones share the
+/// device and everything that was compiled.
+///
+/// Calls may come from several threads. Natively the `async` functions compute on a thread of their own, so that an executor's other tasks go
+/// on; they copy what they are given once. Dropping their future stops what had not begun: stages on the CPU, submissions on a GPU. The
+/// `_blocking` ones compute and wait on the caller's thread and copy nothing. On OpenGL, which serves one thread at a time, all calls of a
+/// process wait for each other.
 ///
 /// ```
 /// use clustered_attention::{Attention, Backend, Inputs, Method, Problem, Shape};
@@ -35,67 +50,273 @@ pub enum Backend {
 /// assert_eq!(output.len(), data.len());
 /// # Ok::<(), clustered_attention::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Attention {
     engine: Engine,
     scratch_budget_bytes: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Engine {
-    Cpu(Box<cpu::Workspace>),
-    Gpu(Box<gpu::HostEngine>),
+    Cpu(Arc<cpu::Workspace>),
+    #[cfg(feature = "gpu")]
+    Gpu(Arc<gpu::HostEngine>),
+}
+
+impl Engine {
+    /// Opens a back end. Natively it waits on this thread.
+    async fn open(backend: Backend) -> Result<Self> {
+        #[cfg(feature = "gpu")]
+        let open = match backend {
+            Backend::Cpu => None,
+            Backend::Auto => gpu::HostEngine::open_hardware().await,
+            Backend::Gpu => Some(gpu::HostEngine::open(None).await?),
+            Backend::Adapter(name) => Some(gpu::HostEngine::open(Some(&name)).await?),
+        };
+        #[cfg(feature = "gpu")]
+        if let Some(engine) = open {
+            return Ok(Self::Gpu(Arc::new(engine)));
+        }
+        #[cfg(not(feature = "gpu"))]
+        if !matches!(backend, Backend::Auto | Backend::Cpu) {
+            let found = "none: the crate was built without its feature `gpu`".into();
+            return Err(Error::NoAdapter { wanted: "with compute shaders".into(), found });
+        }
+        Ok(Self::Cpu(Arc::default()))
+    }
 }
 
 impl Attention {
+    fn of(engine: Engine) -> Self {
+        Self { engine, scratch_budget_bytes: DEFAULT_SCRATCH_BUDGET_BYTES }
+    }
+
     /// Opens a back end.
     ///
     /// # Errors
-    /// [`NoAdapter`](crate::Error::NoAdapter) if a GPU was asked for and none fits, [`Device`](crate::Error::Device) if it cannot be opened.
+    /// [`NoAdapter`](crate::Error::NoAdapter) if a GPU was asked for and none fits, [`NoAdapterOpens`](crate::Error::NoAdapterOpens) if none
+    /// of those that fit can be opened.
     pub async fn new(backend: Backend) -> Result<Self> {
+        #[cfg(not(target_arch = "wasm32"))]
         let engine = match backend {
-            Backend::Cpu => Engine::Cpu(Box::default()),
-            Backend::Auto => match gpu::HostEngine::open_hardware().await {
-                Some(engine) => Engine::Gpu(Box::new(engine)),
-                None => Engine::Cpu(Box::default()),
-            },
-            Backend::Gpu => Engine::Gpu(Box::new(gpu::HostEngine::open(None).await?)),
-            Backend::Adapter(name) => Engine::Gpu(Box::new(gpu::HostEngine::open(Some(&name)).await?)),
+            Backend::Cpu => Engine::open(backend).await?,
+            _ => background::run(move |_| pollster::block_on(Engine::open(backend))).await?,
         };
-        Ok(Self { engine, scratch_budget_bytes: DEFAULT_SCRATCH_BUDGET_BYTES })
-    }
-
-    /// Opens one of the adapters that [`adapters`](crate::adapters) lists.
-    ///
-    /// # Errors
-    /// [`Error::Device`](crate::Error::Device) if it cannot be opened.
-    pub async fn with_adapter(adapter: AdapterDescription) -> Result<Self> {
-        let engine = Engine::Gpu(Box::new(gpu::HostEngine::open_described(adapter).await?));
-        Ok(Self { engine, scratch_budget_bytes: DEFAULT_SCRATCH_BUDGET_BYTES })
-    }
-
-    /// [`Attention::with_adapter`] for programs without an async runtime. Not available in the browser.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn with_adapter_blocking(adapter: AdapterDescription) -> Result<Self> {
-        pollster::block_on(Self::with_adapter(adapter))
-    }
-
-    /// Uses an open device, with no more than the limits and features it was created with.
-    pub fn with_device(device: wgpu::Device, queue: wgpu::Queue) -> Self {
-        let engine = Engine::Gpu(Box::new(gpu::HostEngine::with_device(device, queue)));
-        Self { engine, scratch_budget_bytes: DEFAULT_SCRATCH_BUDGET_BYTES }
+        #[cfg(target_arch = "wasm32")]
+        let engine = Engine::open(backend).await?;
+        Ok(Self::of(engine))
     }
 
     /// [`Attention::new`] for programs without an async runtime. Not available in the browser.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new_blocking(backend: Backend) -> Result<Self> {
-        pollster::block_on(Self::new(backend))
+        Ok(Self::of(pollster::block_on(Engine::open(backend))?))
     }
 
     /// Bounds the scratch memory of a call; the default is [`DEFAULT_SCRATCH_BUDGET_BYTES`].
     pub fn with_scratch_budget_bytes(mut self, bytes: u64) -> Self {
         self.scratch_budget_bytes = bytes;
         self
+    }
+
+    /// How a problem would be cut here, and the scratch memory it would take.
+    ///
+    /// # Errors
+    /// See [`Plan::new`].
+    pub fn plan(&self, problem: &Problem) -> Result<Plan> {
+        let limits = match &self.engine {
+            Engine::Cpu(_) => Limits::host(),
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.limits(),
+        };
+        Plan::new(problem, &limits, self.scratch_budget_bytes)
+    }
+
+    /// Computes a problem; the output is in the problem's layout, `[N, H, L, M]` or `[N, L, H, M]`. Natively on a thread of its own, from a copy
+    /// of the inputs.
+    ///
+    /// # Errors
+    /// Wrong sizes, lengths out of range, NaN or infinity at a valid position, inputs so large that logits or sums may exceed float32, and
+    /// limits that the problem exceeds.
+    pub async fn run(&self, problem: &Problem, inputs: &Inputs<'_>) -> Result<Vec<f32>> {
+        self.run_placed(problem, inputs, None).await
+    }
+
+    /// [`Attention::run`] with queries that stand where `positions` say, `[N, H, L]`, ascending in each head. For visibility without a bound on
+    /// the left: what a tile sees is counted for neighbours (`stages/exact_attention.rs`).
+    pub(crate) async fn run_placed(
+        &self,
+        problem: &Problem,
+        inputs: &Inputs<'_>,
+        positions: Option<&[i32]>,
+    ) -> Result<Vec<f32>> {
+        let supplied = Supplied::default();
+        self.compute(problem, &Call { inputs, supplied: &supplied, positions }, false).await.map(|(output, _)| output)
+    }
+
+    /// [`Attention::run`] into memory of the caller.
+    ///
+    /// # Errors
+    /// As [`Attention::run`]; also if `output` has the wrong size.
+    pub async fn run_into(&self, problem: &Problem, inputs: &Inputs<'_>, output: &mut [f32]) -> Result<()> {
+        check_output(problem, output)?;
+        output.copy_from_slice(&self.run(problem, inputs).await?);
+        Ok(())
+    }
+
+    /// Computes a problem and returns all intermediate results and stage times; some results can be supplied instead. Natively on a thread of
+    /// its own, from a copy of what is given.
+    ///
+    /// # Errors
+    /// As [`Attention::run`]; also if something supplied has the wrong size or an entry out of range.
+    pub async fn trace(&self, problem: &Problem, inputs: &Inputs<'_>, supplied: &Supplied<'_>) -> Result<Trace> {
+        let (output, trace) = self.compute(problem, &Call { inputs, supplied, positions: None }, true).await?;
+        Ok(Trace { output, ..trace })
+    }
+
+    /// [`Attention::run`] for programs without an async runtime: computes and waits on this thread. Not available in the browser.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn run_blocking(&self, problem: &Problem, inputs: &Inputs) -> Result<Vec<f32>> {
+        self.run_placed_blocking(problem, inputs, None)
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn run_placed_blocking(
+        &self,
+        problem: &Problem,
+        inputs: &Inputs,
+        positions: Option<&[i32]>,
+    ) -> Result<Vec<f32>> {
+        let call = Call { inputs, supplied: &Supplied::default(), positions };
+        self.compute_here(problem, &call, false, &Cancellation::default()).map(|(output, _)| output)
+    }
+
+    /// [`Attention::run_into`] for programs without an async runtime: computes and waits on this thread. Not available in the browser.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn run_into_blocking(&self, problem: &Problem, inputs: &Inputs, output: &mut [f32]) -> Result<()> {
+        check_output(problem, output)?;
+        let call = Call { inputs, supplied: &Supplied::default(), positions: None };
+        let checked = self.check(problem, &call)?;
+        self.compute_waiting(&checked, &call, output, None, &Cancellation::default())
+    }
+
+    /// [`Attention::trace`] for programs without an async runtime: computes and waits on this thread. Not available in the browser.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn trace_blocking(&self, problem: &Problem, inputs: &Inputs, supplied: &Supplied) -> Result<Trace> {
+        let call = Call { inputs, supplied, positions: None };
+        let (output, trace) = self.compute_here(problem, &call, true, &Cancellation::default())?;
+        Ok(Trace { output, ..trace })
+    }
+
+    /// Computes away from the caller's thread, from a copy of the call.
+    #[cfg(not(target_arch = "wasm32"))]
+    async fn compute(&self, problem: &Problem, call: &Call<'_>, tracing: bool) -> Result<(Vec<f32>, Trace)> {
+        let (this, problem, call) = (self.clone(), *problem, OwnedCall::of(call)?);
+        background::run(move |cancellation| call.lend(|call| this.compute_here(&problem, call, tracing, cancellation)))
+            .await
+    }
+
+    /// Computes on the one thread there is, and lets the browser go on while a GPU works.
+    #[cfg(target_arch = "wasm32")]
+    async fn compute(&self, problem: &Problem, call: &Call<'_>, tracing: bool) -> Result<(Vec<f32>, Trace)> {
+        let checked = self.check(problem, call)?;
+        let (mut output, mut trace) = (empty_output(problem)?, Trace::default());
+        let kept = tracing.then_some(&mut trace);
+        self.compute_into(&checked, call, &mut output, kept, &Cancellation::default()).await?;
+        Ok((output, trace))
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn compute_here(
+        &self,
+        problem: &Problem,
+        call: &Call<'_>,
+        tracing: bool,
+        cancellation: &Cancellation,
+    ) -> Result<(Vec<f32>, Trace)> {
+        let checked = self.check(problem, call)?;
+        let (mut output, mut trace) = (empty_output(problem)?, Trace::default());
+        self.compute_waiting(&checked, call, &mut output, tracing.then_some(&mut trace), cancellation)?;
+        Ok((output, trace))
+    }
+
+    /// Computes on this thread, when it is its turn.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn compute_waiting(
+        &self,
+        checked: &(Plan, Sums),
+        call: &Call<'_>,
+        output: &mut [f32],
+        trace: Option<&mut Trace>,
+        cancellation: &Cancellation,
+    ) -> Result<()> {
+        #[cfg(feature = "gpu")]
+        let _turn = match &self.engine {
+            Engine::Cpu(_) => None,
+            Engine::Gpu(engine) => engine.exclusive(),
+        };
+        pollster::block_on(self.compute_into(checked, call, output, trace, cancellation))
+    }
+
+    /// Checks everything that is given, before anything is allocated.
+    fn check(&self, problem: &Problem, call: &Call) -> Result<(Plan, Sums)> {
+        let sums = call.inputs.validate(problem)?;
+        call.supplied.validate(problem, call.inputs.query_lengths)?;
+        Ok((self.plan(problem)?, sums))
+    }
+
+    async fn compute_into(
+        &self,
+        checked: &(Plan, Sums),
+        call: &Call<'_>,
+        output: &mut [f32],
+        trace: Option<&mut Trace>,
+        cancellation: &Cancellation,
+    ) -> Result<()> {
+        let (plan, sums) = checked;
+        match &self.engine {
+            Engine::Cpu(workspace) => cpu::run(plan, call, output, trace, workspace, cancellation)?,
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.run(plan, call, output, trace, cancellation).await?,
+        }
+        call.inputs.check_sums(&plan.problem, *sums, output)
+    }
+}
+
+/// Memory for an output.
+fn empty_output(problem: &Problem) -> Result<Vec<f32>> {
+    let elements = problem.shape().output_elements();
+    let mut output = Vec::new();
+    let bytes = 4 * elements as u64;
+    output.try_reserve_exact(elements).map_err(|_| Error::OutOfMemory { what: "output", bytes })?;
+    output.resize(elements, 0.0);
+    Ok(output)
+}
+
+/// What only a GPU has.
+#[cfg(feature = "gpu")]
+impl Attention {
+    /// Opens one of the adapters that [`adapters`](crate::adapters) lists.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if it cannot be opened.
+    pub async fn with_adapter(adapter: AdapterDescription) -> Result<Self> {
+        #[cfg(not(target_arch = "wasm32"))]
+        return background::run(move |_| Self::with_adapter_blocking(adapter)).await;
+        #[cfg(target_arch = "wasm32")]
+        Ok(Self::of(Engine::Gpu(Arc::new(gpu::HostEngine::open_described(adapter).await?))))
+    }
+
+    /// [`Attention::with_adapter`] for programs without an async runtime. Not available in the browser.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn with_adapter_blocking(adapter: AdapterDescription) -> Result<Self> {
+        let engine = pollster::block_on(gpu::HostEngine::open_described(adapter))?;
+        Ok(Self::of(Engine::Gpu(Arc::new(engine))))
+    }
+
+    /// Uses an open device, with no more than the limits and features it was created with.
+    pub fn with_device(device: wgpu::Device, queue: wgpu::Queue) -> Self {
+        Self::of(Engine::Gpu(Arc::new(gpu::HostEngine::with_device(device, queue))))
     }
 
     /// Begins with [`Attention::pipeline_cache_data`] of an earlier run, so that the driver need not compile again what it compiled then.
@@ -112,7 +333,7 @@ impl Attention {
     pub unsafe fn with_pipeline_cache(mut self, data: &[u8]) -> Self {
         if let Engine::Gpu(engine) = &mut self.engine {
             // SAFETY: what this function demands.
-            unsafe { engine.use_pipeline_cache(data) };
+            *engine = Arc::new(unsafe { engine.with_pipeline_cache(data) });
         }
         self
     }
@@ -140,100 +361,6 @@ impl Attention {
         match &self.engine {
             Engine::Cpu(_) => None,
             Engine::Gpu(engine) => Some(engine.describe()),
-        }
-    }
-
-    /// How a problem would be cut here, and the scratch memory it would take.
-    ///
-    /// # Errors
-    /// See [`Plan::new`].
-    pub fn plan(&self, problem: &Problem) -> Result<Plan> {
-        let limits = match &self.engine {
-            Engine::Cpu(_) => Limits::host(),
-            Engine::Gpu(engine) => engine.limits(),
-        };
-        Plan::new(problem, &limits, self.scratch_budget_bytes)
-    }
-
-    /// Computes a problem; the output is in the problem's layout, `[N, H, L, M]` or `[N, L, H, M]`.
-    ///
-    /// # Errors
-    /// Wrong sizes, lengths out of range, NaN or infinity at a valid position, and limits that the problem exceeds.
-    pub async fn run(&self, problem: &Problem, inputs: &Inputs<'_>) -> Result<Vec<f32>> {
-        self.run_placed(problem, inputs, None).await
-    }
-
-    /// [`Attention::run`] with queries that stand where `positions` say, `[N, H, L]`, ascending in each head. For visibility without a bound on
-    /// the left: what a tile sees is counted for neighbours (`stages/exact_attention.rs`).
-    pub(crate) async fn run_placed(
-        &self,
-        problem: &Problem,
-        inputs: &Inputs<'_>,
-        positions: Option<&[i32]>,
-    ) -> Result<Vec<f32>> {
-        let supplied = Supplied::default();
-        let plan = self.check(problem, inputs, &supplied)?;
-        let mut output = vec![0.0; problem.shape().output_elements()];
-        self.compute(&plan, &Call { inputs, supplied: &supplied, positions }, &mut output, None).await?;
-        Ok(output)
-    }
-
-    /// [`Attention::run`] into memory of the caller.
-    ///
-    /// # Errors
-    /// As [`Attention::run`]; also if `output` has the wrong size.
-    pub async fn run_into(&self, problem: &Problem, inputs: &Inputs<'_>, output: &mut [f32]) -> Result<()> {
-        check_output(problem, output)?;
-        let supplied = Supplied::default();
-        let plan = self.check(problem, inputs, &supplied)?;
-        self.compute(&plan, &Call { inputs, supplied: &supplied, positions: None }, output, None).await
-    }
-
-    /// Computes a problem and returns all intermediate results and stage times; some results can be supplied instead.
-    ///
-    /// # Errors
-    /// As [`Attention::run`]; also if something supplied has the wrong size or an entry out of range.
-    pub async fn trace(&self, problem: &Problem, inputs: &Inputs<'_>, supplied: &Supplied<'_>) -> Result<Trace> {
-        let plan = self.check(problem, inputs, supplied)?;
-        let mut trace = Trace::default();
-        let mut output = vec![0.0; problem.shape().output_elements()];
-        self.compute(&plan, &Call { inputs, supplied, positions: None }, &mut output, Some(&mut trace)).await?;
-        trace.output = output;
-        Ok(trace)
-    }
-
-    /// [`Attention::run`] for programs without an async runtime. Not available in the browser.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn run_blocking(&self, problem: &Problem, inputs: &Inputs) -> Result<Vec<f32>> {
-        pollster::block_on(self.run(problem, inputs))
-    }
-
-    /// [`Attention::run_into`] for programs without an async runtime. Not available in the browser.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn run_into_blocking(&self, problem: &Problem, inputs: &Inputs, output: &mut [f32]) -> Result<()> {
-        pollster::block_on(self.run_into(problem, inputs, output))
-    }
-
-    /// [`Attention::trace`] for programs without an async runtime. Not available in the browser.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn trace_blocking(&self, problem: &Problem, inputs: &Inputs, supplied: &Supplied) -> Result<Trace> {
-        pollster::block_on(self.trace(problem, inputs, supplied))
-    }
-
-    /// Checks everything that is given, before anything is allocated.
-    fn check(&self, problem: &Problem, inputs: &Inputs, supplied: &Supplied) -> Result<Plan> {
-        inputs.validate(problem)?;
-        supplied.validate(problem, inputs.query_lengths)?;
-        self.plan(problem)
-    }
-
-    async fn compute(&self, plan: &Plan, call: &Call<'_>, output: &mut [f32], trace: Option<&mut Trace>) -> Result<()> {
-        match &self.engine {
-            Engine::Cpu(workspace) => {
-                cpu::run(plan, call, output, trace, workspace);
-                Ok(())
-            }
-            Engine::Gpu(engine) => engine.run(plan, call, output, trace).await,
         }
     }
 }

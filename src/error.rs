@@ -84,6 +84,38 @@ pub enum Error {
         /// `NaN`, `inf` or `-inf`.
         value: f32,
     },
+    /// All inputs are finite, but what is computed from them may exceed float32.
+    #[error(
+        "{what} of batch {batch}, head {head} may reach {bound:.1e}, beyond float32's {:.1e}; scale the inputs down",
+        f32::MAX
+    )]
+    Overflow {
+        /// What is too large: `logits`, `squared distances of queries` or `sums of values`.
+        what: &'static str,
+        /// Batch of the slice.
+        batch: usize,
+        /// Query head of the slice; of `sums of values` too.
+        head: usize,
+        /// A bound of the largest magnitude there, from the norms of the rows.
+        bound: f64,
+    },
+    /// Memory for a result cannot be had.
+    #[error("`{what}` needs {bytes} bytes of memory, which cannot be had")]
+    OutOfMemory {
+        /// What the memory was for.
+        what: &'static str,
+        /// Its size.
+        bytes: u64,
+    },
+    /// A thread could not be started, or ended early.
+    #[error("the thread that computes failed: {message}")]
+    Thread {
+        /// What is known of it.
+        message: String,
+    },
+    /// The future was dropped. Nobody sees this error; it stops what had not begun.
+    #[error("cancelled")]
+    Cancelled,
     /// What was asked for does not fit the device's limits.
     #[error("{what} needs {needed} {unit}, but {limit} limits it to {allowed}")]
     ExceedsLimit {
@@ -149,6 +181,18 @@ pub enum Error {
         wanted: String,
         /// The adapters there are.
         found: String,
+    },
+    /// There are adapters that fit the request, but none of them could be opened.
+    #[error("no GPU adapter could be opened; tried: {tried}")]
+    NoAdapterOpens {
+        /// Each adapter with the reason, the best adapter first.
+        tried: String,
+    },
+    /// The device is gone: unplugged, reset by its driver, or destroyed. Every later call on it gives this error too; open a device again.
+    #[error("the GPU device was lost ({message}); open it again")]
+    DeviceLost {
+        /// What the driver said, or when it was noticed.
+        message: String,
     },
     /// The device or its driver failed.
     #[error("the GPU device failed: {message}")]

@@ -3,11 +3,13 @@
 #![deny(unsafe_code)]
 mod accuracy;
 mod attention;
+mod background;
 #[cfg(feature = "burn-host")]
 pub mod burn;
 mod clock;
 mod cpu;
 mod error;
+#[cfg(feature = "gpu")]
 mod gpu;
 mod limits;
 mod parallel;
@@ -20,8 +22,9 @@ mod trace;
 pub use accuracy::{Accuracy, ExactRows, Rows};
 pub use attention::{Attention, Backend};
 pub use error::{Error, Result};
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
 pub use gpu::adapters_blocking;
+#[cfg(feature = "gpu")]
 pub use gpu::{
     adapters, AdapterDescription, CheckedTensor, Compilation, DeviceAttention, DeviceTensors, FiniteCheck, Kernels,
     NO_BAD_ELEMENT,
@@ -31,4 +34,5 @@ pub use plan::{Plan, StageCost, DEFAULT_SCRATCH_BUDGET_BYTES};
 pub use problem::{Clustering, Inputs, Layout, Method, Problem, Shape, Supplied};
 pub use stages::Stage;
 pub use trace::{Trace, NO_CLUSTER, NO_KEY};
+#[cfg(feature = "gpu")]
 pub use wgpu;

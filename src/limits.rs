@@ -1,6 +1,11 @@
 //! What a target can hold.
 
+use crate::{Error, Result};
+
 /// The limits of a target that decide how a problem is cut: from a [`wgpu::Device`], from [`wgpu::Limits`], or the host's.
+///
+/// Every limit that a kernel, a buffer or a dispatch depends on is read here, once; what falls short is refused by its name before anything
+/// is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of one storage binding.
@@ -11,6 +16,9 @@ pub struct Limits {
     pub(crate) workgroups_per_dimension: u32,
     /// Offsets of storage bindings are multiples of this.
     pub(crate) offset_alignment_bytes: u32,
+    /// Offsets of uniform bindings are multiples of this.
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
+    pub(crate) uniform_alignment_bytes: u32,
     /// Vectors of four floats of a query that an invocation holds in registers at a time. A software adapter has no registers to fill and
     /// compiles for seconds where many loads are unrolled, so it gets fewer.
     pub(crate) query_registers: usize,
@@ -20,13 +28,72 @@ pub struct Limits {
     pub(crate) host: bool,
     /// Whether the device is a software adapter, which computes on the host after all.
     pub(crate) software: bool,
+    /// The first limit that is below what kernels need whatever the problem.
+    pub(crate) shortage: Option<Shortage>,
+}
+
+/// A limit that is too low for every problem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shortage {
+    limit: &'static str,
+    what: &'static str,
+    needed: u32,
+    allowed: u32,
+    unit: &'static str,
 }
 
 impl Limits {
     /// 64 floats each of query and value.
     const HARDWARE_REGISTERS: (usize, usize) = (16, 16);
+
+    /// The host's memory, which has no such limits.
+    pub fn host() -> Self {
+        Self {
+            binding_bytes: u64::MAX,
+            buffer_bytes: u64::MAX,
+            workgroups_per_dimension: u32::MAX,
+            offset_alignment_bytes: 4,
+            uniform_alignment_bytes: 4,
+            query_registers: Self::HARDWARE_REGISTERS.0,
+            value_registers: Self::HARDWARE_REGISTERS.1,
+            host: true,
+            software: false,
+            shortage: None,
+        }
+    }
+
+    /// Refuses a target on which no kernel can run.
+    pub(crate) fn check(&self) -> Result<()> {
+        let Some(Shortage { limit, what, needed, allowed, unit }) = self.shortage else { return Ok(()) };
+        Err(Error::ExceedsLimit { what: what.into(), needed: needed.into(), allowed: allowed.into(), unit, limit })
+    }
+
+    /// Refuses a buffer that is too large to be made or to be bound as a whole.
+    pub(crate) fn check_buffer(&self, what: impl FnOnce() -> String, bytes: u64) -> Result<()> {
+        for (allowed, limit) in
+            [(self.buffer_bytes, "max_buffer_size"), (self.binding_bytes, "max_storage_buffer_binding_size")]
+        {
+            // Buffers are made in whole vectors.
+            let needed = bytes.saturating_add(15) & !15;
+            if needed > allowed {
+                return Err(Error::ExceedsLimit { what: what(), needed, allowed, unit: "bytes", limit });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(feature = "gpu")]
+impl Limits {
     /// Measured on lavapipe: twice the value registers compile exact attention in twice the time for a tenth of its run time.
     const SOFTWARE_REGISTERS: (usize, usize) = (4, 8);
+    /// Storage buffers of a kernel, at most.
+    const STORAGE_BUFFERS: u32 = 8;
+    /// Invocations of a workgroup, at most; all in one dimension.
+    const INVOCATIONS: u32 = 256;
+    const WORKGROUP_BYTES: u32 = 16 << 10;
+    /// Bytes of the uniform of a dispatch, at most.
+    pub(crate) const UNIFORM_BYTES: u32 = 512;
 
     /// The limits of a device.
     pub fn of(device: &wgpu::Device) -> Self {
@@ -43,21 +110,33 @@ impl Limits {
         Self::from(&wgpu::Limits::defaults())
     }
 
-    /// The host's memory, which has no such limits.
-    pub fn host() -> Self {
-        Self {
-            binding_bytes: u64::MAX,
-            buffer_bytes: u64::MAX,
-            workgroups_per_dimension: u32::MAX,
-            offset_alignment_bytes: 4,
-            query_registers: Self::HARDWARE_REGISTERS.0,
-            value_registers: Self::HARDWARE_REGISTERS.1,
-            host: true,
-            software: false,
-        }
+    /// What kernels need whatever the problem.
+    fn shortage(limits: &wgpu::Limits) -> Option<Shortage> {
+        let invocations = limits.max_compute_invocations_per_workgroup;
+        let bytes = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX);
+        #[rustfmt::skip]
+        let all = [
+            ("max_storage_buffers_per_shader_stage", "a kernel", Self::STORAGE_BUFFERS, limits.max_storage_buffers_per_shader_stage, "storage buffers"),
+            ("max_uniform_buffers_per_shader_stage", "a kernel", 1, limits.max_uniform_buffers_per_shader_stage, "uniform buffer"),
+            ("max_dynamic_uniform_buffers_per_pipeline_layout", "a kernel", 1, limits.max_dynamic_uniform_buffers_per_pipeline_layout, "uniform buffer"),
+            ("max_uniform_buffer_binding_size", "a kernel's uniform", Self::UNIFORM_BYTES, bytes(limits.max_uniform_buffer_binding_size), "bytes"),
+            ("max_bind_groups", "a kernel", 1, limits.max_bind_groups, "bind group"),
+            ("max_bindings_per_bind_group", "a kernel", Self::STORAGE_BUFFERS + 1, limits.max_bindings_per_bind_group, "bindings"),
+            ("max_compute_invocations_per_workgroup", "a workgroup", Self::INVOCATIONS, invocations, "invocations"),
+            ("max_compute_workgroup_size_x", "a workgroup", Self::INVOCATIONS, limits.max_compute_workgroup_size_x, "invocations"),
+            ("max_compute_workgroup_size_y", "a workgroup", 1, limits.max_compute_workgroup_size_y, "invocation"),
+            ("max_compute_workgroup_size_z", "a workgroup", 1, limits.max_compute_workgroup_size_z, "invocation"),
+            ("max_compute_workgroup_storage_size", "a workgroup", Self::WORKGROUP_BYTES, limits.max_compute_workgroup_storage_size, "bytes"),
+            ("max_buffer_size", "a buffer", Self::UNIFORM_BYTES, bytes(limits.max_buffer_size), "bytes"),
+            ("max_storage_buffer_binding_size", "a binding", 256, bytes(limits.max_storage_buffer_binding_size), "bytes"),
+            ("max_compute_workgroups_per_dimension", "a dispatch", 1, limits.max_compute_workgroups_per_dimension, "workgroup"),
+        ];
+        let short = all.into_iter().find(|&(_, _, needed, allowed, _)| allowed < needed);
+        short.map(|(limit, what, needed, allowed, unit)| Shortage { limit, what, needed, allowed, unit })
     }
 }
 
+#[cfg(feature = "gpu")]
 impl From<&wgpu::Limits> for Limits {
     fn from(limits: &wgpu::Limits) -> Self {
         Self {
@@ -65,11 +144,14 @@ impl From<&wgpu::Limits> for Limits {
             binding_bytes: limits.max_storage_buffer_binding_size.min(1 << 31) & !255,
             buffer_bytes: limits.max_buffer_size,
             workgroups_per_dimension: limits.max_compute_workgroups_per_dimension,
-            offset_alignment_bytes: limits.min_storage_buffer_offset_alignment,
+            // No device has less; a made-up zero would divide by it.
+            offset_alignment_bytes: limits.min_storage_buffer_offset_alignment.max(4),
+            uniform_alignment_bytes: limits.min_uniform_buffer_offset_alignment.max(4),
             query_registers: Self::HARDWARE_REGISTERS.0,
             value_registers: Self::HARDWARE_REGISTERS.1,
             host: false,
             software: false,
+            shortage: Self::shortage(limits),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! On any backend: the tensors are read, the CPU back end computes, the output is written back.
 
 use super::AttentionOptions;
+use crate::background::Cancellation;
 use crate::cpu::{self, Workspace};
 use crate::problem::Call;
 use crate::{Error, Inputs, Limits, Plan, Problem, Result, Supplied};
@@ -25,11 +26,12 @@ pub(super) fn attention(
         key_lengths: options.key_lengths.as_deref(),
         ..Inputs::new(slice(0)?, slice(1)?, slice(2)?)
     };
-    inputs.validate(problem)?;
+    let sums = inputs.validate(problem)?;
     let shape = problem.shape();
     let mut output = vec![0.0; shape.output_elements()];
     let call = Call { inputs: &inputs, supplied: &Supplied::default(), positions: None };
-    cpu::run(&plan, &call, &mut output, None, workspace());
+    cpu::run(&plan, &call, &mut output, None, workspace(), &Cancellation::default())?;
+    inputs.check_sums(problem, sums, &output)?;
     let dimensions = [shape.batch, shape.query_heads, shape.queries, shape.value_width];
     Ok(Tensor::from_data(TensorData::new(output, dimensions), device))
 }

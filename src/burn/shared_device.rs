@@ -1,8 +1,9 @@
 //! The handles of Burn's wgpu devices, and what is kept for each.
 
 use super::AttentionOptions;
+use crate::background::Cancellation;
 use crate::gpu::{guarded, submit};
-use crate::{DeviceAttention, DeviceTensors, Error, Kernels, Limits, Plan, Problem, Result, Supplied};
+use crate::{DeviceAttention, DeviceTensors, Error, Kernels, Limits, Plan, Problem, Result};
 use ::burn::backend::{CubeDevice, DispatchDevice, WgpuDevice};
 use ::burn::tensor::wgpu::{WgpuOptions, WgpuSetup};
 use ::burn::tensor::Device;
@@ -88,16 +89,21 @@ impl SharedDevice {
     /// Problems whose memory is kept, as long as all of it fits the scratch budget of the call.
     const KEPT: usize = 8;
 
+    /// Refuses to go on if the device was lost.
+    pub fn check_alive(&self) -> Result<()> {
+        self.kernels.check_alive()
+    }
+
     /// Records and submits attention. What was submitted to the queue before comes before it.
     pub fn submit(&self, problem: &Problem, options: &AttentionOptions, tensors: &DeviceTensors) -> Result<()> {
         let device = self.kernels.device();
         let work = guarded(device, || {
             let plan = Plan::new(problem, &self.limits, options.scratch_budget_bytes)?;
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut attention = self.take(&mut kept, plan, options.scratch_budget_bytes);
+            let mut attention = self.take(&mut kept, plan, options.scratch_budget_bytes)?;
             let lengths = (options.query_lengths.as_deref(), options.key_lengths.as_deref());
             attention.set_lengths(&self.queue, lengths.0, lengths.1)?;
-            submit(device, &self.queue, attention.recording(tensors)?);
+            submit(device, &self.queue, attention.recording(tensors)?, &Cancellation::default())?;
             kept.push(attention);
             Ok(())
         });
@@ -112,14 +118,14 @@ impl SharedDevice {
     }
 
     /// The kept object for a plan, or a new one after making room for it.
-    fn take(&self, kept: &mut Vec<DeviceAttention>, plan: Plan, budget_bytes: u64) -> DeviceAttention {
+    fn take(&self, kept: &mut Vec<DeviceAttention>, plan: Plan, budget_bytes: u64) -> Result<DeviceAttention> {
         if let Some(index) = kept.iter().position(|attention| *attention.plan() == plan) {
-            return kept.remove(index);
+            return Ok(kept.remove(index));
         }
         let held = |kept: &[DeviceAttention]| kept.iter().map(DeviceAttention::scratch_bytes).sum::<u64>();
         while kept.len() >= Self::KEPT || (!kept.is_empty() && held(kept) + plan.scratch_bytes() > budget_bytes) {
             kept.remove(0);
         }
-        DeviceAttention::with_plan(&self.kernels, plan, &Supplied::default(), None)
+        DeviceAttention::with_plan(&self.kernels, plan)
     }
 }

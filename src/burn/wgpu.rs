@@ -26,6 +26,8 @@ pub(super) fn attention(
     tensors: [Tensor<4>; 3],
 ) -> Result<Tensor<4>> {
     let shared = find(selector).ok_or_else(|| Error::UnknownBurnDevice { device: format!("{selector:?}") })?;
+    // Before Burn is asked for memory on it.
+    shared.check_alive()?;
     let mut inputs = Vec::with_capacity(tensors.len());
     for tensor in tensors {
         let primitive = tensor.try_into_primitive::<Cube>().map_err(|error| failed(format!("{error:?}")))?;

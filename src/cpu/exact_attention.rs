@@ -13,6 +13,10 @@ pub(crate) fn exact_attention(work: &Work, output: &mut [f32]) {
         work.output_blocks::<()>(output, &mut []),
         || Tile::new(shape.width, shape.value_width, work.problem.scale()),
         |tile, mut block| {
+            // The one step that can take very long.
+            if work.cancellation.is_requested() {
+                return;
+            }
             for (slice, head) in block.slices() {
                 let queries = work.queries(slice);
                 let (keys, values) = (work.keys(slice), work.values(slice));

@@ -20,11 +20,13 @@ mod top_k;
 mod visible;
 mod work;
 
+use crate::background::Cancellation;
 use crate::clock::Instant;
 use crate::plan::Plan;
 use crate::problem::Call;
 use crate::stages::{Given, Kept, Role, Stage, Step};
 use crate::trace::Trace;
+use crate::Result;
 use memory::Memory;
 pub(crate) use memory::Workspace;
 use refine_top_k::ClusterResults;
@@ -32,8 +34,15 @@ use top_k::ClusterStatistics;
 use work::Work;
 
 /// Computes a problem whose inputs were validated, in the memory of `workspace`. With a `trace`, intermediate results and stage times
-/// are kept.
-pub(crate) fn run(plan: &Plan, call: &Call, output: &mut [f32], mut trace: Option<&mut Trace>, workspace: &Workspace) {
+/// are kept. A cancellation stops it before the next step.
+pub(crate) fn run(
+    plan: &Plan,
+    call: &Call,
+    output: &mut [f32],
+    mut trace: Option<&mut Trace>,
+    workspace: &Workspace,
+    cancellation: &Cancellation,
+) -> Result<()> {
     let mut memory = workspace.take();
     memory.draw(plan, call.supplied);
     let given = Given {
@@ -43,9 +52,10 @@ pub(crate) fn run(plan: &Plan, call: &Call, output: &mut [f32], mut trace: Optio
     };
     let steps = plan.steps(given);
     for chunk in plan.chunks() {
-        let work = Work { problem: &plan.problem, plan, call, chunk };
+        let work = Work { problem: &plan.problem, plan, call, chunk, cancellation };
         memory.fit(&work);
         for step in &steps {
+            cancellation.check()?;
             let start = Instant::now();
             run_step(step, &work, &mut memory, output);
             if let Some(trace) = trace.as_deref_mut() {
@@ -63,6 +73,8 @@ pub(crate) fn run(plan: &Plan, call: &Call, output: &mut [f32], mut trace: Optio
         }
     }
     workspace.put_back(memory);
+    // A step that was cut short wrote only a part.
+    cancellation.check()
 }
 
 fn run_step(step: &Step, work: &Work, m: &mut Memory, output: &mut [f32]) {

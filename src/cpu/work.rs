@@ -1,6 +1,7 @@
 //! A chunk of slices and the host tensors behind it.
 
 use super::panel::LANES;
+use crate::background::Cancellation;
 use crate::parallel::threads;
 use crate::plan::{Chunk, Plan};
 use crate::problem::{Call, Strides, Visibility};
@@ -19,6 +20,7 @@ pub(crate) struct Work<'a> {
     pub plan: &'a Plan,
     pub call: &'a Call<'a>,
     pub chunk: Chunk,
+    pub cancellation: &'a Cancellation,
 }
 
 /// Rows of one head of a tensor.

@@ -66,10 +66,21 @@ impl AdapterDescription {
 }
 
 /// All adapters that can run compute shaders, the best first. In the browser at most one.
+///
+/// Natively this loads the driver of every API that wgpu knows on the platform, or of those that the environment variable `WGPU_BACKEND`
+/// names (`vulkan`, `metal`, `dx12`, `gl`, several with commas), and blocks for as long as they take; an API that fails hides no other. A
+/// driver that crashes takes the process with it: where that must not happen, list adapters in a child process first, or name the API.
 pub async fn adapters() -> Vec<AdapterDescription> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    in_apis(wgpu::Backends::all()).await
+}
+
+/// The adapters of some APIs, of those that `WGPU_BACKEND` leaves.
+async fn in_apis(apis: wgpu::Backends) -> Vec<AdapterDescription> {
+    let backends = apis & wgpu::Backends::from_env().unwrap_or(apis);
+    let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor { backends, ..descriptor });
     #[cfg(not(target_arch = "wasm32"))]
-    let found = instance.enumerate_adapters(wgpu::Backends::all()).await;
+    let found = instance.enumerate_adapters(backends).await;
     #[cfg(target_arch = "wasm32")]
     let found: Vec<wgpu::Adapter> = {
         let options = wgpu::RequestAdapterOptions {
@@ -96,21 +107,35 @@ pub fn adapters_blocking() -> Vec<AdapterDescription> {
     pollster::block_on(adapters())
 }
 
-/// The best adapter, or the first that matches a name.
-pub(super) async fn find(name: Option<&str>) -> Result<AdapterDescription> {
-    let adapters = adapters().await;
-    let found = match name {
-        None => adapters.first(),
-        Some(name) => adapters.iter().find(|adapter| adapter.matches(name)),
-    };
-    found.cloned().ok_or_else(|| Error::NoAdapter {
+/// Adapters to try one after another, the best first: all, or those that match a text. At least one.
+pub(super) async fn candidates(name: Option<&str>) -> Result<Vec<AdapterDescription>> {
+    let adapters = in_apis(name.and_then(api_named).unwrap_or(wgpu::Backends::all())).await;
+    let (fitting, others): (Vec<_>, Vec<_>) =
+        adapters.into_iter().partition(|adapter| name.is_none_or(|name| adapter.matches(name)));
+    if !fitting.is_empty() {
+        return Ok(fitting);
+    }
+    let narrowed = std::env::var("WGPU_BACKEND").map_or(String::new(), |apis| format!(", WGPU_BACKEND being `{apis}`"));
+    Err(Error::NoAdapter {
         wanted: name.map_or("with compute shaders".into(), |name| format!("matches `{name}`")),
-        found: if adapters.is_empty() {
-            "none".into()
-        } else {
-            adapters.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-        },
+        found: list(others.iter().map(ToString::to_string)) + &narrowed,
     })
+}
+
+/// The API that a text is the name of: then no other API's driver is loaded.
+fn api_named(text: &str) -> Option<wgpu::Backends> {
+    let known = ["vulkan", "metal", "dx12", "gl"].iter().find(|name| name.eq_ignore_ascii_case(text))?;
+    Some(wgpu::Backends::from_comma_list(known))
+}
+
+/// Some things in a row, or that there are none.
+pub(super) fn list(items: impl Iterator<Item = String>) -> String {
+    let items: Vec<String> = items.collect();
+    if items.is_empty() {
+        "none".into()
+    } else {
+        items.join("; ")
+    }
 }
 
 /// Opens an adapter with all it offers that the crate uses.

@@ -53,13 +53,54 @@ impl DeviceAttention {
     /// Those of [`Plan::new`] with the device's limits.
     pub fn new(kernels: &Kernels, problem: &Problem, scratch_budget_bytes: u64) -> Result<Self> {
         let plan = Plan::new(problem, &Limits::of(kernels.device()), scratch_budget_bytes)?;
-        Ok(Self::with_plan(kernels, plan, &Supplied::default(), None))
+        Self::with_plan(kernels, plan)
+    }
+
+    /// [`DeviceAttention::new`] for a plan that was made before: by [`Plan::new`] with [`Limits::of`] this device, or with lower ones.
+    ///
+    /// # Errors
+    /// [`Error::ExceedsLimit`] if the plan was made for a device that can more than this one, or needs a buffer that this one cannot make.
+    pub fn with_plan(kernels: &Kernels, plan: Plan) -> Result<Self> {
+        Self::with_supplied(kernels, plan, &Supplied::default(), None)
     }
 
     /// With `positions`, queries stand where these say, `[N, H, L]`.
-    pub(crate) fn with_plan(kernels: &Kernels, plan: Plan, supplied: &Supplied, positions: Option<&[i32]>) -> Self {
+    pub(crate) fn with_supplied(
+        kernels: &Kernels,
+        plan: Plan,
+        supplied: &Supplied,
+        positions: Option<&[i32]>,
+    ) -> Result<Self> {
+        kernels.check_alive()?;
         let device = kernels.device();
+        let given = Given {
+            positions: supplied.initial_positions.is_some(),
+            assignment: supplied.assignment.is_some(),
+            placed: positions.is_some(),
+        };
+        let limits = Limits::of(device);
+        check_fits(&plan, &limits)?;
         let slices = plan.slices_per_chunk() as u64;
+        let shape = plan.problem.shape();
+        let lengths: Vec<u32> = [shape.queries, shape.keys]
+            .iter()
+            .flat_map(|&length| std::iter::repeat_n(length as u32, shape.batch))
+            .chain(positions.into_iter().flatten().map(|&position| position as u32))
+            .collect();
+        let (planes, starts) = clustering_constants(&plan, supplied);
+        limits.check_buffer(|| "the lengths and positions".into(), 4 * lengths.len() as u64)?;
+        limits.check_buffer(|| "the hash planes".into(), 16 * planes.len() as u64)?;
+        limits.check_buffer(|| "the starts of the clusters".into(), 4 * starts.len() as u64)?;
+        let params_bytes = Recording::params_bytes(&plan, given);
+        if params_bytes > limits.buffer_bytes.min(u32::MAX.into()) {
+            return Err(Error::ExceedsLimit {
+                what: "the parameters of all dispatches".into(),
+                needed: params_bytes,
+                allowed: limits.buffer_bytes.min(u32::MAX.into()),
+                unit: "bytes",
+                limit: "max_buffer_size",
+            });
+        }
         let mut scratch = HashMap::new();
         for &(piece, words) in plan.scratch() {
             let buffer = device.create_buffer(&wgpu::BufferDescriptor {
@@ -70,25 +111,13 @@ impl DeviceAttention {
             });
             scratch.insert(piece, buffer);
         }
-        let shape = plan.problem.shape();
-        let lengths: Vec<u32> = [shape.queries, shape.keys]
-            .iter()
-            .flat_map(|&length| std::iter::repeat_n(length as u32, shape.batch))
-            .chain(positions.into_iter().flatten().map(|&position| position as u32))
-            .collect();
-        let (planes, starts) = clustering_constants(&plan, supplied);
         let memory = Memory {
             scratch,
             planes: filled_buffer(device, "planes", bytemuck::cast_slice(&planes)),
             starts: filled_buffer(device, "starts", bytemuck::cast_slice(&starts)),
             lengths: filled_buffer(device, "lengths", bytemuck::cast_slice(&lengths)),
         };
-        let given = Given {
-            positions: supplied.initial_positions.is_some(),
-            assignment: supplied.assignment.is_some(),
-            placed: positions.is_some(),
-        };
-        Self { kernels: kernels.clone(), plan, memory, given, recordings: Vec::new() }
+        Ok(Self { kernels: kernels.clone(), plan, memory, given, recordings: Vec::new() })
     }
 
     /// How the problem is cut, and the method that is computed.
@@ -109,13 +138,14 @@ impl DeviceAttention {
     /// as [`wgpu::Queue::write_buffer`] does.
     ///
     /// # Errors
-    /// Names an entry that is larger than the tensors are long.
+    /// Names an entry that is larger than the tensors are long; [`Error::DeviceLost`].
     pub fn set_lengths(
         &self,
         queue: &wgpu::Queue,
         query_lengths: Option<&[u32]>,
         key_lengths: Option<&[u32]>,
     ) -> Result<()> {
+        self.kernels.check_alive()?;
         let shape = self.plan.problem.shape();
         check_lengths(&self.plan.problem, query_lengths, key_lengths)?;
         for (lengths, full, first) in [(query_lengths, shape.queries, 0), (key_lengths, shape.keys, shape.batch)] {
@@ -141,7 +171,7 @@ impl DeviceAttention {
     /// drivers, software ones among them, compile only when a kernel first runs.
     ///
     /// # Errors
-    /// Names a slice that is too small, lacks a usage or is misaligned.
+    /// Names a slice that is too small, lacks a usage or is misaligned; [`Error::DeviceLost`].
     pub fn prepare(&mut self, tensors: &DeviceTensors) -> Result<()> {
         self.recording(tensors).map(|_| ())
     }
@@ -149,13 +179,14 @@ impl DeviceAttention {
     /// Records the computation into an encoder.
     ///
     /// # Errors
-    /// Names a slice that is too small, lacks a usage or is misaligned; nothing was recorded then.
+    /// Names a slice that is too small, lacks a usage or is misaligned; [`Error::DeviceLost`]. Nothing was recorded then.
     pub fn record(&mut self, encoder: &mut wgpu::CommandEncoder, tensors: &DeviceTensors) -> Result<()> {
         self.recording(tensors)?.record(encoder);
         Ok(())
     }
 
     pub(crate) fn recording(&mut self, tensors: &DeviceTensors) -> Result<&Recording> {
+        self.kernels.check_alive()?;
         let slices = [tensors.queries, tensors.keys, tensors.values, tensors.output];
         let known = self.recordings.iter().position(|recording| {
             recording.ranges.iter().zip(&slices).all(|(range, slice)| {
@@ -208,6 +239,36 @@ impl DeviceAttention {
         }
         Ok(slices.map(|slice| Range { buffer: slice.buffer().clone(), offset: slice.offset(), size: slice.size() }))
     }
+}
+
+/// Checks that a plan, which may have been made for another target, fits a device.
+fn check_fits(plan: &Plan, limits: &Limits) -> Result<()> {
+    let planned = &plan.limits;
+    let numbers = [
+        (planned.binding_bytes, limits.binding_bytes, "bytes", "max_storage_buffer_binding_size"),
+        (planned.buffer_bytes, limits.buffer_bytes, "bytes", "max_buffer_size"),
+        (
+            planned.workgroups_per_dimension.into(),
+            limits.workgroups_per_dimension.into(),
+            "workgroups",
+            "max_compute_workgroups_per_dimension",
+        ),
+    ];
+    for (needed, allowed, unit, limit) in numbers {
+        if needed > allowed {
+            let what = "the target that the plan was made for".into();
+            return Err(Error::ExceedsLimit { what, needed, allowed, unit, limit });
+        }
+    }
+    // Bindings begin where the plan says, which this device must allow; the host's cut has no partial results of workgroups.
+    let aligned = planned.offset_alignment_bytes.is_multiple_of(limits.offset_alignment_bytes)
+        && planned.uniform_alignment_bytes.is_multiple_of(limits.uniform_alignment_bytes);
+    if planned.host || !aligned {
+        let value = if planned.host { "for the host" } else { "for a device with smaller alignments" };
+        let allowed = "made with `Limits::of` this device, or with lower limits".into();
+        return Err(Error::OutOfRange { argument: "plan", value: value.into(), allowed });
+    }
+    Ok(())
 }
 
 /// Checks that a slice can be bound as storage and holds at least some bytes.

@@ -6,6 +6,7 @@ use super::kernels::kernel;
 use super::key::{KernelKey, Variant};
 use super::params::Layout;
 use super::pipelines::Kernels;
+use crate::limits::Limits;
 use crate::plan::Tensor;
 use crate::{Error, Problem, Result};
 use bytemuck::{Pod, Zeroable};
@@ -13,9 +14,10 @@ use bytemuck::{Pod, Zeroable};
 /// Value of a [`FiniteCheck`]'s result where every valid element is finite.
 pub const NO_BAD_ELEMENT: u32 = u32::MAX;
 
-/// Finds the first NaN or infinity among the valid elements of queries, keys or values on the device.
+/// Finds the first NaN or infinity among the valid elements of queries, keys, values or output on the device.
 ///
-/// Attention on the device does not look at its inputs; this kernel does, where an app wants to know. The result stays on the device
+/// Attention on the device does not look at its inputs, nor whether logits (`query · key`) or sums of values exceed float32 although all inputs
+/// are finite; this kernel does, where an app wants to know. The result stays on the device
 /// ([`FiniteCheck::result_buffer`]) until the app copies it: one `u32`, the smallest offset in elements from the beginning of the tensor,
 /// or [`NO_BAD_ELEMENT`]. Costs one read of the tensor.
 #[derive(Debug)]
@@ -40,7 +42,7 @@ pub(super) struct CheckParams {
     pub reserved: [u32; 2],
 }
 
-/// Which input is checked.
+/// Which tensor is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CheckedTensor {
@@ -50,17 +52,19 @@ pub enum CheckedTensor {
     Keys,
     /// The values.
     Values,
+    /// The output, once attention was recorded: not finite although all inputs are where logits or sums of values exceed float32.
+    Output,
 }
 
 impl FiniteCheck {
-    /// Prepares checks of a problem's inputs.
+    /// Prepares checks of a problem's tensors.
     pub fn new(kernels: &Kernels, problem: &Problem) -> Self {
         let initial = NO_BAD_ELEMENT.to_le_bytes().repeat(4);
         let buffer = |label| filled_buffer(kernels.device(), label, &initial);
         Self { kernels: kernels.clone(), problem: *problem, result: buffer("found"), initial: buffer("not found") }
     }
 
-    /// Records a check of one input. `lengths` are those of [`DeviceAttention::lengths_buffer`](super::DeviceAttention::lengths_buffer).
+    /// Records a check of one tensor. `lengths` are those of [`DeviceAttention::lengths_buffer`](super::DeviceAttention::lengths_buffer).
     ///
     /// # Errors
     /// Names a slice that is too small, lacks a usage or is misaligned, or a tensor that exceeds the device's binding limit.
@@ -71,6 +75,7 @@ impl FiniteCheck {
         slice: wgpu::BufferSlice,
         lengths: &wgpu::Buffer,
     ) -> Result<()> {
+        self.kernels.check_alive()?;
         let (problem, shape) = (&self.problem, self.problem.shape());
         let (tensor, strides, heads, rows, width, first_length) = match checked {
             CheckedTensor::Queries => {
@@ -82,26 +87,29 @@ impl FiniteCheck {
             CheckedTensor::Values => {
                 (Tensor::Values, problem.value_strides(), shape.key_heads, shape.keys, shape.value_width, shape.batch)
             }
+            CheckedTensor::Output => {
+                (Tensor::Output, problem.output_strides(), shape.query_heads, shape.queries, shape.value_width, 0)
+            }
         };
         let bytes = 4 * tensor.elements(problem) as u64;
         check_slice(tensor.name(), &slice, bytes)?;
         let device = self.kernels.device();
-        let limits = device.limits();
-        let alignment = u64::from(limits.min_storage_buffer_offset_alignment);
+        let limits = Limits::of(device);
+        let alignment = u64::from(limits.offset_alignment_bytes);
         let offset = slice.offset() / alignment * alignment;
         let size = bytes + slice.offset() - offset;
-        if size > limits.max_storage_buffer_binding_size {
+        if size > limits.binding_bytes {
             return Err(Error::ExceedsLimit {
                 what: format!("`{}`", tensor.name()),
                 needed: size,
-                allowed: limits.max_storage_buffer_binding_size,
+                allowed: limits.binding_bytes,
                 unit: "bytes",
                 limit: "max_storage_buffer_binding_size",
             });
         }
         // The offset that is found counts from the tensor's first element, wherever the binding begins.
         let origin = (offset as i64 - slice.offset() as i64) / 4;
-        let most = limits.max_compute_workgroups_per_dimension as usize;
+        let most = limits.workgroups_per_dimension as usize;
         let check_finite = kernel("check_finite");
         // It reads one element at a time, of whatever tensor.
         let key = KernelKey { entry_point: check_finite.entry_point, variant: Variant::default(), constants: vec![] };

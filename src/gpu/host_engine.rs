@@ -2,20 +2,29 @@
 
 use super::adapter::{self, AdapterDescription};
 use super::device_attention::{DeviceAttention, DeviceTensors};
+use super::exclusive::exclusive;
 use super::pipelines::{Compilation, Kernels};
 use super::read_back::{read_back, staging_buffer};
 use super::submission::{guarded, submit};
 use super::tracer::Tracer;
+use crate::background::Cancellation;
 use crate::limits::Limits;
 use crate::plan::{Plan, Tensor};
 use crate::problem::Call;
 use crate::trace::Trace;
 use crate::{Error, Result};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A device that computes on host slices.
 #[derive(Debug)]
 pub(crate) struct HostEngine {
+    /// `None` only while it is dropped.
+    open: Option<Open>,
+}
+
+/// What an open device needs.
+#[derive(Debug)]
+pub(crate) struct Open {
     device: wgpu::Device,
     queue: wgpu::Queue,
     kernels: Result<Kernels>,
@@ -24,6 +33,22 @@ pub(crate) struct HostEngine {
     session: Mutex<Option<Session>>,
     /// What the driver complained about outside of any call.
     complaint: Arc<Mutex<Option<String>>>,
+}
+
+impl Drop for HostEngine {
+    fn drop(&mut self) {
+        // Memory is given back under the same rule as it is used.
+        let _one = self.exclusive();
+        self.open = None;
+    }
+}
+
+impl std::ops::Deref for HostEngine {
+    type Target = Open;
+
+    fn deref(&self) -> &Open {
+        self.open.as_ref().expect("an engine is open until it is dropped")
+    }
 }
 
 /// The buffers of a session as tensors.
@@ -47,7 +72,7 @@ struct Session {
 impl HostEngine {
     /// The best hardware adapter that opens.
     pub async fn open_hardware() -> Option<Self> {
-        for description in adapter::adapters().await {
+        for description in adapter::candidates(None).await.unwrap_or_default() {
             if !description.is_software() {
                 if let Ok(engine) = Self::open_described(description).await {
                     return Some(engine);
@@ -57,8 +82,17 @@ impl HostEngine {
         None
     }
 
+    /// The best adapter that opens, of those that match a text.
     pub async fn open(name: Option<&str>) -> Result<Self> {
-        Self::open_described(adapter::find(name).await?).await
+        let mut tried = Vec::new();
+        for description in adapter::candidates(name).await? {
+            let adapter = description.to_string();
+            match Self::open_described(description).await {
+                Ok(engine) => return Ok(engine),
+                Err(error) => tried.push(format!("{adapter}: {error}")),
+            }
+        }
+        Err(Error::NoAdapterOpens { tried: adapter::list(tried.into_iter()) })
     }
 
     pub async fn open_described(description: AdapterDescription) -> Result<Self> {
@@ -74,24 +108,39 @@ impl HostEngine {
         }));
         let kernels = Kernels::new(&device);
         kernels.as_ref().map_err(Clone::clone)?;
-        Ok(Self { device, queue, kernels, description, session: Mutex::default(), complaint })
+        Ok(Self::of(Open { device, queue, kernels, description, session: Mutex::default(), complaint }))
     }
 
     pub fn with_device(device: wgpu::Device, queue: wgpu::Queue) -> Self {
         let description = AdapterDescription::new(&device.adapter_info(), None);
         let kernels = Kernels::new(&device);
-        Self { device, queue, kernels, description, session: Mutex::default(), complaint: Arc::default() }
+        Self::of(Open { device, queue, kernels, description, session: Mutex::default(), complaint: Arc::default() })
     }
 
-    /// Forgets what was compiled and begins with data of an earlier run.
+    fn of(open: Open) -> Self {
+        Self { open: Some(open) }
+    }
+
+    /// Waits for its turn, where the API needs one.
+    pub fn exclusive(&self) -> Option<MutexGuard<'static, ()>> {
+        exclusive(self.device.adapter_info().backend)
+    }
+
+    /// The same device with nothing compiled and data of an earlier run.
     ///
     /// # Safety
     /// As [`Kernels::with_pipeline_cache`].
     #[allow(unsafe_code)]
-    pub unsafe fn use_pipeline_cache(&mut self, data: &[u8]) {
-        // SAFETY: what this function demands.
-        self.kernels = unsafe { Kernels::with_pipeline_cache(&self.device, data) };
-        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    pub unsafe fn with_pipeline_cache(&self, data: &[u8]) -> Self {
+        Self::of(Open {
+            device: self.device.clone(),
+            queue: self.queue.clone(),
+            // SAFETY: what this function demands.
+            kernels: unsafe { Kernels::with_pipeline_cache(&self.device, data) },
+            description: self.description.clone(),
+            session: Mutex::default(),
+            complaint: self.complaint.clone(),
+        })
     }
 
     pub fn pipeline_cache_data(&self) -> Option<Vec<u8>> {
@@ -110,8 +159,30 @@ impl HostEngine {
         Limits::of(&self.device)
     }
 
-    /// Computes a problem whose inputs were validated.
-    pub async fn run(&self, plan: &Plan, call: &Call<'_>, output: &mut [f32], trace: Option<&mut Trace>) -> Result<()> {
+    /// Computes a problem whose inputs were validated. Natively it waits on this thread.
+    pub async fn run(
+        &self,
+        plan: &Plan,
+        call: &Call<'_>,
+        output: &mut [f32],
+        trace: Option<&mut Trace>,
+        cancellation: &Cancellation,
+    ) -> Result<()> {
+        let kernels = self.kernels.as_ref().map_err(Clone::clone)?;
+        kernels.check_alive()?;
+        let result = self.run_alive(plan, call, output, trace, cancellation).await;
+        result.map_err(|error| kernels.explain(error))
+    }
+
+    async fn run_alive(
+        &self,
+        plan: &Plan,
+        call: &Call<'_>,
+        output: &mut [f32],
+        trace: Option<&mut Trace>,
+        cancellation: &Cancellation,
+    ) -> Result<()> {
+        cancellation.check()?;
         let tracing = trace.is_some();
         let mut session = guarded(&self.device, || self.begin(plan, call, tracing)).await?;
         let Session { attention, tensors: buffers, staging } = &mut session;
@@ -123,8 +194,7 @@ impl HostEngine {
             }
             None => {
                 guarded(&self.device, || {
-                    submit(&self.device, &self.queue, attention.recording(&tensors)?);
-                    Ok(())
+                    submit(&self.device, &self.queue, attention.recording(&tensors)?, cancellation)
                 })
                 .await?
             }
@@ -170,28 +240,24 @@ impl HostEngine {
 
     fn open_session(&self, plan: &Plan, call: &Call) -> Result<Session> {
         let kernels = self.kernels.as_ref().map_err(Clone::clone)?;
+        let bytes = |tensor: Tensor| (4 * tensor.elements(&plan.problem) as u64).next_multiple_of(16);
         for tensor in Tensor::ALL {
-            let needed = 4 * tensor.elements(&plan.problem) as u64;
-            if needed > plan.limits.buffer_bytes {
-                return Err(Error::ExceedsLimit {
-                    what: format!("`{}`", tensor.name()),
-                    needed,
-                    allowed: plan.limits.buffer_bytes,
-                    unit: "bytes",
-                    limit: "max_buffer_size",
-                });
+            let (needed, allowed) = (bytes(tensor), plan.limits.buffer_bytes);
+            if needed > allowed {
+                let (what, limit) = (format!("`{}`", tensor.name()), "max_buffer_size");
+                return Err(Error::ExceedsLimit { what, needed, allowed, unit: "bytes", limit });
             }
         }
         let tensors = Tensor::ALL.map(|tensor| {
             self.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some(tensor.name()),
-                size: (4 * tensor.elements(&plan.problem) as u64).next_multiple_of(16),
+                size: bytes(tensor),
                 usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
                 mapped_at_creation: false,
             })
         });
         let staging = staging_buffer(&self.device, tensors[Tensor::Output as usize].size());
-        let attention = DeviceAttention::with_plan(kernels, plan.clone(), call.supplied, call.positions);
+        let attention = DeviceAttention::with_supplied(kernels, plan.clone(), call.supplied, call.positions)?;
         Ok(Session { attention, tensors, staging })
     }
 }

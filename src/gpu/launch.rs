@@ -45,19 +45,56 @@ pub(crate) fn dispatches(plan: &Plan, chunk: &Chunk, given: Given) -> Vec<Dispat
     list
 }
 
-/// Cuts a launch so that no dispatch exceeds the operations or the workgroups of one.
-fn push(list: &mut Vec<Dispatch>, plan: &Plan, all_slices: usize, step: &Step, launch: &Launch) {
-    let most = plan.limits.workgroups_per_dimension as usize;
-    let all_keys = launch.keys.unwrap_or(plan.problem.shape().keys);
-    let keys = keys_of_dispatch(launch, all_slices);
-    for key in (0..all_keys).step_by(keys) {
-        let keys = key..key.saturating_add(keys).min(all_keys);
-        let operations = match launch.keys {
-            Some(all) => launch.operations / all as u64 * keys.len() as u64,
-            None => launch.operations,
-        };
+/// How many dispatches [`dispatches`] makes, at most, without making them.
+pub(crate) fn count(plan: &Plan, slices: usize, given: Given) -> u64 {
+    let of = |launch: &Launch| {
+        let pieces = Pieces::of(launch, plan, slices);
+        let [keys, slices, tiles] = [
+            pieces.all_keys.div_ceil(pieces.keys),
+            slices.div_ceil(pieces.slices),
+            launch.tiles.div_ceil(pieces.tiles),
+        ];
+        (keys as u64).saturating_mul(slices as u64).saturating_mul(tiles as u64)
+    };
+    let steps = plan.steps(given);
+    let launches = steps.iter().flat_map(|step| (step.stage.definition().launches)(step, &plan.cut));
+    launches.fold(0, |sum: u64, launch| sum.saturating_add(of(&launch)))
+}
+
+/// How much of a launch one dispatch does at most.
+struct Pieces {
+    all_keys: usize,
+    keys: usize,
+    slices: usize,
+    tiles: usize,
+}
+
+impl Pieces {
+    fn of(launch: &Launch, plan: &Plan, all_slices: usize) -> Self {
+        let most = plan.limits.workgroups_per_dimension as usize;
+        let all_keys = launch.keys.unwrap_or(plan.problem.shape().keys);
+        let keys = keys_of_dispatch(launch, all_slices).min(all_keys);
+        let operations = operations(launch, keys);
         let slices = fitting((launch.tiles as u64).saturating_mul(operations), all_slices).min(most);
         let tiles = fitting(operations, launch.tiles).min(most);
+        Self { all_keys, keys, slices, tiles }
+    }
+}
+
+/// Operations of one tile with so many of its keys.
+fn operations(launch: &Launch, keys: usize) -> u64 {
+    match launch.keys {
+        Some(all) => launch.operations / all as u64 * keys as u64,
+        None => launch.operations,
+    }
+}
+
+/// Cuts a launch so that no dispatch exceeds the operations or the workgroups of one.
+fn push(list: &mut Vec<Dispatch>, plan: &Plan, all_slices: usize, step: &Step, launch: &Launch) {
+    let Pieces { all_keys, keys, slices, tiles } = Pieces::of(launch, plan, all_slices);
+    for key in (0..all_keys).step_by(keys) {
+        let keys = key..key.saturating_add(keys).min(all_keys);
+        let operations = operations(launch, keys.len());
         for slice in (0..all_slices).step_by(slices) {
             let slices = slices.min(all_slices - slice);
             for tile in (0..launch.tiles).step_by(tiles) {
@@ -143,6 +180,17 @@ mod tests {
         covers_every_key(Method::Exact, 20_000);
         // What a tile of 64 sees of both runs together.
         covers_every_key(Method::sliding_window(5000, 3000).with_sinks(2000), 64 + 5000 + 3000 + 2000);
+    }
+
+    #[test]
+    fn dispatches_are_counted_without_being_made() {
+        for (length, method) in [(100, Method::Exact), (20_000, Method::Exact), (131_072, Method::stitched(1000))] {
+            let plan = plan(Shape::self_attention(1, 3, length, 64), method);
+            for chunk in plan.chunks() {
+                let made = dispatches(&plan, &chunk, Given::default()).len() as u64;
+                assert_eq!(count(&plan, chunk.slices(), Given::default()), made);
+            }
+        }
     }
 
     fn covers_every_key(method: Method, keys: u32) {

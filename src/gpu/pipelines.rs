@@ -2,7 +2,9 @@
 
 use super::kernels::{Access, Kernel};
 use super::key::KernelKey;
+use super::liveness::Liveness;
 use super::pipeline_cache::PipelineCache;
+use crate::limits::Limits;
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::num::NonZeroU64;
@@ -41,20 +43,16 @@ struct Compiled {
 #[derive(Debug, Clone)]
 pub struct Kernels {
     device: wgpu::Device,
+    liveness: Liveness,
     cache: Option<Arc<PipelineCache>>,
     compiled: Arc<Mutex<Compiled>>,
 }
 
 impl Kernels {
-    /// Bindings of one shader stage that kernels need.
-    const STORAGE_BUFFERS: u32 = 8;
-    const INVOCATIONS: u32 = 256;
-    const WORKGROUP_BYTES: u32 = 16 << 10;
-
     /// Prepares a device. Nothing is compiled yet.
     ///
     /// # Errors
-    /// [`Error::ExceedsLimit`] if the device offers less than WebGPU's defaults.
+    /// [`Error::ExceedsLimit`] if the device offers less than WebGPU's defaults, [`Error::DeviceLost`] if it is gone.
     #[allow(unsafe_code)]
     pub fn new(device: &wgpu::Device) -> Result<Self> {
         // SAFETY: there is no data.
@@ -76,38 +74,23 @@ impl Kernels {
     /// the program.
     #[allow(unsafe_code)]
     pub unsafe fn with_pipeline_cache(device: &wgpu::Device, data: &[u8]) -> Result<Self> {
-        let limits = device.limits();
-        let at_least = |limit, what: &str, needed: u32, allowed: u32, unit| {
-            if allowed >= needed {
-                return Ok(());
-            }
-            let what = what.to_string();
-            Err(Error::ExceedsLimit { what, needed: needed.into(), allowed: allowed.into(), unit, limit })
-        };
-        at_least(
-            "max_storage_buffers_per_shader_stage",
-            "a kernel",
-            Self::STORAGE_BUFFERS,
-            limits.max_storage_buffers_per_shader_stage,
-            "storage buffers",
-        )?;
-        at_least(
-            "max_compute_invocations_per_workgroup",
-            "a workgroup",
-            Self::INVOCATIONS,
-            limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x),
-            "invocations",
-        )?;
-        at_least(
-            "max_compute_workgroup_storage_size",
-            "a workgroup",
-            Self::WORKGROUP_BYTES,
-            limits.max_compute_workgroup_storage_size,
-            "bytes",
-        )?;
+        let limits = Limits::of(device);
+        limits.check()?;
         // SAFETY: what this function demands.
         let cache = unsafe { PipelineCache::open(device, data) }.map(Arc::new);
-        Ok(Self { device: device.clone(), cache, compiled: Arc::default() })
+        let liveness = Liveness::new(device);
+        liveness.check()?;
+        Ok(Self { device: device.clone(), liveness, cache, compiled: Arc::default() })
+    }
+
+    /// Refuses to go on if the device was lost.
+    pub(crate) fn check_alive(&self) -> Result<()> {
+        self.liveness.check()
+    }
+
+    /// An error with its cause, where that is the loss of the device.
+    pub(super) fn explain(&self, error: Error) -> Error {
+        self.liveness.explain(error)
     }
 
     /// The device the kernels are compiled for.

@@ -2,7 +2,7 @@
 
 use super::kernels::{kernel, Access, Operand};
 use super::key::{KernelKey, Variant};
-use super::launch::{dispatches, Dispatch};
+use super::launch::{count, dispatches, Dispatch};
 use super::params::Params;
 use super::pipelines::{Kernels, Pipeline};
 use crate::plan::{Chunk, Plan, Tensor};
@@ -85,11 +85,26 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
+    fn params_stride(plan: &Plan) -> usize {
+        size_of::<Params>().next_multiple_of(plan.limits.uniform_alignment_bytes as usize)
+    }
+
+    /// Bytes of the uniforms of all dispatches, at most.
+    pub fn params_bytes(plan: &Plan, given: Given) -> u64 {
+        let mut known = (0, 0);
+        let dispatches = plan.chunks().fold(0u64, |sum, chunk| {
+            if known.0 != chunk.slices() {
+                known = (chunk.slices(), count(plan, chunk.slices(), given));
+            }
+            sum.saturating_add(known.1)
+        });
+        dispatches.saturating_mul(Self::params_stride(plan) as u64)
+    }
+
     /// Makes bind groups and parameters, and compiles kernels that were not yet.
     pub fn new(kernels: &Kernels, plan: &Plan, memory: &Memory, ranges: &Ranges, given: Given) -> Self {
         let device = kernels.device();
-        let alignment = device.limits().min_uniform_buffer_offset_alignment as usize;
-        let params_stride = size_of::<Params>().next_multiple_of(alignment);
+        let params_stride = Self::params_stride(plan);
         let work: Vec<(Chunk, Vec<Dispatch>)> = plan
             .chunks()
             .map(|chunk| {

@@ -1,6 +1,7 @@
 //! Submitting work to a queue, and hearing what the driver says of it.
 
 use super::recorder::{Recording, Step};
+use crate::background::Cancellation;
 use crate::{Error, Result};
 use std::future::Future;
 
@@ -25,11 +26,17 @@ pub(crate) fn guarded<T>(device: &wgpu::Device, work: impl FnOnce() -> Result<T>
     }
 }
 
-/// Submits a recording, in several command buffers where it takes long.
-pub(crate) fn submit(device: &wgpu::Device, queue: &wgpu::Queue, recording: &Recording) {
+/// Submits a recording, in several command buffers where it takes long. What was not submitted when a cancellation came never is.
+pub(crate) fn submit(
+    device: &wgpu::Device,
+    queue: &wgpu::Queue,
+    recording: &Recording,
+    cancellation: &Cancellation,
+) -> Result<()> {
     let steps: Vec<&Step> = recording.chunks.iter().flat_map(|chunk| &chunk.steps).collect();
     let mut begin = 0;
     while begin < steps.len() {
+        cancellation.check()?;
         let mut operations = 0;
         let mut end = begin;
         while end < steps.len() && (end == begin || operations + steps[end].operations <= OPERATIONS_PER_SUBMISSION) {
@@ -44,4 +51,5 @@ pub(crate) fn submit(device: &wgpu::Device, queue: &wgpu::Queue, recording: &Rec
         queue.submit([encoder.finish()]);
         begin = end;
     }
+    Ok(())
 }

@@ -38,7 +38,7 @@ pub(super) fn fit(recipe: &Recipe, cut: Cut, limits: &Limits, budget_bytes: u64)
         let fixed = of_passes(0);
         let per_cluster = (of_passes(1) - fixed).max(1);
         let fitting = (budget_bytes.saturating_sub(fixed) / per_cluster)
-            .min(limits.binding_bytes / (4 * cut.keys_padded as u64))
+            .min(limits.binding_bytes.min(limits.buffer_bytes) / (4 * cut.keys_padded as u64))
             .clamp(1, clusters);
         cut.in_passes_of(fitting as usize)
     };

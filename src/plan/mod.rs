@@ -57,8 +57,9 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::ScratchBudget`] if one slice and one cluster at a time still need more, [`Error::ExceedsLimit`] if a tensor
-    /// cannot be bound even one slice at a time.
+    /// cannot be bound even one slice at a time, or if a limit is below what kernels need whatever the problem.
     pub fn new(problem: &Problem, limits: &Limits, scratch_budget_bytes: u64) -> Result<Self> {
+        limits.check()?;
         let (method, recipe) = choose::take(problem, limits);
         let shape = problem.shape();
         let (cut, scratch) = memory::fit(&recipe, Cut::new(shape, &recipe, limits), limits, scratch_budget_bytes)?;
@@ -78,6 +79,7 @@ impl Plan {
                 batches_per_chunk: batches,
                 heads_per_chunk: heads,
             };
+            plan.check_depth()?;
             match plan.check_bindings() {
                 Ok(()) => return Ok(plan),
                 Err(error) if slices == 1 => return Err(error),
@@ -134,6 +136,26 @@ impl Plan {
         4 * elements as u64 + first_byte % u64::from(self.limits.offset_alignment_bytes)
     }
 
+    /// Checks that kernels are no deeper than a dispatch may be; their other dimensions are cut.
+    fn check_depth(&self) -> Result<()> {
+        if self.limits.host {
+            return Ok(());
+        }
+        let allowed = self.limits.workgroups_per_dimension;
+        let steps = self.steps(Given::default());
+        let launches = steps.iter().flat_map(|step| (step.stage.definition().launches)(step, &self.cut));
+        match launches.max_by_key(|launch| launch.depth).filter(|launch| launch.depth > allowed as usize) {
+            None => Ok(()),
+            Some(launch) => Err(Error::ExceedsLimit {
+                what: format!("the kernel `{}`", launch.kernel),
+                needed: launch.depth as u64,
+                allowed: allowed.into(),
+                unit: "workgroups",
+                limit: "max_compute_workgroups_per_dimension",
+            }),
+        }
+    }
+
     fn check_bindings(&self) -> Result<()> {
         let exceeds = |what: &str, needed| Error::ExceedsLimit {
             what: format!("`{what}`, one chunk of it,"),
@@ -144,9 +166,7 @@ impl Plan {
         };
         for (scratch, words) in &self.scratch {
             let bytes = 4 * words * self.slices_per_chunk() as u64;
-            if bytes > self.limits.binding_bytes {
-                return Err(exceeds(scratch.name(), bytes));
-            }
+            self.limits.check_buffer(|| format!("`{}`, one chunk of it,", scratch.name()), bytes)?;
         }
         // Chunks of later sequences are as large as those of the first; among its own, a chunk may touch one key head more than another.
         for chunk in self.chunks().take_while(|chunk| chunk.batches.start == 0) {

@@ -1,12 +1,14 @@
 //! Host slices, lengths and supplied intermediate results, checked against the problem.
 
-use super::{Problem, Strides};
-use crate::parallel::each;
+use super::magnitude::{self, Valid};
+use super::Problem;
 use crate::{Error, Result};
-use pulp::{Arch, Simd, WithSimd};
-use std::sync::{Mutex, PoisonError};
 
 /// Inputs on the host: three tensors in the problem's layout and, where sequences are shorter than the tensors, their lengths.
+///
+/// Everything valid must be finite, and so small that logits (`query · key`), squared distances of queries (where there are clusters) and sums
+/// of a slice's values stay within float32: up to 1e18 and, for values, up to float32's largest number divided by the number of keys, all is
+/// well. Beyond, what would overflow is an [`Error::Overflow`], also where the mean of the values would be representable.
 #[derive(Debug, Clone, Copy)]
 pub struct Inputs<'a> {
     /// Queries, `[N, H, L, E]` or `[N, L, H, E]`.
@@ -34,23 +36,62 @@ impl<'a> Inputs<'a> {
         self
     }
 
-    /// Checks sizes, lengths and that every valid element is finite.
-    pub(crate) fn validate(&self, problem: &Problem) -> Result<()> {
+    /// Checks sizes, lengths, that every valid element is finite, and that so is what is computed from queries and keys.
+    pub(crate) fn validate(&self, problem: &Problem) -> Result<Sums> {
         let shape = problem.shape();
         let (n, h, g) = (shape.batch, shape.query_heads, shape.key_heads);
         check_length("queries", self.queries.len(), &[n, h, shape.queries, shape.width])?;
         check_length("keys", self.keys.len(), &[n, g, shape.keys, shape.width])?;
         check_length("values", self.values.len(), &[n, g, shape.keys, shape.value_width])?;
         check_lengths(problem, self.query_lengths, self.key_lengths)?;
-        let finite = |tensor, data: &[f32], strides: Strides, heads, width, lengths: Option<&[u32]>, length| {
-            check_finite(tensor, data, strides, [n, heads, width], |batch| {
-                lengths.map_or(length, |lengths| lengths[batch] as usize)
-            })
-        };
-        finite("queries", self.queries, problem.query_strides(), h, shape.width, self.query_lengths, shape.queries)?;
-        finite("keys", self.keys, problem.key_strides(), g, shape.width, self.key_lengths, shape.keys)?;
-        finite("values", self.values, problem.value_strides(), g, shape.value_width, self.key_lengths, shape.keys)
+        let largest = [self.query_rows(problem), self.key_rows(problem), self.value_rows(problem)];
+        let [queries, keys, values] = largest.each_ref().map(Valid::largest);
+        magnitude::check(problem, &largest[0], queries?, &largest[1], keys?)?;
+        let most = shape.keys as f64 * f64::from(values?);
+        Ok(if most > magnitude::MOST { Sums::MayOverflow } else { Sums::Finite })
     }
+
+    fn query_rows(&self, problem: &Problem) -> Valid<'a> {
+        let (shape, strides) = (problem.shape(), problem.query_strides());
+        let size = [shape.batch, shape.query_heads, shape.queries, shape.width];
+        Valid { tensor: "queries", data: self.queries, strides, size, lengths: self.query_lengths }
+    }
+
+    fn key_rows(&self, problem: &Problem) -> Valid<'a> {
+        let (shape, strides) = (problem.shape(), problem.key_strides());
+        let size = [shape.batch, shape.key_heads, shape.keys, shape.width];
+        Valid { tensor: "keys", data: self.keys, strides, size, lengths: self.key_lengths }
+    }
+
+    fn value_rows(&self, problem: &Problem) -> Valid<'a> {
+        let (shape, strides) = (problem.shape(), problem.value_strides());
+        let size = [shape.batch, shape.key_heads, shape.keys, shape.value_width];
+        Valid { tensor: "values", data: self.values, strides, size, lengths: self.key_lengths }
+    }
+
+    /// Checks the sums of values, by the output, where they may have exceeded float32.
+    pub(crate) fn check_sums(&self, problem: &Problem, sums: Sums, output: &[f32]) -> Result<()> {
+        if sums == Sums::Finite {
+            return Ok(());
+        }
+        let (shape, strides) = (problem.shape(), problem.output_strides());
+        let size = [shape.batch, shape.query_heads, shape.queries, shape.value_width];
+        let rows = Valid { tensor: "output", data: output, strides, size, lengths: self.query_lengths };
+        match rows.largest() {
+            Err(Error::NotFinite { batch, head, .. }) => {
+                let bound = shape.keys as f64 * f64::from(self.value_rows(problem).largest()?);
+                Err(Error::Overflow { what: "sums of values", batch, head, bound })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether a sum of the values may exceed float32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sums {
+    Finite,
+    MayOverflow,
 }
 
 /// Intermediate results given from outside instead of computed, for research and tests.
@@ -126,6 +167,52 @@ impl Call<'_> {
     }
 }
 
+/// All that is given to a call, copied.
+#[cfg(not(target_arch = "wasm32"))]
+#[derive(Debug)]
+pub(crate) struct OwnedCall {
+    tensors: [Vec<f32>; 3],
+    lengths: [Option<Vec<u32>>; 2],
+    planes: Option<Vec<f32>>,
+    supplied: [Option<Vec<u32>>; 2],
+    positions: Option<Vec<i32>>,
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl OwnedCall {
+    pub fn of(call: &Call) -> Result<Self> {
+        let Inputs { queries, keys, values, query_lengths, key_lengths } = *call.inputs;
+        let Supplied { planes, initial_positions, assignment } = *call.supplied;
+        let optional = |entries: Option<&[u32]>| entries.map(<[u32]>::to_vec);
+        Ok(Self {
+            tensors: [copied("queries", queries)?, copied("keys", keys)?, copied("values", values)?],
+            lengths: [query_lengths, key_lengths].map(optional),
+            planes: planes.map(<[f32]>::to_vec),
+            supplied: [initial_positions, assignment].map(optional),
+            positions: call.positions.map(<[i32]>::to_vec),
+        })
+    }
+
+    /// The call, for as long as `use_it` runs.
+    pub fn lend<T>(&self, use_it: impl FnOnce(&Call) -> T) -> T {
+        let [queries, keys, values] = self.tensors.each_ref().map(Vec::as_slice);
+        let [query_lengths, key_lengths] = self.lengths.each_ref().map(Option::as_deref);
+        let [initial_positions, assignment] = self.supplied.each_ref().map(Option::as_deref);
+        let supplied = Supplied { planes: self.planes.as_deref(), initial_positions, assignment };
+        let inputs = Inputs { queries, keys, values, query_lengths, key_lengths };
+        use_it(&Call { inputs: &inputs, supplied: &supplied, positions: self.positions.as_deref() })
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn copied(what: &'static str, data: &[f32]) -> Result<Vec<f32>> {
+    let mut copy = Vec::new();
+    let bytes = size_of_val(data) as u64;
+    copy.try_reserve_exact(data.len()).map_err(|_| Error::OutOfMemory { what, bytes })?;
+    copy.extend_from_slice(data);
+    Ok(copy)
+}
+
 /// Checks number and range of the lengths.
 pub(crate) fn check_lengths(
     problem: &Problem,
@@ -161,68 +248,5 @@ fn check_entries(argument: &'static str, entries: Option<&[u32]>, expected: usiz
         Some(index) => {
             Err(Error::EntryOutOfRange { argument, index, value: entries[index] as u64, maximum: maximum as u64 })
         }
-    }
-}
-
-/// Rows of one task.
-const CHECK_BLOCK: usize = 1024;
-
-/// Finds the first NaN or infinity at a valid position.
-fn check_finite(
-    tensor: &'static str,
-    data: &[f32],
-    strides: Strides,
-    [batches, heads, width]: [usize; 3],
-    valid: impl Fn(usize) -> usize,
-) -> Result<()> {
-    let first_bad = Mutex::new(None);
-    let mut blocks = Vec::new();
-    for batch in 0..batches {
-        let valid = valid(batch);
-        for head in 0..heads {
-            for begin in (0..valid).step_by(CHECK_BLOCK) {
-                blocks.push((batch, head, begin..(begin + CHECK_BLOCK).min(valid)));
-            }
-        }
-    }
-    each(
-        blocks,
-        || (),
-        |(), (batch, head, rows)| {
-            let data = &data[strides.offset(batch, head, rows.start)..];
-            let bad = Arch::new().dispatch(FirstBadRow { data, stride: strides.row, width, rows: rows.len() });
-            if let Some(row) = bad {
-                let found = (batch, head, rows.start + row);
-                let mut first_bad = first_bad.lock().unwrap_or_else(PoisonError::into_inner);
-                *first_bad = Some(first_bad.map_or(found, |known: (usize, usize, usize)| known.min(found)));
-            }
-        },
-    );
-    let Some((batch, head, row)) = first_bad.into_inner().unwrap_or_else(PoisonError::into_inner) else {
-        return Ok(());
-    };
-    let begin = strides.offset(batch, head, row);
-    let values = &data[begin..begin + width];
-    let column = values.iter().position(|value| !value.is_finite()).unwrap_or(0);
-    Err(Error::NotFinite { tensor, index: begin + column, batch, head, row, column, value: values[column] })
-}
-
-struct FirstBadRow<'a> {
-    data: &'a [f32],
-    stride: usize,
-    width: usize,
-    rows: usize,
-}
-
-impl WithSimd for FirstBadRow<'_> {
-    type Output = Option<usize>;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> Option<usize> {
-        self.data.chunks(self.stride).take(self.rows).position(|row| {
-            // Without its sign, a number is at least infinity's bits exactly if it is not finite; a maximum without branches vectorises.
-            let largest = row[..self.width].iter().fold(0, |largest, value| largest.max(value.abs().to_bits() as i32));
-            largest >= f32::INFINITY.to_bits() as i32
-        })
     }
 }

@@ -1,13 +1,16 @@
 //! What is asked: sizes, layout, method and input, validated once. Knows nothing of devices.
 
 mod inputs;
+mod magnitude;
 mod method;
 mod neighbourhood;
 mod recipe;
 mod shape;
 mod visibility;
 
-pub(crate) use inputs::{check_lengths, check_output, Call};
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use inputs::OwnedCall;
+pub(crate) use inputs::{check_lengths, check_output, Call, Sums};
 pub use inputs::{Inputs, Supplied};
 pub use method::{Clustering, Method};
 pub(crate) use neighbourhood::Neighbourhood;

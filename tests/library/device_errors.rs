@@ -3,7 +3,7 @@
 use crate::common::case::Case;
 use crate::common::device::{own_devices, OwnDevice};
 use clustered_attention::{wgpu, Attention, CheckedTensor, DeviceAttention, DeviceTensors, FiniteCheck, Kernels};
-use clustered_attention::{Error, Layout, Method, Problem, Result, Shape, DEFAULT_SCRATCH_BUDGET_BYTES};
+use clustered_attention::{Error, Layout, Limits, Method, Plan, Problem, Result, Shape, DEFAULT_SCRATCH_BUDGET_BYTES};
 use wgpu::BufferUsages;
 
 fn refused<T>(result: Result<T>, texts: &[&str]) -> Error {
@@ -189,15 +189,51 @@ fn a_tensor_beyond_a_buffer_is_refused() {
 }
 
 #[test]
-fn a_lost_device_is_an_error() {
+fn a_lost_device_says_so_in_every_call() {
     for own in devices() {
         let case = Case::new(problem(), 4);
-        let attention = Attention::with_device(own.device.clone(), own.queue.clone());
-        attention.run_blocking(&case.problem, &case.inputs()).expect("the device works");
+        let host = Attention::with_device(own.device.clone(), own.queue.clone());
+        host.run_blocking(&case.problem, &case.inputs()).expect("the device works");
+        let kernels = Kernels::new(&own.device).expect("kernels");
+        let mut attention = DeviceAttention::new(&kernels, &problem(), DEFAULT_SCRATCH_BUDGET_BYTES).expect("it fits");
+        let check = FiniteCheck::new(&kernels, &problem());
+        let buffers = [0; 4].map(|_| own.buffer_with(12_288, BufferUsages::STORAGE, &[]));
+        let tensors = tensors(&buffers, [0; 4], [2880, 2880, 4800, 4800]);
+        attention.prepare(&tensors).expect("buffers that fit");
+        let lengths = attention.lengths_buffer().clone();
         own.device.destroy();
-        for _ in 0..2 {
-            let error = refused(attention.run_blocking(&case.problem, &case.inputs()), &["device"]);
-            assert!(matches!(error, Error::Device { .. }), "{error:?}");
-        }
+        own.without_complaint(|| {
+            for _ in 0..2 {
+                let mut encoder = own.device.create_command_encoder(&Default::default());
+                let results = [
+                    host.run_blocking(&case.problem, &case.inputs()).map(|_| ()),
+                    pollster::block_on(host.run(&case.problem, &case.inputs())).map(|_| ()),
+                    host.trace_blocking(&case.problem, &case.inputs(), &Default::default()).map(|_| ()),
+                    Kernels::new(&own.device).map(|_| ()),
+                    DeviceAttention::new(&kernels, &problem(), DEFAULT_SCRATCH_BUDGET_BYTES).map(|_| ()),
+                    attention.prepare(&tensors),
+                    attention.record(&mut encoder, &tensors),
+                    attention.set_lengths(&own.queue, Some(&[3]), None),
+                    check.record(&mut encoder, CheckedTensor::Queries, buffers[0].slice(..), &lengths),
+                ];
+                for (call, result) in results.into_iter().enumerate() {
+                    let error = refused(result, &["lost", "open it again"]);
+                    assert!(matches!(error, Error::DeviceLost { .. }), "{}: call {call}: {error:?}", own.name);
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn plans_for_other_targets_are_refused() {
+    for own in devices() {
+        let kernels = Kernels::new(&own.device).expect("kernels");
+        let plan = |limits: &Limits| Plan::new(&problem(), limits, DEFAULT_SCRATCH_BUDGET_BYTES).expect("a plan");
+        DeviceAttention::with_plan(&kernels, plan(&Limits::of(&own.device))).expect("the device's own plan");
+        let host = DeviceAttention::with_plan(&kernels, plan(&Limits::host()));
+        refused(host, &["max_storage_buffer_binding_size"]);
+        let larger = wgpu::Limits { max_buffer_size: 1 << 50, ..wgpu::Limits::defaults() };
+        refused(DeviceAttention::with_plan(&kernels, plan(&Limits::from(&larger))), &["max_buffer_size"]);
     }
 }

@@ -1,7 +1,7 @@
 //! Every error that a caller can cause: it is the right one, and its message names the argument, what it was and what it may be.
 
 use crate::common::case::{row_offset, Case};
-use crate::common::engines;
+use crate::common::{engines, shared_engines};
 use clustered_attention::{
     Attention, Backend, Error, Inputs, Layout, Limits, Method, Plan, Problem, Result, Shape, Supplied,
     DEFAULT_SCRATCH_BUDGET_BYTES,
@@ -244,4 +244,52 @@ fn wrong_slices_are_named_before_anything_is_allocated() {
     refused(attention.run_blocking(&problem, &Inputs::new(&[], &[], &[])), &["`queries`", " 0 elements"]);
     let result = attention.trace_blocking(&problem, &Inputs::new(&[], &[], &[]), &Supplied::default());
     refused(result, &["`queries`", " 0 elements"]);
+}
+
+/// Queries and keys of one size, values of another.
+fn sized(method: Method, [query, key, value]: [f32; 3]) -> Case {
+    let mut case = Case::of(Shape::self_attention(1, 2, 40, 8), method, 1);
+    for (data, size) in [(&mut case.queries, query), (&mut case.keys, key), (&mut case.values, value)] {
+        data.fill(size);
+    }
+    case
+}
+
+#[test]
+fn finite_inputs_that_overflow_are_named() {
+    let methods =
+        [Method::Exact, Method::clustered(3), Method::improved(3), Method::stitched(3), Method::sliding_window(4, 4)];
+    for engine in shared_engines() {
+        for method in methods {
+            let run = |sizes| {
+                let case = sized(method, sizes);
+                engine.attention.run_blocking(&case.problem, &case.inputs())
+            };
+            let clustered = !matches!(method, Method::Exact | Method::Window { .. });
+            let error = refused(run([1e20, 1e20, 1.0]), &["logits", "batch 0, head 0", "8.0e40", "scale the inputs"]);
+            assert!(matches!(error, Error::Overflow { what: "logits", .. }), "{error:?}");
+            refused(run([-3e38, 3e38, 1.0]), &["logits"]);
+            // Logits of 8 are fine; distances between such queries are not.
+            match run([1e20, 1e-20, 1.0]) {
+                Ok(output) if !clustered => assert!(output.iter().all(|value| (value - 1.0).abs() < 1e-5)),
+                result if clustered => drop(refused(result, &["squared distances of queries"])),
+                result => panic!("{}: {result:?}", engine.name),
+            }
+            let output = run([1e18, 1e18, 1e30]).unwrap_or_else(|error| panic!("{}: {error}", engine.name));
+            assert!(output.iter().all(|value| (value / 1e30 - 1.0).abs() < 1e-5), "{}", engine.name);
+            // A mean of such values is a number, their sum is not: the number or an error, never infinity.
+            match run([0.1, 0.1, 3e38]) {
+                Ok(output) => assert!(output.iter().all(|value| (value / 3e38 - 1.0).abs() < 1e-5), "{}", engine.name),
+                Err(error) => assert!(matches!(error, Error::Overflow { what: "sums of values", .. }), "{error:?}"),
+            }
+        }
+        // Large where it does no harm: orthogonal rows, and lengths that hide the rest.
+        let mut case = sized(Method::Exact, [0.0, 0.0, 1.0]);
+        case.queries[0] = 1e19;
+        case.keys[1] = 1e19;
+        engine.attention.run_blocking(&case.problem, &case.inputs()).expect("a bound of 1e38");
+        let mut hidden = sized(Method::Exact, [1.0; 3]).with_lengths(&[30], &[30]);
+        hidden.fill_padding(1e38);
+        engine.attention.run_blocking(&hidden.problem, &hidden.inputs()).expect("padding is not looked at");
+    }
 }

@@ -2,13 +2,16 @@
 //!
 //! Each program would link wgpu and compile what they share once more.
 
+mod asynchronous;
 mod cancellation;
 mod common;
 mod device_errors;
 mod edge_cases;
 mod errors;
 mod extreme_sizes;
+mod limits;
 mod long_sequence;
+mod opengl;
 mod own_device;
 mod pipeline_cache;
 mod properties;

@@ -2,6 +2,7 @@
 //! with other constants (`Limits::of`).
 
 use super::adapters;
+use crate::background::Cancellation;
 use crate::gpu::HostEngine;
 use crate::limits::Limits;
 use crate::plan::Plan;
@@ -30,7 +31,8 @@ fn difference(engine: &HostEngine, cpu: &Attention, shape: Shape, method: Method
     let plan = Plan::new(&problem, &Limits::webgpu_defaults(), 1 << 27).expect("a plan");
     let mut output = vec![f32::NAN; expected.len()];
     let call = Call { inputs: &inputs, supplied: &Supplied::default(), positions: None };
-    pollster::block_on(engine.run(&plan, &call, &mut output, None)).expect("the adapter computes");
+    pollster::block_on(engine.run(&plan, &call, &mut output, None, &Cancellation::default()))
+        .expect("the adapter computes");
     let largest = expected.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
     let pairs = expected.iter().zip(&output);
     pairs.fold(0.0f32, |worst, (a, b)| if b.is_nan() { f32::INFINITY } else { worst.max((a - b).abs()) }) / largest

@@ -1,0 +1,135 @@
+//! How large the elements of a tensor are: NaN and infinities are found, and finite numbers whose products or sums would not be.
+
+use super::{Method, Problem, Strides};
+use crate::parallel::each;
+use crate::{Error, Result};
+use pulp::{Arch, Simd, WithSimd};
+use std::sync::{Mutex, PoisonError};
+
+/// What sums and products may reach: float32's largest number, less what rounding adds.
+pub(super) const MOST: f64 = f32::MAX as f64 * 0.999;
+
+/// The valid rows of a tensor.
+pub(super) struct Valid<'a> {
+    pub tensor: &'static str,
+    pub data: &'a [f32],
+    pub strides: Strides,
+    /// Sequences, heads, rows, columns.
+    pub size: [usize; 4],
+    /// Valid rows of each sequence.
+    pub lengths: Option<&'a [u32]>,
+}
+
+/// Rows of one task.
+const BLOCK: usize = 1024;
+
+/// The smallest place of an element that is not finite, and the largest magnitude of all others.
+#[derive(Default)]
+struct Found {
+    first_bad: Option<(usize, usize, usize)>,
+    largest: f32,
+}
+
+impl Valid<'_> {
+    fn valid(&self, batch: usize) -> usize {
+        self.lengths.map_or(self.size[2], |lengths| lengths[batch] as usize)
+    }
+
+    /// The largest magnitude of a valid element, or the first NaN or infinity. One read of the tensor.
+    pub fn largest(&self) -> Result<f32> {
+        let [batches, heads, _, width] = self.size;
+        let found = Mutex::new(Found::default());
+        let mut blocks = Vec::new();
+        for batch in 0..batches {
+            let valid = self.valid(batch);
+            for head in 0..heads {
+                for begin in (0..valid).step_by(BLOCK) {
+                    blocks.push((batch, head, begin..(begin + BLOCK).min(valid)));
+                }
+            }
+        }
+        each(
+            blocks,
+            || (),
+            |(), (batch, head, rows)| {
+                let data = &self.data[self.strides.offset(batch, head, rows.start)..];
+                let rows_of = LargestOfRows { data, stride: self.strides.row, width, rows: rows.len() };
+                let (bad, largest) = Arch::new().dispatch(rows_of);
+                let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                found.largest = found.largest.max(largest);
+                if let Some(row) = bad {
+                    let here = (batch, head, rows.start + row);
+                    found.first_bad = Some(found.first_bad.map_or(here, |known| known.min(here)));
+                }
+            },
+        );
+        let Found { first_bad, largest } = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Some((batch, head, row)) = first_bad else { return Ok(largest) };
+        let begin = self.strides.offset(batch, head, row);
+        let values = &self.data[begin..begin + width];
+        let column = values.iter().position(|value| !value.is_finite()).unwrap_or(0);
+        let (tensor, value) = (self.tensor, values[column]);
+        Err(Error::NotFinite { tensor, index: begin + column, batch, head, row, column, value })
+    }
+
+    /// The largest L2 norm of a valid row of a slice.
+    fn largest_norm(&self, batch: usize, head: usize) -> f64 {
+        let square = |row: usize| -> f64 {
+            let row = &self.data[self.strides.offset(batch, head, row)..][..self.size[3]];
+            row.iter().map(|&value| f64::from(value) * f64::from(value)).sum()
+        };
+        (0..self.valid(batch)).map(square).fold(0.0, f64::max).sqrt()
+    }
+}
+
+/// Checks that logits, and squared distances where queries are clustered, stay within float32. By the largest elements, which are known; only
+/// where those leave it open, by the norms of the rows (Cauchy and Schwarz), which bound every partial sum too.
+pub(super) fn check(problem: &Problem, queries: &Valid, query: f32, keys: &Valid, key: f32) -> Result<()> {
+    let shape = problem.shape();
+    let factor = f64::from(problem.scale().abs()).max(1.0);
+    let clustered = !matches!(problem.method(), Method::Exact | Method::Window { .. });
+    let (query, key, width) = (f64::from(query), f64::from(key), shape.width as f64);
+    if width * query * key * factor <= MOST && (!clustered || 4.0 * width * query * query <= MOST) {
+        return Ok(());
+    }
+    for batch in 0..shape.batch {
+        for head in 0..shape.query_heads {
+            let query = queries.largest_norm(batch, head);
+            let key = keys.largest_norm(batch, head / (shape.query_heads / shape.key_heads));
+            let logits = query * key * factor;
+            let what = if logits > MOST { "logits" } else { "squared distances of queries" };
+            let bound = if logits > MOST { logits } else { 4.0 * query * query };
+            if logits > MOST || (clustered && bound > MOST) {
+                return Err(Error::Overflow { what, batch, head, bound });
+            }
+        }
+    }
+    Ok(())
+}
+
+struct LargestOfRows<'a> {
+    data: &'a [f32],
+    stride: usize,
+    width: usize,
+    rows: usize,
+}
+
+impl WithSimd for LargestOfRows<'_> {
+    /// The first row with an element that is not finite, and the largest magnitude before it.
+    type Output = (Option<usize>, f32);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Self::Output {
+        let mut all = 0;
+        let bad = self.data.chunks(self.stride).take(self.rows).position(|row| {
+            // Without their signs, floats are ordered as their bits are, infinities and NaN above; a maximum without branches vectorises.
+            let largest = row[..self.width].iter().fold(0, |largest, value| largest.max(value.abs().to_bits() as i32));
+            let finite = largest < f32::INFINITY.to_bits() as i32;
+            if finite {
+                all = all.max(largest);
+            }
+            !finite
+        });
+        (bad, f32::from_bits(all as u32))
+    }
+}
