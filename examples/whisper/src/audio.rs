@@ -1,7 +1,7 @@
 //! From a WAV file to samples as the model takes them: one channel, 16 kHz, from -1 to 1.
 
+use crate::wave::{read_header, read_samples, Fault};
 use crate::{Error, Result};
-use hound::{SampleFormat, WavReader};
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Resampler, WindowFunction};
 use std::fs::File;
@@ -17,56 +17,35 @@ pub const MAXIMUM_RATE: u32 = 768_000;
 /// A recording whose samples all lie within this distance of their mean is silent: 80 dB below full scale, about three steps of 16 bits.
 pub const SILENCE: f32 = 1e-4;
 /// More channels than any recording of speech has; the bound keeps a damaged header from asking for much memory.
-const MAXIMUM_CHANNELS: u16 = 64;
+pub(crate) const MAXIMUM_CHANNELS: u16 = 64;
 /// Input frames that the resampler takes at a time, at least.
 const RESAMPLER_CHUNK: usize = 1024;
 /// The resampler's filter.
 const WINDOW: WindowFunction = WindowFunction::BlackmanHarris2;
 
-/// Reads a WAV file: integers of 8, 16, 24 or 32 bits or floats of 32 bits, of any rate from [`MINIMUM_RATE`] to [`MAXIMUM_RATE`];
-/// channels are mixed down to their mean, other rates are resampled to [`SAMPLE_RATE`].
+/// Reads a WAV file (RIFF or RF64): integers of 8, 16, 24 or 32 bits, floats of 32 or 64 bits, A-law or mu-law, of 1 to 64 channels and
+/// any rate from [`MINIMUM_RATE`] to [`MAXIMUM_RATE`]; channels are mixed down to their mean, other rates are resampled to
+/// [`SAMPLE_RATE`]. Where a program that wrote into a pipe left the size open, the recording lasts to the end of the file.
 ///
 /// # Errors
 /// The file cannot be read, is no whole WAV file or of another kind, holds no samples, or holds NaN or infinity.
 pub fn read_wav(path: &Path) -> Result<Vec<f32>> {
     let file = File::open(path).map_err(Error::read(path))?;
-    let broken = |error: hound::Error| match error {
-        hound::Error::Unsupported => {
-            Error::UnsupportedWave { path: path.to_owned(), actual: "samples in a compressed or unknown format".into() }
-        }
-        error => Error::NotWave { path: path.to_owned(), reason: error.to_string() },
-    };
-    let mut reader = WavReader::new(BufReader::new(file)).map_err(broken)?;
-    let (spec, count) = (reader.spec(), reader.len());
-    let scale = match (spec.sample_format, spec.bits_per_sample) {
-        _ if spec.channels > MAXIMUM_CHANNELS => None,
-        (SampleFormat::Int, bits @ (8 | 16 | 24 | 32)) => Some(1.0 / (1u64 << (bits - 1)) as f32),
-        (SampleFormat::Float, 32) => Some(1.0),
-        _ => None,
-    };
-    let Some(scale) = scale else {
-        let kind = if spec.sample_format == SampleFormat::Int { "integers" } else { "floats" };
-        let actual = format!("{kind} of {} bits in {} channels", spec.bits_per_sample, spec.channels);
-        return Err(Error::UnsupportedWave { path: path.to_owned(), actual });
-    };
-    let samples: Result<Vec<f32>, hound::Error> = match spec.sample_format {
-        SampleFormat::Int => reader.samples::<i32>().map(|sample| sample.map(|value| value as f32 * scale)).collect(),
-        SampleFormat::Float => reader.samples::<f32>().collect(),
-    };
-    let samples = samples.map_err(|error| Error::NotWave {
-        path: path.to_owned(),
-        reason: format!("{count} samples are announced, but the data break off ({error})"),
-    })?;
     let name = path.display().to_string();
-    check_samples(&samples, &name)?;
-    let channels = usize::from(spec.channels);
-    let mono = match channels {
-        1 => samples,
-        _ => samples.chunks_exact(channels).map(|frame| frame.iter().sum::<f32>() / channels as f32).collect(),
+    let read = || -> Result<_, Fault> {
+        let (header, rest) = read_header(BufReader::new(file))?;
+        Ok((read_samples(&header, rest)?, header.format.rate))
     };
-    let mono = resample(mono, spec.sample_rate)?;
-    check_samples(&mono, &name)?;
-    Ok(mono)
+    let (samples, rate) = read().map_err(|fault| match fault {
+        Fault::Read(source) => Error::read(path)(source),
+        Fault::NotWave(reason) => Error::NotWave { path: path.to_owned(), reason },
+        Fault::Unsupported(actual) => Error::UnsupportedWave { path: path.to_owned(), actual },
+        Fault::NotFinite { index, value } => Error::NotFinite { name: name.clone(), index, value },
+    })?;
+    check_samples(&samples, &name)?;
+    let samples = resample(samples, rate)?;
+    check_samples(&samples, &name)?;
+    Ok(samples)
 }
 
 /// Brings samples of one channel to [`SAMPLE_RATE`], by a filter that keeps what lies below half of both rates. Time and memory grow

@@ -1,5 +1,6 @@
 //! What can go wrong, each with the name of what it is about.
 
+use crate::audio::{MAXIMUM_CHANNELS, MAXIMUM_RATE, MINIMUM_RATE};
 use std::path::{Path, PathBuf};
 
 /// Everything that can go wrong between a file and its transcript.
@@ -24,7 +25,8 @@ pub enum Error {
     },
     /// A WAV file of a kind that is not read.
     #[error(
-        "{path} holds {actual}; needed are integers of 8, 16, 24 or 32 bits or floats of 32 bits, of 1 to 64 channels"
+        "{path} holds {actual}; needed are integers of 8, 16, 24 or 32 bits, floats of 32 or 64 bits, A-law or mu-law of 8 \
+        bits, in 1 to {MAXIMUM_CHANNELS} channels at {MINIMUM_RATE} to {MAXIMUM_RATE} Hz"
     )]
     UnsupportedWave {
         /// The file.

@@ -14,6 +14,7 @@ pub mod model;
 mod recognizer;
 pub mod task;
 pub mod tokenizer;
+mod wave;
 pub mod word_error_rate;
 
 pub use error::{Error, Result};

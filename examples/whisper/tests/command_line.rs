@@ -4,7 +4,7 @@ mod common;
 
 use clustered_attention_models::assets::FOLDER_VARIABLE;
 use clustered_attention_models::{testing::fetched, Asset};
-use common::{file, wave, PLAIN};
+use common::files::{file, wave, PLAIN};
 use std::process::{Command, Output};
 
 fn whisper(arguments: &[&str]) -> Command {
@@ -28,7 +28,7 @@ fn fails(command: &mut Command, with: &str) {
 #[test]
 fn without_a_model_the_command_that_fetches_it_is_told() {
     let folder = tempfile::tempdir().unwrap();
-    let clip = wave(folder.path(), "clip.wav", PLAIN, &[1_000i16, -1_000].repeat(8_000));
+    let clip = wave(folder.path(), "clip.wav", PLAIN, &PLAIN.integers([1_000, -1_000].repeat(8_000)));
     let mut command = whisper(&[clip.to_str().unwrap()]);
     fails(command.env(FOLDER_VARIABLE, folder.path()), "cargo xtask models");
     fails(whisper(&["--compare"]).env(FOLDER_VARIABLE, folder.path()), "cargo xtask models");
@@ -48,7 +48,7 @@ fn bad_files_and_options_are_named() {
     fails(&mut whisper(&["--compare", "a.wav"]), "cannot be used with");
     fails(&mut whisper(&["--method", "fastest"]), "invalid value");
     if !cfg!(feature = "wgpu") {
-        let clip = wave(folder.path(), "clip.wav", PLAIN, &[1_000i16, -1_000].repeat(8_000));
+        let clip = wave(folder.path(), "clip.wav", PLAIN, &PLAIN.integers([1_000, -1_000].repeat(8_000)));
         fails(&mut whisper(&[clip.to_str().unwrap(), "--backend", "wgpu"]), "--features wgpu");
     }
 }
@@ -60,7 +60,7 @@ fn a_file_with_its_transcript_by_two_methods_and_silence() {
     }
     let folder = tempfile::tempdir().unwrap();
     let card = Asset::SPEECH_CLIPS.path("cards/003.wav").unwrap();
-    let silence = wave(folder.path(), "silence.wav", PLAIN, &[0i16; 16_000]);
+    let silence = wave(folder.path(), "silence.wav", PLAIN, &[0; 32_000]);
     let broken = file(folder.path(), "broken.wav", b"RIFF");
     let (said, nothing) = (file(folder.path(), "said.txt", b"seven of clubs"), file(folder.path(), "nothing.txt", b""));
     let results = folder.path().join("results.json");

@@ -8,7 +8,7 @@ use clustered_attention_models::{testing::fetched, Asset};
 use clustered_attention_whisper::ctranslate2::Ctranslate2File;
 use clustered_attention_whisper::tokenizer::Tokenizer;
 use clustered_attention_whisper::{Error, ModelFiles, Recognizer};
-use common::file;
+use common::files::file;
 use std::path::Path;
 
 /// A file in CTranslate2's format of variables that are given as name, sizes, type and data.

@@ -1,13 +1,14 @@
 //! What tests of the model share.
 #![allow(dead_code)] // Each test program uses some of it.
 
+pub mod files;
+
 use burn::tensor::Device;
 use clustered_attention::Method;
 use clustered_attention_models::{testing::fetched, Asset};
 use clustered_attention_whisper::audio::read_wav;
 use clustered_attention_whisper::task::SpeechSet;
 use clustered_attention_whisper::{ModelFiles, Recognizer};
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// The packaged model, loaded once and used by one test at a time; `None` if it was not fetched, which is said.
@@ -37,25 +38,3 @@ pub fn clip(name: &str) -> Option<Vec<f32>> {
     fetched(&[Asset::SPEECH_CLIPS])
         .then(|| read_wav(&Asset::SPEECH_CLIPS.path(name).expect("a packaged recording")).expect("a WAV file"))
 }
-
-/// A file of these bytes in a folder.
-pub fn file(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
-    let path = folder.join(name);
-    std::fs::write(&path, bytes).expect("a file in a temporary folder");
-    path
-}
-
-/// A WAV file.
-pub fn wave<S: hound::Sample + Copy>(folder: &Path, name: &str, spec: hound::WavSpec, samples: &[S]) -> PathBuf {
-    let path = folder.join(name);
-    let mut writer = hound::WavWriter::create(&path, spec).expect("a WAV file in a temporary folder");
-    for &sample in samples {
-        writer.write_sample(sample).expect("a sample");
-    }
-    writer.finalize().expect("a whole WAV file");
-    path
-}
-
-/// One channel of 16-bit integers at 16 kHz.
-pub const PLAIN: hound::WavSpec =
-    hound::WavSpec { channels: 1, sample_rate: 16_000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
