@@ -44,6 +44,7 @@ impl Rows {
 
 /// Error of an output against exact attention. An output that is not finite has an infinite error.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Accuracy {
     /// Relative L2 error `|a - e| / |e|` over all values compared, `a` the output and `e` exact attention. Zero where both are zero.

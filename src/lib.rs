@@ -30,7 +30,7 @@ pub use gpu::{
     NO_BAD_ELEMENT,
 };
 pub use limits::Limits;
-pub use plan::{Plan, StageCost, DEFAULT_SCRATCH_BUDGET_BYTES};
+pub use plan::{Plan, PlanFigures, StageCost, DEFAULT_SCRATCH_BUDGET_BYTES};
 pub use problem::{Clustering, Inputs, Layout, Method, Problem, Shape, Supplied};
 pub use stages::Stage;
 pub use trace::{Trace, NO_CLUSTER, NO_KEY};

@@ -10,6 +10,7 @@ pub const NO_KEY: u32 = u32::MAX;
 /// Everything one call computed. Vectors are empty where the method has no such result; which one [`Method::Auto`](crate::Method::Auto)
 /// took is told by [`Plan::method`](crate::Plan::method) of [`Attention::plan`](crate::Attention::plan).
 #[derive(Debug, Clone, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Trace {
     /// The output, in the problem's layout.

@@ -2,6 +2,7 @@
 
 use crate::{Error, Result};
 use std::fmt;
+use std::future::Future;
 
 /// An adapter that attention can run on.
 #[derive(Debug, Clone)]
@@ -107,18 +108,44 @@ pub fn adapters_blocking() -> Vec<AdapterDescription> {
     pollster::block_on(adapters())
 }
 
-/// Adapters to try one after another, the best first: all, or those that match a text. At least one.
-pub(super) async fn candidates(name: Option<&str>) -> Result<Vec<AdapterDescription>> {
-    let adapters = in_apis(name.and_then(api_named).unwrap_or(wgpu::Backends::all())).await;
-    let (fitting, others): (Vec<_>, Vec<_>) =
-        adapters.into_iter().partition(|adapter| name.is_none_or(|name| adapter.matches(name)));
-    if !fitting.is_empty() {
-        return Ok(fitting);
+/// Tries adapters one after another, the best first, until `open` takes one: all, or those that match a text.
+///
+/// OpenGL's driver is loaded only where no hardware of another API was taken. With an NVIDIA driver (580.159), threads that open and close
+/// Vulkan devices beside one that closes OpenGL can lock each other out for good.
+pub(super) async fn try_each<T, F>(name: Option<&str>, mut open: impl FnMut(AdapterDescription) -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let all = name.and_then(api_named).unwrap_or(wgpu::Backends::all());
+    let mut waiting = Vec::new();
+    let (mut tried, mut others) = (Vec::new(), Vec::new());
+    for apis in [all - wgpu::Backends::GL, all & wgpu::Backends::GL] {
+        if apis.is_empty() {
+            continue;
+        }
+        let (fitting, not): (Vec<_>, Vec<_>) =
+            in_apis(apis).await.into_iter().partition(|adapter| name.is_none_or(|name| adapter.matches(name)));
+        others.extend(not.iter().map(ToString::to_string));
+        waiting.extend(fitting);
+        waiting.sort_by_key(AdapterDescription::rank);
+        // What is no hardware waits for what the next API may have.
+        let last = apis.contains(wgpu::Backends::GL) || !all.contains(wgpu::Backends::GL);
+        let ready = if last { waiting.len() } else { waiting.iter().filter(|adapter| !adapter.is_software()).count() };
+        for adapter in waiting.drain(..ready) {
+            let described = adapter.to_string();
+            match open(adapter).await {
+                Ok(opened) => return Ok(opened),
+                Err(error) => tried.push(format!("{described}: {error}")),
+            }
+        }
+    }
+    if !tried.is_empty() {
+        return Err(Error::NoAdapterOpens { tried: list(&tried) });
     }
     let narrowed = std::env::var("WGPU_BACKEND").map_or(String::new(), |apis| format!(", WGPU_BACKEND being `{apis}`"));
     Err(Error::NoAdapter {
         wanted: name.map_or("with compute shaders".into(), |name| format!("matches `{name}`")),
-        found: list(others.iter().map(ToString::to_string)) + &narrowed,
+        found: list(&others) + &narrowed,
     })
 }
 
@@ -129,8 +156,7 @@ fn api_named(text: &str) -> Option<wgpu::Backends> {
 }
 
 /// Some things in a row, or that there are none.
-pub(super) fn list(items: impl Iterator<Item = String>) -> String {
-    let items: Vec<String> = items.collect();
+fn list(items: &[String]) -> String {
     if items.is_empty() {
         "none".into()
     } else {

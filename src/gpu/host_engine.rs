@@ -72,27 +72,18 @@ struct Session {
 impl HostEngine {
     /// The best hardware adapter that opens.
     pub async fn open_hardware() -> Option<Self> {
-        for description in adapter::candidates(None).await.unwrap_or_default() {
-            if !description.is_software() {
-                if let Ok(engine) = Self::open_described(description).await {
-                    return Some(engine);
-                }
+        let open = |description: AdapterDescription| async move {
+            if description.is_software() {
+                return Err(Error::Unsupported { feature: "a software adapter as hardware" });
             }
-        }
-        None
+            Self::open_described(description).await
+        };
+        adapter::try_each(None, open).await.ok()
     }
 
     /// The best adapter that opens, of those that match a text.
     pub async fn open(name: Option<&str>) -> Result<Self> {
-        let mut tried = Vec::new();
-        for description in adapter::candidates(name).await? {
-            let adapter = description.to_string();
-            match Self::open_described(description).await {
-                Ok(engine) => return Ok(engine),
-                Err(error) => tried.push(format!("{adapter}: {error}")),
-            }
-        }
-        Err(Error::NoAdapterOpens { tried: adapter::list(tried.into_iter()) })
+        adapter::try_each(name, Self::open_described).await
     }
 
     pub async fn open_described(description: AdapterDescription) -> Result<Self> {

@@ -3,12 +3,14 @@
 use super::Plan;
 use crate::problem::Recipe;
 use crate::stages::{forward, Count, Cut, Given, Stage};
+use crate::Method;
 
 /// What a stage costs at least, over all sequences and heads and over all of its rounds.
 ///
 /// The counts are those of the method (`docs/method.md`, section Cost), not of a back end: they
 /// are what a measured time is compared with. Sequences count with the full length of the tensors; K-means that ends early does less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct StageCost {
     /// The stage.
@@ -22,7 +24,35 @@ pub struct StageCost {
     pub bytes: u64,
 }
 
+/// What there is to know of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct PlanFigures {
+    /// The method that is computed: the problem's, or what [`Method::Auto`] took.
+    pub method: Method,
+    /// Slices that are in flight together.
+    pub slices_per_chunk: usize,
+    /// Chunks, which are computed one after another.
+    pub chunks: usize,
+    /// Bytes of scratch memory.
+    pub scratch_bytes: u64,
+    /// What each stage costs at least, in the order of the computation.
+    pub costs: Vec<StageCost>,
+}
+
 impl Plan {
+    /// All figures in one, to be kept or shown.
+    pub fn figures(&self) -> PlanFigures {
+        PlanFigures {
+            method: *self.method(),
+            slices_per_chunk: self.slices_per_chunk(),
+            chunks: self.chunks().count(),
+            scratch_bytes: self.scratch_bytes(),
+            costs: self.costs(),
+        }
+    }
+
     /// What each stage costs at least, in the order of the computation, in total over all chunks.
     ///
     /// ```
@@ -62,7 +92,7 @@ pub(super) fn costs(recipe: &Recipe, cut: &Cut) -> Vec<StageCost> {
 mod tests {
     use super::*;
     use crate::limits::Limits;
-    use crate::{Attention, Backend, Inputs, Method, Problem, Shape, Supplied};
+    use crate::{Attention, Backend, Inputs, Problem, Shape, Supplied};
 
     fn of(shape: Shape, method: Method) -> Vec<StageCost> {
         let problem = Problem::new(shape, method).expect("a valid problem");

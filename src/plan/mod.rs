@@ -6,7 +6,7 @@ mod cost;
 mod memory;
 mod tensor;
 
-pub use cost::StageCost;
+pub use cost::{PlanFigures, StageCost};
 pub(crate) use tensor::Tensor;
 
 use crate::limits::Limits;
@@ -99,6 +99,7 @@ impl Plan {
     }
 
     /// Each piece of scratch memory and its words for one slice.
+    #[cfg(feature = "gpu")]
     pub(crate) fn scratch(&self) -> &[(Scratch, u64)] {
         &self.scratch
     }

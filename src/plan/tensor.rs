@@ -25,6 +25,7 @@ impl Tensor {
     }
 
     /// Elements of the whole tensor.
+    #[cfg(feature = "gpu")]
     pub fn elements(self, problem: &Problem) -> usize {
         let shape = problem.shape();
         match self {

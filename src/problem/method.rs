@@ -8,6 +8,7 @@ use crate::{Error, Result};
 /// Queries of a slice are hashed to `bits` bits, grouped by K-means in Hamming space and, for stitched attention, moved by a few
 /// Euclidean steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Clustering {
     /// Clusters of a slice (`C`). More than there are valid queries is allowed; the surplus stays empty.
     pub clusters: usize,
@@ -68,6 +69,8 @@ fn in_range(argument: &'static str, value: usize, minimum: usize, maximum: usize
 
 /// A way to compute attention. Costs are for a slice of `L` queries and `S` keys of width `E`, values of width `M`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(tag = "method", rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Method {
     /// Softmax attention over all valid keys, fused: `O(L·S·(E+M))` operations, at most `O(L)` scratch.

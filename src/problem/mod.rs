@@ -3,14 +3,17 @@
 mod inputs;
 mod magnitude;
 mod method;
+mod method_text;
 mod neighbourhood;
 mod recipe;
 mod shape;
 mod visibility;
 
+#[cfg(any(feature = "gpu", feature = "burn-host"))]
+pub(crate) use inputs::check_lengths;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use inputs::OwnedCall;
-pub(crate) use inputs::{check_lengths, check_output, Call, Sums};
+pub(crate) use inputs::{check_output, Call, Sums};
 pub use inputs::{Inputs, Supplied};
 pub use method::{Clustering, Method};
 pub(crate) use neighbourhood::Neighbourhood;

@@ -8,6 +8,7 @@ use crate::{Error, Result};
 /// `[batch, key_heads, keys, value_width]` and the output `[batch, query_heads, queries, value_width]`.
 /// Query head `h` reads key/value head `h / (query_heads / key_heads)` (grouped-query attention).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Shape {
     /// Sequences (`N`).
     pub batch: usize,
@@ -102,6 +103,9 @@ impl Shape {
 
 /// Order of the axes of all four tensors in memory (row-major, dense).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
 pub enum Layout {
     /// `[batch, heads, length, width]`, as attention is usually written.
     #[default]

@@ -26,7 +26,10 @@ pub(crate) use cut::{Cut, KERNEL_TILE};
 pub(crate) use scratch::Scratch;
 
 use crate::problem::{Finish, Recipe};
+use crate::{Error, Result};
+use std::fmt;
 use std::ops::Range;
+use std::str::FromStr;
 
 /// Hands every stage to a macro, in the order of the computation: variant, name, description. The name is that of its shader in
 /// `shaders/`, of its twin in `src/cpu/`, and of its file here.
@@ -49,12 +52,15 @@ macro_rules! every_stage {
         }
     };
 }
+#[cfg(feature = "gpu")]
 pub(crate) use every_stage;
 
 macro_rules! define_stages {
     ($(($stage:ident, $name:ident, $description:literal),)*) => {
         /// A stage of the computation; the name is that of its shader and of its CPU twin.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+        #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
         #[non_exhaustive]
         pub enum Stage {
             $(#[doc = $description] $stage,)*
@@ -81,6 +87,29 @@ macro_rules! define_stages {
     };
 }
 every_stage!(define_stages);
+
+/// The stage's name.
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Reads a stage's name.
+///
+/// # Errors
+/// [`Error::OutOfRange`] lists the names there are.
+impl FromStr for Stage {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|stage| stage.name() == text).ok_or_else(|| Error::OutOfRange {
+            argument: "stage",
+            value: format!("`{text}`"),
+            allowed: format!("one of {}", Self::ALL.map(Self::name).join(", ")),
+        })
+    }
+}
 
 /// What is particular to a stage.
 pub(crate) struct Definition {
@@ -140,6 +169,7 @@ pub(crate) enum Role {
 
 impl Role {
     /// Every role with the name of its constant in the shaders.
+    #[cfg(feature = "gpu")]
     pub const ALL: [(Self, &'static str); 7] = [
         (Self::Plain, "ROLE_PLAIN"),
         (Self::AllQueries, "ROLE_ALL_QUERIES"),

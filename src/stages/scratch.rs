@@ -58,6 +58,7 @@ impl Scratch {
         }
     }
 
+    #[cfg(feature = "gpu")]
     /// Every piece that a device may have.
     pub const OF_DEVICES: [Self; 11] = [
         Self::Codes,

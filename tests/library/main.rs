@@ -15,5 +15,7 @@ mod opengl;
 mod own_device;
 mod pipeline_cache;
 mod properties;
+#[cfg(feature = "serde")]
+mod serialisation;
 mod stages;
 mod windows;

@@ -18,8 +18,11 @@ pub fn own_devices(limits: &wgpu::Limits) -> Vec<OwnDevice> {
 
 /// [`own_devices`] with those of some features that the adapter has.
 pub fn own_devices_with(limits: &wgpu::Limits, features: wgpu::Features) -> Vec<OwnDevice> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    // As the library's own list: on a machine whose drivers get into each other's way, `WGPU_BACKEND` leaves one.
+    let backends = wgpu::Backends::all().with_env();
+    let descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor { backends, ..descriptor });
+    let adapters = pollster::block_on(instance.enumerate_adapters(backends));
     let mut devices = Vec::new();
     for adapter in adapters {
         let info = adapter.get_info();

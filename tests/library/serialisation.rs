@@ -1,0 +1,28 @@
+//! Feature `serde`: what is written can be read, and looks as one would write it by hand.
+
+use clustered_attention::{
+    Layout, Limits, Method, Plan, PlanFigures, Problem, Shape, Stage, DEFAULT_SCRATCH_BUDGET_BYTES,
+};
+
+#[test]
+fn methods_shapes_and_figures_survive_json() {
+    let methods =
+        [Method::Exact, Method::stitched(25), Method::sliding_window(3, 0), Method::auto(7).with_window(None)];
+    for method in methods {
+        let text = serde_json::to_string(&method).expect("text");
+        assert!(text.contains(&format!("\"method\":\"{}\"", method.name())), "{text}");
+        assert_eq!(serde_json::from_str::<Method>(&text).expect("a method"), method);
+    }
+    let shape = Shape::self_attention(1, 2, 300, 16);
+    assert_eq!(serde_json::from_str::<Shape>(&serde_json::to_string(&shape).expect("text")).expect("a shape"), shape);
+    assert_eq!(serde_json::to_string(&Layout::LengthFirst).expect("text"), "\"length_first\"");
+    assert_eq!(serde_json::to_string(&Stage::HashCodes).expect("text"), "\"hash_codes\"");
+    let problem = Problem::new(shape, Method::stitched(5)).expect("a problem");
+    let plan = Plan::new(&problem, &Limits::host(), DEFAULT_SCRATCH_BUDGET_BYTES).expect("a plan");
+    let figures = plan.figures();
+    assert_eq!((figures.chunks, figures.costs.len()), (1, plan.costs().len()));
+    let read: PlanFigures = serde_json::from_str(&serde_json::to_string(&figures).expect("text")).expect("figures");
+    assert_eq!(read, figures);
+    assert_eq!("top_k".parse(), Ok(Stage::TopK));
+    assert!("topk".parse::<Stage>().expect_err("no stage").to_string().contains("top_k, remainder"));
+}
