@@ -1,4 +1,4 @@
-import type { Backend, InputShape, MethodName, Settings } from '../npm/clustered_attention.js';
+import type { Backend, InputShape, MethodName, Settings } from '../npm/index.js';
 import { Engine } from './engine.js';
 import { APPROXIMATIONS } from './state.js';
 import type { Measurement } from './worker.js';

@@ -2,7 +2,7 @@
 
 /** Runs in the browser: results of both back ends for a file of tensors. */
 async function compare(file, seed) {
-  const { default: init, ClusteredAttention, presets } = await import('/npm/clustered_attention.js');
+  const { default: init, ClusteredAttention, presets } = await import('/npm/index.js');
   await init();
   const bytes = new Uint8Array(await (await fetch(file)).arrayBuffer());
   const settings = { ...presets().stitched, seed };
