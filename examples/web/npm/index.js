@@ -103,19 +103,19 @@ export class ClusteredAttention {
 
   // What these four compute with is settled when they are called: a later `setInput` is for later calls.
   async run(method, settings) {
-    return this.#open().run(method, settings);
+    return this.#settled(await this.#open().run(method, settings));
   }
 
   async groups(settings) {
-    return this.#open().groups(settings);
+    return this.#settled(await this.#open().groups(settings));
   }
 
   async row(method, settings, head, position) {
-    return this.#open().row(method, settings, head, position);
+    return this.#settled(await this.#open().row(method, settings, head, position));
   }
 
   async matrix(method, settings, head, size) {
-    return this.#open().matrix(method, settings, head, size);
+    return this.#settled(await this.#open().matrix(method, settings, head, size));
   }
 
   dispose() {
@@ -130,8 +130,15 @@ export class ClusteredAttention {
   }
 
   #open() {
-    if (this.#bound) return this.#bound;
-    throw failure('disposed', 'this `ClusteredAttention` was disposed of; create another');
+    const bound = this.#settled(this.#bound);
+    if (bound.lost) throw failure('device-lost', 'the device is gone; create another `ClusteredAttention`');
+    return bound;
+  }
+
+  /** A result, unless the object was disposed of meanwhile. */
+  #settled(result) {
+    if (!this.#bound) throw failure('disposed', 'this `ClusteredAttention` was disposed of; create another');
+    return result;
   }
 }
 

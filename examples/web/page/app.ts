@@ -1,6 +1,6 @@
 import { Conductor } from './conductor.js';
 import { announce, byId, confirmOn, copyText, setText } from './dom.js';
-import { Engine, messageOf } from './engine.js';
+import { Engine, messageOf, sentenceOf } from './engine.js';
 import { capitalised, count } from './format.js';
 import { cannotRun, LOST, NO_FILE, TWIN } from './messages.js';
 import { makeProducts, type View } from './products.js';
@@ -16,7 +16,7 @@ import { showProgress } from './views/progress.js';
 import { RaceView } from './views/race.js';
 import { Toolbar } from './views/toolbar.js';
 import { hideTooltip } from './views/tooltip.js';
-import { visitAll, type Slowest } from './visit.js';
+import { visitPositions, type Slowest, type Visit } from './visit.js';
 import type { Opened } from './worker.js';
 
 type AppState = 'loading' | 'ready' | 'busy' | 'error' | 'lost';
@@ -157,11 +157,11 @@ export class App {
     await this.isLost();
   }
 
-  /** Every position of the present head in the chart, for tests. */
-  async visitAll(patience: number): Promise<Slowest> {
+  /** Draws positions of the present head in the chart, for tests. */
+  async visitPositions(visit: Visit): Promise<Slowest> {
     const view = this.view();
     if (!view) throw new Error('there is no input yet');
-    return visitAll(this.engine, view, (visited, rows) => this.stage.showRow(visited, rows), patience);
+    return visitPositions(this.engine, view, (visited, rows) => this.stage.showRow(visited, rows), visit);
   }
 
   private async loadSource(source: SourceName): Promise<void> {
@@ -181,7 +181,7 @@ export class App {
       if ((await this.isLost()) || loading !== this.loading) return;
       this.failed = true;
       setText(byId('stage-empty'), 'Nothing could be loaded.');
-      this.notice.show('the input', `${messageOf(error)}.`.replace('..', '.'), 'warning', { runAgain: true });
+      this.notice.show('the input', sentenceOf(error), 'warning', { runAgain: true });
       this.setState('error');
     }
   }

@@ -54,6 +54,11 @@ export class Engine {
   }
 }
 
+/** An error's words as a sentence. */
+export function sentenceOf(error: unknown): string {
+  return messageOf(error).replace(/([^.?!])$/, '$1.');
+}
+
 export function messageOf(error: unknown): string {
   return capitalised(error instanceof Error ? error.message : String(error));
 }

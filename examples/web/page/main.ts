@@ -5,8 +5,8 @@ import { unsupported } from '../npm/index.js';
 
 declare global {
   interface Window {
-    /** For tests: `loseDevice` does to the page what a driver's reset does, `visitAll` draws every position of the present head. */
-    clusteredAttentionDemo: Pick<App, 'loseDevice' | 'visitAll'>;
+    /** For tests: `loseDevice` does to the page what a driver's reset does, `visitPositions` draws those of the present head. */
+    clusteredAttentionDemo: Pick<App, 'loseDevice' | 'visitPositions'>;
   }
 }
 

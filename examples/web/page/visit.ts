@@ -14,25 +14,34 @@ export interface Slowest {
 /** Positions that are computed while others are drawn. */
 const AHEAD = 16;
 
-/** Draws every position of the view's head; stops after one that took longer than `patience` milliseconds. */
-export async function visitAll(engine: Engine, view: View, show: (view: View, rows: MethodRows) => void, patience: number): Promise<Slowest> {
+export interface Visit {
+  /** Every how many positions one is drawn. */
+  step: number;
+  /** The visit stops after a position that took longer. */
+  patienceMilliseconds: number;
+}
+
+/** Draws positions of the view's head, one after the other. */
+export async function visitPositions(engine: Engine, view: View, show: (view: View, rows: MethodRows) => void, visit: Visit): Promise<Slowest> {
   const { head, settings, input } = view;
   const { length } = input.shape;
   const compute = async (position: number): Promise<MethodRows> => {
     const row = async (method: MethodName): Promise<[MethodName, Float32Array]> => [method, await engine.remote.row(method, settings, head, position)];
     return Object.fromEntries(await Promise.all(METHODS.map(row))) as MethodRows;
   };
-  const coming = Array.from({ length: Math.min(AHEAD, length) }, (_, position) => compute(position));
+  const positions = Array.from({ length: Math.ceil(length / visit.step) }, (_, index) => index * visit.step);
+  const coming = positions.slice(0, AHEAD).map(compute);
   let slowest: Slowest = { position: 0, milliseconds: 0 };
-  for (let position = 0; position < length && slowest.milliseconds <= patience; position += 1) {
+  for (const [index, position] of positions.entries()) {
     const rows = await (coming.shift() as Promise<MethodRows>);
-    if (position + AHEAD < length) coming.push(compute(position + AHEAD));
+    if (index + AHEAD < positions.length) coming.push(compute(positions[index + AHEAD]));
     const begin = performance.now();
     show({ ...view, position }, rows);
     // The chart draws when the present task's promises are settled.
     await Promise.resolve();
     const milliseconds = performance.now() - begin;
     if (milliseconds > slowest.milliseconds) slowest = { position, milliseconds };
+    if (milliseconds > visit.patienceMilliseconds) break;
   }
   return slowest;
 }

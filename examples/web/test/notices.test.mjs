@@ -1,6 +1,6 @@
 // Messages stay as long as they are true, and no longer; files whose numbers are extreme end in plain words or are shown.
 
-import { at, settled, text, visible } from './page.mjs';
+import { at, click, settled, text, visible } from './page.mjs';
 import { floats, safetensors, withFiles } from './safetensors.mjs';
 
 export const name = 'notices';
@@ -16,7 +16,7 @@ const narrow = safetensors({
   v: floats(shape),
 });
 
-export async function test({ page, server, check, report }) {
+export async function test({ page, server, check, tolerate, report }) {
   await withFiles(page, async (give) => {
     const shown = (file) => page.waitForFunction((wanted) => document.getElementById('file-name').textContent === wanted, { timeout: 20_000 }, file);
 
@@ -50,6 +50,12 @@ export async function test({ page, server, check, report }) {
     const said = `${await text(page, 'notice')} ${await text(page, 'file-error')}`;
     report(said);
     check(!/undefined|null|NaN|RangeError|TypeError|iterable|not a function|unreachable/.test(said), `values of 1e30: ${said}`);
+    // Nor over it what was said of a source that could not be fetched.
+    tolerate(/console: .*(Failed to load|Loading failed)/);
+    server.refuse = (path) => path.includes('/data/speech');
+    await click(page, 'source-speech');
+    await settled(page, 'error', 20_000);
+    check(/could not be fetched/.test(await text(page, 'notice')), `without speech: ${await text(page, 'notice')}`);
     await give('good.safetensors', good);
     await shown('good.safetensors');
     await settled(page);

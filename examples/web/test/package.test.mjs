@@ -46,7 +46,7 @@ async function tryEverything() {
   refused['no input'] = await ending(() => attention.run('exact', settings));
   give(attention, 0);
   refused.method = await ending(() => attention.run('fast', settings));
-  refused.settings = await ending(() => attention.run('stitched', { ...settings, clusters: -1 }));
+  refused.settings = await ending(() => attention.run('stitched', { ...settings, clusters: 0 }));
   refused.position = await ending(() => attention.row('exact', settings, 0, 24));
 
   // What a call computes with is settled when it is made.

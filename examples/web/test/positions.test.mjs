@@ -1,4 +1,5 @@
-// Every position of every head of both sources is drawn, and none holds the page up.
+// Every position of every head of both sources is drawn, and none holds the page up. Where the axes of the chart end follows from numbers
+// alone, so one browser draws all of them and the other some.
 
 import { at, click, settled } from './page.mjs';
 
@@ -7,7 +8,8 @@ export const name = 'positions';
 /** A freeze lasted half a minute; a position takes milliseconds, and other work beside the test must not fail it. */
 const PATIENCE_MILLISECONDS = 3000;
 
-export async function test({ page, server, check, report }) {
+export async function test({ browserName, page, server, check, report }) {
+  const step = browserName === 'chromium' ? 1 : 8;
   // Less to paint; the axes are the same.
   await page.setViewport({ width: 480, height: 640 });
   for (const source of ['text', 'speech']) {
@@ -22,7 +24,7 @@ export async function test({ page, server, check, report }) {
     for (let head = 0; head < heads; head += 1) {
       await page.select(at('control-head'), String(head));
       await page.waitForFunction((selector, wanted) => document.querySelector(selector).dataset.head === wanted, { polling: 20 }, at('row-chart'), String(head));
-      const found = await page.evaluate((patience) => window.clusteredAttentionDemo.visitAll(patience), PATIENCE_MILLISECONDS);
+      const found = await page.evaluate((visit) => window.clusteredAttentionDemo.visitPositions(visit), { step, patienceMilliseconds: PATIENCE_MILLISECONDS });
       slowest = Math.max(slowest, found.milliseconds);
       check(found.milliseconds <= PATIENCE_MILLISECONDS, `${source}, head ${head}, position ${found.position}: the page stood still for ${found.milliseconds} ms`);
       if (found.milliseconds > PATIENCE_MILLISECONDS) return;

@@ -11,9 +11,9 @@ const lacks = [
   ['without vector instructions', () => { WebAssembly.validate = () => false; }, /vector instructions/],
 ];
 
-export async function test({ browser, browserName, page, server, check, tolerate }) {
+export async function test({ visitor, browserName, page, server, check, tolerate }) {
   for (const [what, take, expected] of lacks) {
-    const other = await browser.newPage();
+    const other = await visitor.newPage();
     await other.evaluateOnNewDocument(take);
     await other.goto(server.page);
     await settled(other, 'error', 10_000).catch(() => check(false, `${what}: no error`));

@@ -1,6 +1,6 @@
 import type { InputShape, MethodName } from '../../npm/index.js';
 import { announce, byId, confirmOn, copyText, element, setText } from '../dom.js';
-import { messageOf } from '../engine.js';
+import { sentenceOf } from '../engine.js';
 import { count, fraction, milliseconds, times } from '../format.js';
 import { asCsv, lengthsUpTo, Race, SYNTHETIC, type RacePlan, type RacePoint } from '../race-run.js';
 import type { Input } from '../sources.js';
@@ -120,7 +120,7 @@ export class RaceView {
       outcome = finished ? `Finished on ${this.adapter}.` : 'Cancelled.';
       if (finished) this.showProgress(1);
     } catch (error) {
-      outcome = `The race ended early. ${messageOf(error)}.`.replace('..', '.');
+      outcome = `The race ended early. ${sentenceOf(error)}`;
     }
     this.race = undefined;
     this.setRunning(false);

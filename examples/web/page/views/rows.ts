@@ -219,7 +219,7 @@ export class RowChart {
   private summarise(): void {
     if (!this.facts) return;
     const { rows, input, position, head } = this.facts;
-    const best = [...rows.exact.keys()].sort((a, b) => rows.exact[b] - rows.exact[a]).slice(0, 3);
+    const best = largestOf(rows.exact, 3);
     const shared = APPROXIMATIONS.map((method) => `${method} ${percent(overlap(rows.exact, rows[method]))}`).join(', ');
     const text =
       `In head ${head + 1}, position ${labelOf(input, position)} gives most weight to ` +
@@ -248,6 +248,18 @@ export class RowChart {
     );
     setText(byId('row-readout'), 'Point at the chart to read weights; drag to zoom, double-click to see all.');
   }
+}
+
+/** The keys of the largest weights, the largest first. */
+function largestOf(row: Float32Array, most: number): number[] {
+  const keys: number[] = [];
+  for (let key = 0; key < row.length; key += 1) {
+    if (keys.length === most && row[key] <= row[keys[most - 1]]) continue;
+    const place = keys.findIndex((other) => row[key] > row[other]);
+    keys.splice(place < 0 ? keys.length : place, 0, key);
+    keys.length = Math.min(keys.length, most);
+  }
+  return keys;
 }
 
 /** How much of two rows' weight lies at the same keys, 0 … 1. */
