@@ -37,8 +37,8 @@ async function compare(file, seed) {
       });
     }
     attention.dispose();
-    const message = await attention.run('exact', settings).then(() => 'none', (error) => error.message);
-    if (!message.startsWith('the device is gone') || !attention.lost) throw new Error(`after dispose: ${message}`);
+    const code = await attention.run('exact', settings).then(() => 'none', (error) => error.code);
+    if (code !== 'disposed' || !attention.lost) throw new Error(`after dispose: ${code}`);
   }
   return results;
 }

@@ -9,7 +9,7 @@ export const name = 'positions';
 const PATIENCE_MILLISECONDS = 3000;
 
 export async function test({ browserName, page, server, check, report }) {
-  const step = browserName === 'chromium' ? 1 : 8;
+  const step = browserName === 'chromium' ? 1 : 16;
   // Less to paint; the axes are the same.
   await page.setViewport({ width: 480, height: 640 });
   for (const source of ['text', 'speech']) {
