@@ -58,6 +58,15 @@ export async function test({ page, server, check }) {
   check((await page.evaluate(() => history.length)) <= steps + 1, `ten keys made ${(await page.evaluate(() => history.length)) - steps} steps of the history`);
   await page.goBack();
   await page.waitForFunction((wanted) => location.hash.includes(`clusters=${wanted}&`), { polling: 50, timeout: 10_000 }, clusters).catch(() => check(false, `going back led to ${page.url()}`));
+  const slider = await page.$(at('control-clusters'));
+  await slider.scrollIntoView();
+  const box = await slider.boundingBox();
+  const entries = await page.evaluate(() => history.length);
+  await page.mouse.move(box.x + box.width * 0.3, box.y + box.height / 2);
+  await page.mouse.down();
+  for (const share of [0.4, 0.5, 0.6]) await page.mouse.move(box.x + box.width * share, box.y + box.height / 2);
+  await page.mouse.up();
+  check((await page.evaluate(() => history.length)) <= entries + 1, `a drag made ${(await page.evaluate(() => history.length)) - entries} steps of the history`);
   await page.focus(at('control-clusters'));
   await page.keyboard.press('End');
   await page.waitForFunction(() => location.hash.includes('clusters=512&'), { polling: 50, timeout: 10_000 }).catch(() => check(false, `the slider's end is at ${page.url()}`));
