@@ -1,7 +1,8 @@
 import { Conductor } from './conductor.js';
 import { announce, byId, confirmOn, copyText, setText } from './dom.js';
-import { Engine, messageOf, tellsOfLoss } from './engine.js';
-import { count } from './format.js';
+import { Engine, messageOf, sentenceOf } from './engine.js';
+import { capitalised, count } from './format.js';
+import { cannotRun, LOST, NO_FILE, TWIN } from './messages.js';
 import { makeProducts, type View } from './products.js';
 import { ownFile, shipped, type Input, type Material } from './sources.js';
 import { Stage } from './stage.js';
@@ -11,15 +12,15 @@ import { Cards } from './views/cards.js';
 import { Controls } from './views/controls.js';
 import { Notice } from './views/notice.js';
 import type { Pick } from './views/pick.js';
+import { showProgress } from './views/progress.js';
 import { RaceView } from './views/race.js';
 import { Toolbar } from './views/toolbar.js';
 import { hideTooltip } from './views/tooltip.js';
+import { visitPositions, type Slowest, type Visit } from './visit.js';
 import type { Opened } from './worker.js';
 
 type AppState = 'loading' | 'ready' | 'busy' | 'error' | 'lost';
 
-const LOST = 'The graphics device was lost, as happens when a driver restarts. Nothing else is: run again to go on where you were.';
-const NO_WEBGPU = 'This browser offers no WebGPU here, so the crate’s CPU twin does the work, in WebAssembly: the same methods, only slower.';
 /** Where a first visit looks: somewhere in the middle of things. */
 const FIRST_POSITION: Record<SourceName, (length: number) => number> = {
   text: () => 75,
@@ -28,6 +29,10 @@ const FIRST_POSITION: Record<SourceName, (length: number) => number> = {
 };
 /** How long a control has to rest before its value is computed with. */
 const REST_MILLISECONDS = 120;
+
+function hasWebGpu(): boolean {
+  return 'gpu' in navigator;
+}
 
 /** Joins state, worker and views. */
 export class App {
@@ -90,8 +95,9 @@ export class App {
         busy: (product) => this.showBusy(product),
         failed: (product, message) => {
           this.failed = true;
-          this.notice.show(`Computing ${product} failed. ${message}`, 'warning');
+          this.notice.show(`computing ${product}`, `Computing ${product} failed. ${message}`, 'warning');
         },
+        computed: (product) => this.notice.hideComputing(product),
         lost: () => this.showLost(),
       },
       () => this.engine.remote.lost(),
@@ -115,7 +121,7 @@ export class App {
     setText(byId('adapter'), 'Looking for a GPU…');
     const { backend } = this.store.state;
     // Fetched while the worker starts; errors are told where it is awaited.
-    if (this.store.state.source !== 'file') shipped(this.store.state.source, (share) => this.showProgress(share)).catch(() => undefined);
+    if (this.store.state.source !== 'file') shipped(this.store.state.source, showProgress).catch(() => undefined);
     try {
       const opened = await engine.open(backend);
       if (engine !== this.engine) return;
@@ -125,21 +131,37 @@ export class App {
       return;
     }
     const { opened } = this;
-    const without = backend === 'auto' && opened.backend === 'cpu';
-    setText(byId('adapter'), without ? 'CPU (no WebGPU)' : opened.adapter);
+    const { fallbackReason } = opened;
+    setText(byId('adapter'), fallbackReason ? `${opened.adapter} (${hasWebGpu() ? 'no real GPU' : 'no WebGPU'})` : opened.adapter);
     byId('adapter').parentElement!.dataset.backend = opened.backend;
     const other = byId('backend');
-    other.hidden = without;
+    other.hidden = opened.backend === 'cpu' && !hasWebGpu();
     setText(other, opened.backend === 'gpu' ? 'Use the CPU instead' : 'Use the GPU instead');
-    if (without) this.notice.show(NO_WEBGPU, 'plain');
+    if (fallbackReason) this.notice.show('the device', `${capitalised(fallbackReason)}, ${TWIN}`, 'plain');
     this.showPresets(this.store.state);
     await this.loadSource(this.store.state.source);
+  }
+
+  /** Instead of `start`, where the browser lacks what the page needs. */
+  refuse(lack: string): void {
+    this.setState('error');
+    setText(byId('adapter'), 'Not available');
+    setText(byId('status'), '');
+    setText(byId('stage-empty'), 'Nothing can be computed here.');
+    this.notice.show('the device', cannotRun(lack), 'warning');
   }
 
   /** What a driver's reset does to the page, for tests. */
   async loseDevice(): Promise<void> {
     await this.engine.remote.dispose();
-    if (await this.engine.remote.lost()) this.showLost();
+    await this.isLost();
+  }
+
+  /** Draws positions of the present head in the chart, for tests. */
+  async visitPositions(visit: Visit): Promise<Slowest> {
+    const view = this.view();
+    if (!view) throw new Error('there is no input yet');
+    return visitPositions(this.engine, view, (visited, rows) => this.stage.showRow(visited, rows), visit);
   }
 
   private async loadSource(source: SourceName): Promise<void> {
@@ -149,24 +171,27 @@ export class App {
     this.toolbar.showError('');
     try {
       let material = this.file;
-      if (source !== 'file') material = await shipped(source, (share) => this.showProgress(share));
-      this.showProgress(undefined);
+      if (source !== 'file') material = await shipped(source, showProgress);
+      showProgress(undefined);
       if (loading !== this.loading) return;
-      if (!material) {
-        this.toolbar.showError('This address shows a file of its sender’s: open or drop that file here to see the view.');
-        this.store.correct({ source: this.input?.source ?? 'text' });
-        return;
-      }
+      if (!material) return this.askForFile();
       await this.give(material, loading);
     } catch (error) {
-      this.showProgress(undefined);
-      if (loading !== this.loading) return;
-      if (tellsOfLoss(error)) return this.showLost();
+      showProgress(undefined);
+      if ((await this.isLost()) || loading !== this.loading) return;
       this.failed = true;
       setText(byId('stage-empty'), 'Nothing could be loaded.');
-      this.notice.show(`${messageOf(error)}.`.replace('..', '.'), 'warning', { runAgain: true });
+      this.notice.show('the input', sentenceOf(error), 'warning', { runAgain: true });
       this.setState('error');
     }
+  }
+
+  /** A link holds the view of a file, but not the file; until it is opened, its head, position and settings wait. */
+  private askForFile(): void {
+    if (this.input) this.store.correct({ source: this.input.source });
+    else setText(byId('stage-empty'), NO_FILE);
+    this.toolbar.showError(NO_FILE);
+    this.showBusy(undefined);
   }
 
   private async takeFile(file: File): Promise<void> {
@@ -174,6 +199,7 @@ export class App {
     const loading = (this.loading += 1);
     this.toolbar.showError('');
     setText(byId('status'), `Reading ${file.name}…`);
+    const isAwaited = !this.input && this.store.state.source === 'file';
     try {
       const material = await ownFile(file);
       if (loading !== this.loading) return;
@@ -181,10 +207,9 @@ export class App {
       if (loading !== this.loading) return;
       this.file = material;
       // The input is there already, so that the change of source has nothing to load.
-      this.store.set({ source: 'file', head: 0, position: -1 }, 'push');
+      if (!isAwaited) this.store.set({ source: 'file', head: 0, position: -1 }, 'push');
     } catch (error) {
-      if (loading !== this.loading) return;
-      if (tellsOfLoss(error)) return this.showLost();
+      if ((await this.isLost()) || loading !== this.loading) return;
       this.toolbar.showError(`${file.name}: ${messageOf(error)}`);
       this.toolbar.show(this.store.state);
       this.conductor.wake();
@@ -201,6 +226,7 @@ export class App {
     this.input = { ...material, ...loaded, generation: this.generation };
     this.hovered = undefined;
     this.failed = false;
+    this.notice.hideInput();
     const { input } = this;
     this.cards.clear();
     this.toolbar.showInput(input);
@@ -318,27 +344,26 @@ export class App {
     setText(byId('status'), input ? `${count(input.shape.heads)} heads · ${count(input.shape.length)} positions` : '');
   }
 
+  /** Whether the device is gone; if so, the page says it. */
+  private async isLost(): Promise<boolean> {
+    const engine = this.engine;
+    const lost = await engine.remote.lost();
+    if (lost && engine === this.engine) this.showLost();
+    return lost;
+  }
+
   private showLost(): void {
     this.conductor.stop();
     this.setState('lost');
     setText(byId('status'), 'The device was lost');
-    this.notice.show(LOST, 'warning', { runAgain: true });
+    this.notice.show('the device', LOST, 'warning', { runAgain: true });
   }
 
   private showNoEngine(message: string, offerCpu: boolean): void {
     this.setState('error');
     setText(byId('adapter'), 'No device');
     setText(byId('status'), '');
-    this.notice.show(`The device could not be opened. ${message}`, 'warning', { runAgain: true, useCpu: offerCpu });
-  }
-
-  private showProgress(share: number | undefined): void {
-    const bar = byId('progress');
-    bar.hidden = share === undefined;
-    if (share === undefined) return;
-    bar.setAttribute('aria-valuenow', String(Math.round(share * 100)));
-    (bar.firstElementChild as HTMLElement).style.transform = `scaleX(${share})`;
-    setText(byId('status'), `Loading data: ${Math.round(share * 100)} %`);
+    this.notice.show('the device', `The device could not be opened. ${message}`, 'warning', { runAgain: true, useCpu: offerCpu });
   }
 
   private setState(state: AppState): void {
@@ -349,7 +374,7 @@ export class App {
     byId('preset-paper').addEventListener('click', () => this.takePreset('paper'));
     byId('preset-stitched').addEventListener('click', () => this.takePreset('stitched'));
     byId('backend').addEventListener('click', () => {
-      this.store.set({ backend: this.opened?.backend === 'gpu' ? 'cpu' : 'auto' }, 'push');
+      this.store.set({ backend: this.opened?.backend === 'gpu' ? 'cpu' : 'gpu' }, 'push');
     });
     const copy = byId<HTMLButtonElement>('copy-link');
     copy.addEventListener('click', () => {
@@ -367,10 +392,7 @@ export class App {
     window.setInterval(() => {
       const idle = byId('app').dataset.state === 'ready' && document.visibilityState === 'visible';
       if (!idle) return;
-      const engine = this.engine;
-      void engine.remote.lost().then((lost) => {
-        if (lost && engine === this.engine) this.showLost();
-      });
+      void this.isLost();
     }, 2000);
   }
 }

@@ -25,7 +25,8 @@ const viridisTable = table(interpolateViridis);
 const divergingTable = table(interpolatePuOr);
 
 function look(colours: Colour[], t: number): Colour {
-  return colours[Math.max(0, Math.min(255, Math.round(t * 255)))];
+  // What is no number is nothing.
+  return colours[Math.max(0, Math.min(255, Math.round(t * 255) || 0))];
 }
 
 export const viridis = (t: number): Colour => look(viridisTable, t);

@@ -1,4 +1,4 @@
-import { messageOf, tellsOfLoss } from './engine.js';
+import { messageOf } from './engine.js';
 
 /**
  * Something the page shows and the worker computes. `key` names everything it depends on; the conductor computes whatever is shown
@@ -13,6 +13,7 @@ export interface Product {
 
 export interface Listener {
   busy(product: string | undefined): void;
+  computed(product: string): void;
   failed(product: string, message: string): void;
   lost(): void;
 }
@@ -68,8 +69,9 @@ export class Conductor {
       this.listener.busy(name);
       try {
         await product.compute(isCurrent);
+        if (isCurrent()) this.listener.computed(name);
       } catch (error) {
-        const lost = tellsOfLoss(error) || (await this.isLost());
+        const lost = await this.isLost();
         if (generation !== this.generation) return;
         if (lost) {
           this.stop();

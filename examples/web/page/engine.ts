@@ -1,6 +1,29 @@
 import * as Comlink from 'comlink';
-import type { Backend } from '../npm/clustered_attention.js';
+import type { Backend } from '../npm/index.js';
+import wasmAddress from '../npm/clustered_attention_bg.wasm?url';
+import { capitalised } from './format.js';
 import type { Opened, WorkerApi } from './worker.js';
+// In the page's own file, so that another worker can be started where the network is gone.
+import PageWorker from './worker.js?worker&inline';
+
+let compiled: Promise<WebAssembly.Module> | undefined;
+
+/** The package, fetched and compiled once for all workers, also those that are started where the network is gone. */
+function packageModule(): Promise<WebAssembly.Module> {
+  compiled ??= compile();
+  // A failed fetch is tried again at the next wish.
+  compiled.catch(() => (compiled = undefined));
+  return compiled;
+}
+
+async function compile(): Promise<WebAssembly.Module> {
+  const response = await fetch(new URL(wasmAddress, document.baseURI)).catch(() => undefined);
+  if (!response) throw new Error('the program could not be fetched; is the network there?');
+  if (!response.ok) throw new Error(`the program could not be fetched: the server answered ${response.status}`);
+  // Some hosts give the file another type, which browsers do not compile from the stream.
+  const streams = response.headers.get('content-type') === 'application/wasm';
+  return streams ? WebAssembly.compileStreaming(response) : WebAssembly.compile(await response.arrayBuffer());
+}
 
 /** A worker with the wasm package in it. Ending the worker is how work in flight is cancelled. */
 export class Engine {
@@ -9,7 +32,7 @@ export class Engine {
   private readonly failure: Promise<never>;
 
   constructor() {
-    this.worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'clustered-attention' });
+    this.worker = new PageWorker({ name: 'clustered-attention' });
     // A worker that can't even start answers no call, so its error event has to.
     this.failure = new Promise((_, reject) => {
       this.worker.addEventListener('error', (event) => {
@@ -21,8 +44,9 @@ export class Engine {
     this.remote = Comlink.wrap<WorkerApi>(this.worker);
   }
 
-  open(backend: Backend): Promise<Opened> {
-    return Promise.race([this.remote.open(backend), this.failure]);
+  async open(backend: Backend): Promise<Opened> {
+    const module = await packageModule();
+    return Promise.race([this.remote.open(backend, module), this.failure]);
   }
 
   end(): void {
@@ -30,12 +54,11 @@ export class Engine {
   }
 }
 
-export function messageOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return text.charAt(0).toUpperCase() + text.slice(1);
+/** An error's words as a sentence. */
+export function sentenceOf(error: unknown): string {
+  return messageOf(error).replace(/([^.?!])$/, '$1.');
 }
 
-/** The package's own words for a device that is gone. */
-export function tellsOfLoss(error: unknown): boolean {
-  return (error instanceof Error ? error.message : String(error)).toLowerCase().startsWith('the device');
+export function messageOf(error: unknown): string {
+  return capitalised(error instanceof Error ? error.message : String(error));
 }

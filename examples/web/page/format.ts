@@ -62,3 +62,7 @@ export function percent(value: number): string {
   if (hundredths > 0 && hundredths < 1) return '<1 %';
   return `${hundredths.toFixed(0)} %`;
 }
+
+export function capitalised(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -1,11 +1,12 @@
 import 'uplot/dist/uPlot.min.css';
 import { App } from './app.js';
 import { byId } from './dom.js';
+import { unsupported } from '../npm/index.js';
 
 declare global {
   interface Window {
-    /** For tests: `loseDevice` does to the page what a driver's reset does. */
-    clusteredAttentionDemo: { loseDevice(): Promise<void> };
+    /** For tests: `loseDevice` does to the page what a driver's reset does, `visitPositions` draws those of the present head. */
+    clusteredAttentionDemo: Pick<App, 'loseDevice' | 'visitPositions'>;
   }
 }
 
@@ -18,5 +19,7 @@ if (typeof repository === 'string' && repository) {
 }
 
 const app = new App();
-window.clusteredAttentionDemo = { loseDevice: () => app.loseDevice() };
-void app.start();
+window.clusteredAttentionDemo = app;
+const lack = unsupported();
+if (lack) app.refuse(lack);
+else void app.start();

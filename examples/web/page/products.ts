@@ -1,5 +1,5 @@
 // What the worker computes for the page, in the order in which a visitor wants it.
-import type { Groups, MethodName, Settings } from '../npm/clustered_attention.js';
+import type { Groups, MethodName, Settings } from '../npm/index.js';
 import type { Product } from './conductor.js';
 import type { Engine } from './engine.js';
 import type { Input } from './sources.js';

@@ -1,5 +1,6 @@
-import type { Backend, InputShape, MethodName, Settings } from '../npm/clustered_attention.js';
+import type { Backend, InputShape, MethodName, Settings } from '../npm/index.js';
 import { Engine } from './engine.js';
+import { RACE_LOST } from './messages.js';
 import { APPROXIMATIONS } from './state.js';
 import type { Measurement } from './worker.js';
 
@@ -41,6 +42,7 @@ export function lengthsUpTo(longest: number): number[] {
 export class Race {
   private readonly engine = new Engine();
   private cancelled = false;
+  private isOpen = false;
   private readonly cancellation: Promise<never>;
   private refuse: (reason: Error) => void = () => undefined;
 
@@ -65,7 +67,8 @@ export class Race {
       return true;
     } catch (error) {
       if (this.cancelled) return false;
-      throw error;
+      const lost = this.isOpen && (await Promise.race([this.engine.remote.lost(), this.cancellation.catch(() => false)]));
+      throw lost ? new Error(RACE_LOST) : error;
     } finally {
       this.engine.end();
     }
@@ -74,6 +77,7 @@ export class Race {
   private async measureAll(): Promise<void> {
     const { remote } = this.engine;
     const opened = await this.engine.open(this.plan.backend);
+    this.isOpen = true;
     this.listener.started(opened.adapter);
     const lengths = lengthsUpTo(this.plan.longest);
     let exactRuns = true;

@@ -1,4 +1,4 @@
-import type { InputShape, Limits } from '../npm/clustered_attention.js';
+import type { InputShape, Limits } from '../npm/index.js';
 import type { SourceName } from './state.js';
 
 export interface SpeechFacts {

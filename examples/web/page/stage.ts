@@ -59,8 +59,13 @@ export class Stage {
 
   showRows(view: View, rows: MethodRows): void {
     this.rows = rows;
-    this.chart.show({ ...view, rows, topKeys: this.topKeys(view.position) }, this.state().scale);
+    this.showRow(view, rows);
     this.showWeights();
+  }
+
+  /** Only in the chart. */
+  showRow(view: View, rows: MethodRows): void {
+    this.chart.show({ ...view, rows, topKeys: this.topKeys(view.position) }, this.state().scale);
   }
 
   showGroups(groups: HeadGroups): void {

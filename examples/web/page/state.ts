@@ -1,4 +1,4 @@
-import type { Backend, MethodName, Settings } from '../npm/clustered_attention.js';
+import type { Backend, MethodName, Settings } from '../npm/index.js';
 import type { Scale } from './colours.js';
 
 export type SourceName = 'speech' | 'text' | 'file';
@@ -114,6 +114,7 @@ export class Store {
       const read = readAddress();
       if (writeHash(read) === writeHash(this.present)) return;
       window.clearTimeout(this.timer);
+      this.timer = 0;
       this.apply(read);
       this.written = writeHash(this.present);
     };
@@ -130,6 +131,8 @@ export class Store {
   }
 
   set(change: Partial<State>, step: Step): void {
+    // What a drag ended with belongs to the entry that is left.
+    if (step === 'push' && this.timer) this.write('replace');
     this.apply({ ...this.present, ...change });
     window.clearTimeout(this.timer);
     if (step === 'push') this.write('push');
@@ -162,6 +165,7 @@ export class Store {
   }
 
   private write(step: Step): void {
+    this.timer = 0;
     const hash = writeHash(this.present);
     if (hash === this.written && step === 'push') {
       history.replaceState(null, '', hash);

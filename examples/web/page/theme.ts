@@ -15,7 +15,8 @@ export function startTheme(changed: () => void): void {
   const system = window.matchMedia('(prefers-color-scheme: dark)');
   let chosen = false;
   try {
-    chosen = localStorage.getItem(KEY) !== null;
+    // Colours that the system forces are light or dark as the system is.
+    chosen = localStorage.getItem(KEY) !== null && !window.matchMedia('(forced-colors: active)').matches;
   } catch {
     // Storage can be switched off; the system's preference then holds.
   }

@@ -1,12 +1,14 @@
 // Everything that computes: the wasm package on a thread of its own, so that the page never waits for it.
 import * as Comlink from 'comlink';
-import init, { ClusteredAttention, presets } from '../npm/clustered_attention.js';
-import type { Backend, Groups, InputShape, Limits, MethodName, Run, Settings } from '../npm/clustered_attention.js';
+import init, { ClusteredAttention, presets } from '../npm/index.js';
+import type { Backend, Groups, InputShape, Limits, MethodName, Run, Settings } from '../npm/index.js';
 
 export type Measurement = Omit<Run, 'output'>;
 export interface Opened {
   backend: 'gpu' | 'cpu';
   adapter: string;
+  /** Why `auto` took the CPU. */
+  fallbackReason: string | undefined;
   presets: { paper: Settings; stitched: Settings };
 }
 export interface Loaded {
@@ -34,13 +36,14 @@ function transfer<T>(result: T, ...arrays: (Float32Array | Uint32Array)[]): T {
 }
 
 const api = {
-  open: (backend: Backend): Promise<Opened> =>
+  open: (backend: Backend, module: WebAssembly.Module): Promise<Opened> =>
     inTurn(async () => {
-      await init();
+      await init({ module_or_path: module });
       instance = await ClusteredAttention.create(backend);
       // Browsers may keep the adapter's name to themselves.
       const adapter = instance.adapter.trim().replace(/^\(/, 'WebGPU (');
-      return { backend: instance.backend, adapter, presets: presets() };
+      const { fallbackReason } = instance;
+      return { backend: instance.backend, adapter, fallbackReason, presets: presets() };
     }),
   setSafetensors: (bytes: Uint8Array): Promise<Loaded> =>
     inTurn(() => {

@@ -1,15 +1,15 @@
 //! A back end with an input, and what was computed of it so far.
 
+use crate::device::{self, Gpus, Opened};
+use crate::failure::{Failure, Result};
 use crate::matrix;
 use crate::page_input::Input;
 use crate::rows;
 use crate::settings::{MethodName, Settings};
 use clustered_attention::wgpu;
-use clustered_attention::{
-    Attention, Backend, Clustering, Error, ExactRows, Method, Problem, Rows, Shape, Supplied, Trace,
-};
+use clustered_attention::{Attention, Backend, Clustering, ExactRows, Method, Problem, Rows, Shape, Supplied, Trace};
 use serde::Serialize;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -75,55 +75,51 @@ pub struct Engine {
     /// it, in some browsers by seconds.
     twin: Attention,
     device: Option<wgpu::Device>,
+    /// Why the CPU was taken although a GPU would have been welcome.
+    fallback_reason: Option<String>,
     lost: Arc<AtomicBool>,
+    disposed: Cell<bool>,
     state: RefCell<State>,
 }
 
 impl Engine {
-    /// Opens WebGPU (or what wgpu finds elsewhere), the CPU, or the first if there is one.
-    pub async fn open(backend: &str) -> Result<Self, String> {
+    /// Opens WebGPU (or what wgpu finds elsewhere), the CPU, or the first if there is a real GPU behind it, as the crate does natively: the
+    /// twin is faster than a GPU that a processor plays.
+    pub async fn open(backend: &str) -> Result<Self> {
         match backend {
-            "cpu" => Self::open_cpu().await,
-            "gpu" => Self::open_gpu().await,
-            "auto" => match Self::open_gpu().await {
+            "cpu" => Self::open_cpu(None).await,
+            "gpu" => Self::open_gpu(Gpus::All).await,
+            "auto" => match Self::open_gpu(Gpus::Real).await {
                 Ok(engine) => Ok(engine),
-                Err(_) => Self::open_cpu().await,
+                Err(failure) => Self::open_cpu(Some(failure.message)).await,
             },
-            other => Err(format!("there is no back end `{other}`; there are auto, gpu, cpu")),
+            other => Err(format!("there is no back end `{other}`; there are auto, gpu, cpu").into()),
         }
     }
 
-    async fn open_cpu() -> Result<Self, String> {
-        let (attention, twin) = (open_twin().await?, open_twin().await?);
-        Ok(Self { attention, twin, device: None, lost: Arc::default(), state: RefCell::default() })
+    async fn open_cpu(fallback_reason: Option<String>) -> Result<Self> {
+        Ok(Self::of(open_twin().await?, open_twin().await?, None, fallback_reason, Arc::default()))
     }
 
-    async fn open_gpu() -> Result<Self, String> {
-        #[cfg(target_arch = "wasm32")]
-        if !wgpu::util::is_browser_webgpu_supported().await {
-            return Err("this browser offers no WebGPU here".into());
-        }
-        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-        let wish = wgpu::RequestAdapterOptions {
-            power_preference: wgpu::PowerPreference::HighPerformance,
-            ..Default::default()
-        };
-        let adapter = instance.request_adapter(&wish).await.map_err(|error| error.to_string())?;
-        let description = wgpu::DeviceDescriptor {
-            label: Some("clustered-attention"),
-            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
-            required_limits: adapter.limits(),
-            ..Default::default()
-        };
-        let (device, queue) = adapter.request_device(&description).await.map_err(|error| error.to_string())?;
-        let lost = Arc::new(AtomicBool::new(false));
-        let heard = lost.clone();
-        device.set_device_lost_callback(move |_, _| heard.store(true, Ordering::Relaxed));
-        // Calls report what goes wrong within them; nothing is to be thrown outside of any.
-        device.on_uncaptured_error(Arc::new(|_| {}));
+    fn of(
+        attention: Attention,
+        twin: Attention,
+        device: Option<wgpu::Device>,
+        fallback_reason: Option<String>,
+        lost: Arc<AtomicBool>,
+    ) -> Self {
+        let (disposed, state) = (Cell::default(), RefCell::default());
+        Self { attention, twin, device, fallback_reason, lost, disposed, state }
+    }
+
+    async fn open_gpu(gpus: Gpus) -> Result<Self> {
+        let Opened { device, queue, lost } = device::open(gpus).await?;
         let attention = Attention::with_device(device.clone(), queue);
-        let twin = open_twin().await?;
-        Ok(Self { attention, twin, device: Some(device), lost, state: RefCell::default() })
+        Ok(Self::of(attention, open_twin().await?, Some(device), None, lost))
+    }
+
+    pub fn fallback_reason(&self) -> Option<String> {
+        self.fallback_reason.clone()
     }
 
     pub fn backend(&self) -> &'static str {
@@ -146,50 +142,60 @@ impl Engine {
     /// Frees the device; calls fail from then on.
     pub fn dispose(&self) {
         self.lost.store(true, Ordering::Relaxed);
+        self.disposed.set(true);
         self.state.take();
         if let Some(device) = &self.device {
             device.destroy();
         }
     }
 
-    /// Takes an input after its sizes were checked.
-    pub fn set_input(&self, input: Input) -> Result<(), String> {
-        Problem::new(input.shape, Method::Exact).map_err(|error| error.to_string())?;
-        for (name, data, elements) in [
-            ("queries", &input.queries, input.shape.query_elements()),
-            ("keys", &input.keys, input.shape.key_elements()),
-            ("values", &input.values, input.shape.value_elements()),
-        ] {
-            if data.len() != elements {
-                return Err(format!("`{name}` has {} numbers; its shape has {elements}", data.len()));
-            }
-            if let Some(place) = data.iter().position(|value| !value.is_finite()) {
-                return Err(format!("`{name}` holds {} at number {place}; all must be finite", data[place]));
-            }
-        }
+    /// Takes an input after it was checked.
+    pub fn set_input(&self, input: Input) -> Result<()> {
+        self.check_device()?;
+        input.check()?;
         let input = Rc::new(input);
         *self.state.borrow_mut() = State { given: Some(input.clone()), input: Some(input), ..State::default() };
         Ok(())
     }
 
     /// Computes with a longer input made of the one that was given.
-    pub fn lengthen(&self, length: usize, seed: u64) -> Result<(), String> {
+    pub fn lengthen(&self, length: usize, seed: u64) -> Result<()> {
+        self.check_device()?;
         let given = self.state.borrow().given.clone().ok_or_else(no_input)?;
         let shape = Shape { queries: length, keys: length, ..given.shape };
-        Problem::new(shape, Method::Exact).map_err(|error| error.to_string())?;
+        Problem::new(shape, Method::Exact)?;
         let input = Rc::new(given.lengthened(length, seed));
         *self.state.borrow_mut() = State { given: Some(given), input: Some(input), ..State::default() };
         Ok(())
     }
 
-    fn input(&self) -> Result<Rc<Input>, String> {
-        if self.is_lost() {
-            return Err("the device is gone; create another `ClusteredAttention`".into());
-        }
+    /// The input as it is now; a later one is for later calls.
+    pub fn input(&self) -> Result<Rc<Input>> {
+        self.check_device()?;
         self.state.borrow().input.clone().ok_or_else(no_input)
     }
 
-    pub fn limits(&self) -> Result<SettingLimits, String> {
+    fn check_device(&self) -> Result<()> {
+        if self.disposed.get() {
+            return Err(Failure::disposed());
+        }
+        if self.is_lost() {
+            return Err(Failure::lost(None));
+        }
+        Ok(())
+    }
+
+    /// What matters about a failure: that the device is gone, if it is.
+    pub fn explain(&self, failure: Failure) -> Failure {
+        match self.check_device() {
+            Err(gone) if gone.code == failure.code => failure,
+            Err(gone) if self.disposed.get() => gone,
+            Err(_) => Failure::lost(Some(&failure.message)),
+            Ok(()) => failure,
+        }
+    }
+
+    pub fn limits(&self) -> Result<SettingLimits> {
         let shape = self.input()?.shape;
         let row_bytes = 4 * shape.slices() as u64 * shape.width.max(shape.value_width) as u64;
         let buffer_bytes = match &self.device {
@@ -209,24 +215,24 @@ impl Engine {
     }
 
     /// Computes the input by a method, several times, and compares it with exact attention.
-    pub async fn run(&self, method: MethodName, settings: &Settings) -> Result<Measured, String> {
-        let input = self.input()?;
-        let problem = self.problem(&input, method, settings)?;
-        let plan = self.attention.plan(&problem).map_err(|error| error.to_string())?;
+    pub async fn run(&self, input: &Rc<Input>, method: MethodName, settings: &Settings) -> Result<Measured> {
+        let problem = problem(input, method, settings)?;
+        let plan = self.attention.plan(&problem)?;
         let mut output = vec![0.0; input.shape.output_elements()];
-        let first = self.timed(&problem, &input, &mut output).await?;
+        let first = self.timed(&problem, input, &mut output).await?;
         let mut later = Vec::new();
         while first < SECONDS_OF_A_LONG_CALL
             && later.len() < REPETITIONS
             && (later.is_empty() || later.iter().sum::<f64>() < SECONDS_OF_REPETITIONS)
         {
-            later.push(self.timed(&problem, &input, &mut output).await?);
+            later.push(self.timed(&problem, input, &mut output).await?);
         }
+        check_finite(&output)?;
         later.sort_by(f64::total_cmp);
         let median = later.get(later.len() / 2).copied().unwrap_or(first);
-        let exact = self.exact(&input).await?;
-        let accuracy = exact.compare(&output).map_err(|error| error.to_string())?;
-        let exact_problem = self.problem(&input, MethodName::Exact, settings)?;
+        let exact = self.exact(input).await?;
+        let accuracy = exact.compare(&output)?;
+        let exact_problem = self::problem(input, MethodName::Exact, settings)?;
         Ok(Measured {
             method: method.name(),
             output,
@@ -241,39 +247,40 @@ impl Engine {
     }
 
     /// Computes a problem and returns the seconds that it took, data to the device and back included.
-    async fn timed(&self, problem: &Problem, input: &Input, output: &mut [f32]) -> Result<f64, String> {
+    async fn timed(&self, problem: &Problem, input: &Input, output: &mut [f32]) -> Result<f64> {
         let begin = Instant::now();
-        let result = self.attention.run_into(problem, &input.inputs(), output).await;
-        result.map_err(|error| self.explain(&error))?;
+        self.attention.run_into(problem, &input.inputs(), output).await?;
         Ok(begin.elapsed().as_secs_f64())
     }
 
-    fn problem(&self, input: &Input, method: MethodName, settings: &Settings) -> Result<Problem, String> {
-        Problem::new(input.shape, method.with(settings)).map_err(|error| error.to_string())
-    }
-
-    fn operations(&self, problem: &Problem) -> Result<f64, String> {
-        let plan = self.attention.plan(problem).map_err(|error| error.to_string())?;
+    fn operations(&self, problem: &Problem) -> Result<f64> {
+        let plan = self.attention.plan(problem)?;
         Ok(plan.costs().iter().map(|cost| cost.operations as f64 + cost.integer_operations as f64).sum())
     }
 
     /// Exact attention of the input, at all rows or some; computed once.
-    async fn exact(&self, input: &Rc<Input>) -> Result<Rc<ExactRows>, String> {
-        if let Some(exact) = self.state.borrow().exact.clone() {
+    async fn exact(&self, input: &Rc<Input>) -> Result<Rc<ExactRows>> {
+        if let Some(exact) = self.kept(input, |state| state.exact.clone()) {
             return Ok(exact);
         }
         let shape = input.shape;
-        let problem = Problem::new(shape, Method::Exact).map_err(|error| error.to_string())?;
+        let problem = Problem::new(shape, Method::Exact)?;
         let products = shape.slices() as u64 * (shape.queries as u64).pow(2);
         let rows = if 2 * products * (shape.width + shape.value_width) as u64 <= OPERATIONS_OF_ALL_ROWS {
             Rows::All
         } else {
             Rows::Sample { per_head: SAMPLED_ROWS, seed: 0 }
         };
-        let exact = ExactRows::compute(&self.attention, &problem, &input.inputs(), rows).await;
-        let exact = Rc::new(exact.map_err(|error| self.explain(&error))?);
+        let exact = Rc::new(ExactRows::compute(&self.attention, &problem, &input.inputs(), rows).await?);
         self.keep(input, |state| state.exact = Some(exact.clone()));
         Ok(exact)
+    }
+
+    /// What is kept of an input; nothing, if the page has given another meanwhile.
+    fn kept<T>(&self, input: &Rc<Input>, choose: impl FnOnce(&State) -> Option<T>) -> Option<T> {
+        let state = self.state.borrow();
+        let is_present = state.input.as_ref().is_some_and(|present| Rc::ptr_eq(present, input));
+        is_present.then(|| choose(&state)).flatten()
     }
 
     /// Changes what is kept, unless the page has given another input meanwhile.
@@ -285,82 +292,87 @@ impl Engine {
     }
 
     /// How the queries are grouped, and the keys that each group computes exactly; computed once for the same settings.
-    pub async fn groups(&self, settings: &Settings) -> Result<Rc<Trace>, String> {
-        let input = self.input()?;
+    pub async fn groups(&self, input: &Rc<Input>, settings: &Settings) -> Result<Rc<Trace>> {
         let settings = settings.without_window();
-        if let Some((_, groups)) = self.state.borrow().groups.as_ref().filter(|(kept, _)| *kept == settings) {
-            return Ok(groups.clone());
+        let of_settings = |state: &State| state.groups.clone().filter(|(kept, _)| *kept == settings);
+        if let Some((_, groups)) = self.kept(input, of_settings) {
+            return Ok(groups);
         }
-        let problem = self.problem(&input, MethodName::Improved, &settings)?;
-        let trace = self.twin.trace(&problem, &input.inputs(), &Supplied::default()).await;
-        let trace = Rc::new(trace.map_err(|error| self.explain(&error))?);
-        self.keep(&input, |state| state.groups = Some((settings, trace.clone())));
+        let problem = problem(input, MethodName::Improved, &settings)?;
+        let trace = Rc::new(self.twin.trace(&problem, &input.inputs(), &Supplied::default()).await?);
+        self.keep(input, |state| state.groups = Some((settings, trace.clone())));
         Ok(trace)
-    }
-
-    /// Keys of a cluster in [`Trace::top_keys`].
-    pub fn top_k_stride(&self, settings: &Settings) -> Result<usize, String> {
-        Ok(settings.top_k.min(self.input()?.shape.keys))
     }
 
     /// The weights that a query gives to all keys.
     pub async fn row(
         &self,
+        input: &Rc<Input>,
         method: MethodName,
         settings: &Settings,
         head: usize,
         position: usize,
-    ) -> Result<Vec<f32>, String> {
-        let input = self.input()?;
+    ) -> Result<Vec<f32>> {
         check_place("position", position, input.shape.queries)?;
         check_place("head", head, input.heads())?;
-        self.problem(&input, method, settings)?;
-        let groups = if method == MethodName::Exact { Rc::default() } else { self.groups(settings).await? };
-        Ok(rows::weights(&input, &groups, method, settings, head, position))
+        problem(input, method, settings)?;
+        let groups = if method == MethodName::Exact { Rc::default() } else { self.groups(input, settings).await? };
+        Ok(rows::weights(input, &groups, method, settings, head, position))
     }
 
     /// The attention matrix of a head as an image.
     pub async fn matrix(
         &self,
+        input: &Rc<Input>,
         method: MethodName,
         settings: &Settings,
         head: usize,
         size: usize,
-    ) -> Result<Vec<f32>, String> {
-        let input = self.input()?;
+    ) -> Result<Vec<f32>> {
         check_place("head", head, input.heads())?;
         let largest = LARGEST_IMAGE.min(input.shape.queries);
         if !(1..=largest).contains(&size) {
-            return Err(format!("`size` is {size}; it must be from 1 to {largest}"));
+            return Err(format!("`size` is {size}; it must be from 1 to {largest}").into());
         }
         let length = input.shape.queries;
-        let groups = if method == MethodName::Exact { None } else { Some(self.groups(settings).await?) };
+        let groups = if method == MethodName::Exact { None } else { Some(self.groups(input, settings).await?) };
         let assignment = groups.as_ref().map(|groups| &groups.assignment[head * length..][..length]);
-        let image = matrix::image(&self.attention, &input, method.with(settings), assignment, head, size).await;
-        image.map_err(|error| self.explain(&error))
-    }
-
-    /// An error in words; where the device is gone, that is what matters.
-    fn explain(&self, error: &Error) -> String {
-        if self.is_lost() {
-            format!("the device is gone ({error}); create another `ClusteredAttention`")
-        } else {
-            error.to_string()
-        }
+        let image = matrix::image(&self.attention, input, method.with(settings), assignment, head, size).await?;
+        check_finite(&image)?;
+        Ok(image)
     }
 }
 
-async fn open_twin() -> Result<Attention, String> {
-    Attention::new(Backend::Cpu).await.map_err(|error| error.to_string())
+/// Keys of a cluster in [`Trace::top_keys`].
+pub fn top_k_stride(input: &Input, settings: &Settings) -> usize {
+    settings.top_k.min(input.shape.keys)
 }
 
-fn no_input() -> String {
-    "there is no input yet; call `setInput` first".into()
+fn problem(input: &Input, method: MethodName, settings: &Settings) -> Result<Problem> {
+    Ok(Problem::new(input.shape, method.with(settings))?)
 }
 
-fn check_place(argument: &str, place: usize, count: usize) -> Result<(), String> {
+async fn open_twin() -> Result<Attention> {
+    Ok(Attention::new(Backend::Cpu).await?)
+}
+
+fn no_input() -> Failure {
+    "there is no input yet; call `setInput` first".to_owned().into()
+}
+
+/// Finite input can give what is not.
+fn check_finite(numbers: &[f32]) -> Result<()> {
+    if numbers.iter().all(|number| number.is_finite()) {
+        return Ok(());
+    }
+    let message =
+        "the result is not finite: the input's numbers are so large that 32-bit floats overflow; scale them down";
+    Err(message.to_owned().into())
+}
+
+fn check_place(argument: &str, place: usize, count: usize) -> Result<()> {
     if place < count {
         return Ok(());
     }
-    Err(format!("`{argument}` is {place}; it must be below {count}"))
+    Err(format!("`{argument}` is {place}; it must be below {count}").into())
 }

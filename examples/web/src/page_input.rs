@@ -1,8 +1,9 @@
 //! Queries, keys and values that a page gave, and longer ones made of them.
 
+use crate::failure::Result;
 use crate::input::Tensors;
 use crate::synthetic::Random;
-use clustered_attention::{Inputs, Shape};
+use clustered_attention::{Inputs, Method, Problem, Shape};
 
 /// Self-attention's input, `[batch, heads, length, width]` each.
 #[derive(Debug, Clone)]
@@ -22,15 +23,46 @@ impl Input {
     ///
     /// # Errors
     /// It must be self-attention: as many queries as keys.
-    pub fn of(tensors: Tensors) -> Result<Self, String> {
+    pub fn of(tensors: Tensors) -> Result<Self> {
         let Tensors { shape, queries, keys, values, .. } = tensors;
         if shape.queries != shape.keys {
             return Err(format!(
                 "`q` has {} positions and `k` has {}; self-attention needs as many of both",
                 shape.queries, shape.keys
-            ));
+            )
+            .into());
         }
         Ok(Self { shape, queries, keys, values })
+    }
+
+    /// Whether it can be computed with.
+    ///
+    /// # Errors
+    /// A size is out of range, an array has another size than its shape, or numbers are not finite or so large that logits overflow.
+    pub fn check(&self) -> Result<()> {
+        let shape = self.shape;
+        Problem::new(shape, Method::Exact)?;
+        for (name, data, elements) in [
+            ("queries", &self.queries, shape.query_elements()),
+            ("keys", &self.keys, shape.key_elements()),
+            ("values", &self.values, shape.value_elements()),
+        ] {
+            if data.len() != elements {
+                return Err(format!("`{name}` has {} numbers; its shape has {elements}", data.len()).into());
+            }
+            if let Some(place) = data.iter().position(|value| !value.is_finite()) {
+                return Err(format!("`{name}` holds {} at number {place}; all must be finite", data[place]).into());
+            }
+        }
+        let logit = longest_row(&self.queries, shape.width) * longest_row(&self.keys, shape.width);
+        if logit > f64::from(f32::MAX) {
+            return Err(format!(
+                "`queries` and `keys` are too large: their products can reach {logit:.0e}, but 32-bit floats end at {:.1e}; scale them down",
+                f32::MAX
+            )
+            .into());
+        }
+        Ok(())
     }
 
     /// Heads of all sequences.
@@ -71,6 +103,12 @@ impl Input {
     }
 }
 
+/// The largest length of a row.
+fn longest_row(data: &[f32], width: usize) -> f64 {
+    let squares = data.chunks_exact(width).map(|row| row.iter().map(|value| f64::from(*value).powi(2)).sum());
+    squares.fold(0.0, f64::max).sqrt()
+}
+
 /// Row `index` of rows of `width` numbers.
 pub fn row<T>(data: &[T], index: usize, width: usize) -> &[T] {
     &data[index * width..][..width]
@@ -97,6 +135,26 @@ mod tests {
         let (queries, keys, values) = input.head(7);
         assert_eq!((queries[0], keys[0], values[0]), (70.0, 30.0, 45.0));
         assert_eq!((queries.len(), keys.len(), values.len()), (10, 10, 15));
+    }
+
+    #[test]
+    fn what_cannot_be_computed_with_is_refused_in_words() {
+        let input = |change: &dyn Fn(&mut Input)| {
+            let mut input = counting(Shape::self_attention(1, 2, 5, 4));
+            change(&mut input);
+            input.check().map_err(|failure| failure.message)
+        };
+        assert_eq!(input(&|_| ()), Ok(()));
+        assert!(input(&|input| input.keys[7] = f32::NAN).unwrap_err().contains("`keys` holds NaN at number 7"));
+        assert!(input(&|input| _ = input.values.pop()).unwrap_err().contains("`values` has 39 numbers"));
+        let scaled = |factor: f32| {
+            input(&|input| {
+                input.queries.iter_mut().for_each(|value| *value *= factor);
+                input.keys.iter_mut().for_each(|value| *value *= factor);
+            })
+        };
+        assert_eq!(scaled(1e15), Ok(()));
+        assert!(scaled(1e30).unwrap_err().contains("too large"), "{:?}", scaled(1e30));
     }
 
     #[test]

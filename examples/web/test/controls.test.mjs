@@ -48,6 +48,43 @@ export async function test({ page, server, check }) {
   await settled(page);
   check((await card(page, 'improved')).error === paper.error, 'the same address shows the same numbers');
 
+  // Many keys on a slider are one step of the history; it reaches the most that is allowed, and what an address holds.
+  const setting = (name) => new URLSearchParams(new URL(page.url()).hash.slice(1)).get(name);
+  const steps = await page.evaluate(() => history.length);
+  const clusters = setting('clusters');
+  await page.focus(at('control-clusters'));
+  for (let key = 0; key < 10; key += 1) await page.keyboard.press('ArrowRight');
+  await page.waitForFunction((wanted) => location.hash.includes(`clusters=${wanted}&`), { polling: 50 }, Number(clusters) + 10);
+  check((await page.evaluate(() => history.length)) <= steps + 1, `ten keys made ${(await page.evaluate(() => history.length)) - steps} steps of the history`);
+  await page.goBack();
+  await page.waitForFunction((wanted) => location.hash.includes(`clusters=${wanted}&`), { polling: 50, timeout: 10_000 }, clusters).catch(() => check(false, `going back led to ${page.url()}`));
+  const slider = await page.$(at('control-clusters'));
+  await slider.scrollIntoView();
+  const box = await slider.boundingBox();
+  const entries = await page.evaluate(() => history.length);
+  await page.mouse.move(box.x + box.width * 0.3, box.y + box.height / 2);
+  await page.mouse.down();
+  for (const share of [0.4, 0.5, 0.6]) await page.mouse.move(box.x + box.width * share, box.y + box.height / 2);
+  await page.mouse.up();
+  check((await page.evaluate(() => history.length)) <= entries + 1, `a drag made ${(await page.evaluate(() => history.length)) - entries} steps of the history`);
+  await page.focus(at('control-clusters'));
+  await page.keyboard.press('End');
+  await page.waitForFunction(() => location.hash.includes('clusters=512&'), { polling: 50, timeout: 10_000 }).catch(() => check(false, `the slider's end is at ${page.url()}`));
+  await page.evaluate(() => (location.hash = location.hash.replace('clusters=512', 'clusters=400')));
+  await page.waitForFunction((selector) => document.querySelector(selector).getAttribute('aria-valuetext') === '400', { polling: 50 }, at('control-clusters'));
+  const share = await page.$eval(at('control-clusters'), ({ value, min, max }) => (value - min) / (max - min));
+  check(share > 0.9 && share < 1, `400 of 512 stands at ${share} of the slider`);
+  await page.evaluate((wanted) => (location.hash = location.hash.replace('clusters=400', `clusters=${wanted}`)), clusters);
+  await settled(page);
+
+  // A position that was emptied comes back.
+  await page.click(at('control-position'), { count: 3 });
+  await page.keyboard.press('Backspace');
+  check((await page.$eval(at('control-position'), (input) => input.value)) === '', 'the position was emptied');
+  await page.focus(at('control-head'));
+  const back = await page.$eval(at('control-position'), (input) => [input.value, input.getAttribute('aria-invalid')].join());
+  check(/^\d+,false$/.test(back), `an emptied position is left as ${back}`);
+
   // Positions by keyboard, heads by their list.
   const position = () => page.$eval(at('row-chart'), (element) => Number(element.dataset.position));
   const was = await position();

@@ -1,31 +1,9 @@
 // Files of a visitor's own: a good one is shown, a broken one is told apart and changes nothing.
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { at, card, settled, text } from './page.mjs';
+import { floats, safetensors, withFiles } from './safetensors.mjs';
 
 export const name = 'files';
-
-/** A safetensors file of tensors `{ name: [type, shape, bytes] }`. */
-function safetensors(tensors) {
-  const header = {};
-  let offset = 0;
-  for (const [key, [dtype, shape, bytes]] of Object.entries(tensors)) {
-    header[key] = { dtype, shape, data_offsets: [offset, offset + bytes.length] };
-    offset += bytes.length;
-  }
-  const text = Buffer.from(JSON.stringify(header));
-  const size = Buffer.alloc(8);
-  size.writeBigUInt64LE(BigInt(text.length));
-  return Buffer.concat([size, text, ...Object.values(tensors).map(([, , bytes]) => bytes)]);
-}
-
-function floats(shape, change = (value) => value) {
-  const count = shape.reduce((product, size) => product * size, 1);
-  const values = Float32Array.from({ length: count }, (_, index) => change(Math.sin(index * 0.37), index));
-  return ['F32', shape, Buffer.from(values.buffer)];
-}
 
 const shape = [2, 90, 16];
 const good = { q: floats(shape), k: floats(shape, (value) => value * 1.5), v: floats(shape) };
@@ -51,13 +29,7 @@ export async function test({ page, server, check, report }) {
   await page.goto(`${server.page}#backend=cpu&source=text`);
   await settled(page);
   const shown = await card(page, 'stitched');
-  const folder = await mkdtemp(join(tmpdir(), 'clustered-attention-'));
-  const give = async (file, bytes) => {
-    await writeFile(join(folder, file), bytes);
-    const input = await page.$(at('source-file'));
-    await input.uploadFile(join(folder, file));
-  };
-  try {
+  await withFiles(page, async (give) => {
     const messages = new Set();
     for (const [what, bytes, expected] of broken) {
       const file = `${what.replaceAll(' ', '-')}.safetensors`;
@@ -78,7 +50,5 @@ export async function test({ page, server, check, report }) {
     await settled(page);
     check(/source=file/.test(page.url()), `the address is ${page.url()}`);
     check((await card(page, 'exact')).error < 1e-5, 'a good file is computed');
-  } finally {
-    await rm(folder, { recursive: true });
-  }
+  });
 }

@@ -2,7 +2,7 @@
 
 /** Runs in the browser: results of both back ends for a file of tensors. */
 async function compare(file, seed) {
-  const { default: init, ClusteredAttention, presets } = await import('/npm/clustered_attention.js');
+  const { default: init, ClusteredAttention, presets } = await import('/npm/index.js');
   await init();
   const bytes = new Uint8Array(await (await fetch(file)).arrayBuffer());
   const settings = { ...presets().stitched, seed };
@@ -37,8 +37,8 @@ async function compare(file, seed) {
       });
     }
     attention.dispose();
-    const message = await attention.run('exact', settings).then(() => 'none', (error) => error.message);
-    if (!message.startsWith('the device is gone') || !attention.lost) throw new Error(`after dispose: ${message}`);
+    const code = await attention.run('exact', settings).then(() => 'none', (error) => error.code);
+    if (code !== 'disposed' || !attention.lost) throw new Error(`after dispose: ${code}`);
   }
   return results;
 }

@@ -2,15 +2,22 @@
 
 import { find, open } from './browsers.mjs';
 import { serve } from './server.mjs';
+import * as access from './access.test.mjs';
+import * as automatic from './automatic.test.mjs';
 import * as controls from './controls.test.mjs';
 import * as fallback from './fallback.test.mjs';
 import * as files from './files.test.mjs';
 import * as load from './load.test.mjs';
 import * as numbers from './numbers.test.mjs';
+import * as notices from './notices.test.mjs';
+import * as npmPackage from './package.test.mjs';
+import * as positions from './positions.test.mjs';
 import * as race from './race.test.mjs';
 import * as screenshots from './screenshots.test.mjs';
+import * as support from './support.test.mjs';
 
-const tests = [numbers, load, controls, files, fallback, race, screenshots];
+// Those without WebGPU last: a browser is opened once for all tests that want the same of it.
+const tests = [numbers, npmPackage, load, automatic, controls, positions, files, notices, access, race, screenshots, fallback, support];
 const [onlyBrowser, onlyTest] = process.argv.slice(2);
 
 const server = await serve();
@@ -22,35 +29,54 @@ for (const browserName of ['chromium', 'firefox']) {
     skipped += 1;
     continue;
   }
+  let browser;
+  let hasWebGpu;
   for (const { name, test, webgpu = true, browsers = [browserName] } of tests) {
     if ((onlyTest && onlyTest !== name) || !browsers.includes(browserName)) continue;
     const begin = performance.now();
     const failures = [];
-    const browser = await open(browserName, webgpu);
+    let visitor;
     try {
-      const page = await browser.newPage();
+      if (!browser || hasWebGpu !== webgpu) {
+        await browser?.close();
+        browser = await open(browserName, webgpu);
+        hasWebGpu = webgpu;
+      }
+      // As a visitor who was never here: nothing stored, nothing cached.
+      visitor = await browser.createBrowserContext();
+      const page = await visitor.newPage();
       page.setDefaultTimeout(120_000);
       const problems = watch(page, server.origin);
+      const tolerated = [];
       const context = {
-        browser,
+        visitor,
         browserName,
         page,
         server,
         check: (holds, what) => holds || failures.push(what),
+        // What the test itself brings about.
+        tolerate: (pattern) => tolerated.push(pattern),
         report: (line) => console.log(`    ${line}`),
       };
       await test(context);
-      failures.push(...problems);
+      failures.push(...problems.filter((problem) => !tolerated.some((pattern) => pattern.test(problem))));
     } catch (error) {
       failures.push(error.stack ?? String(error));
     } finally {
-      await browser.close();
+      server.refuse = () => false;
+      await visitor?.close().catch(() => undefined);
+    }
+    // Whatever went wrong must not reach the next test.
+    if (failures.length) {
+      await browser?.close();
+      browser = undefined;
     }
     const seconds = ((performance.now() - begin) / 1e3).toFixed(1);
     console.log(`${failures.length ? 'FAILED' : 'ok'} ${browserName} ${name} (${seconds} s)`);
     failures.forEach((failure) => console.log(`    ${failure}`));
     failures.length ? failed++ : passed++;
   }
+  await browser?.close();
 }
 server.close();
 console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);

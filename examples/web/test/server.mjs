@@ -21,9 +21,14 @@ const types = {
 
 const mounts = { '/some/where/': join(folder, 'dist'), '/npm/': join(folder, 'npm'), '/data/': join(folder, 'public/data') };
 
-/** Starts a server on a free port; `page` is the page's address, `blank` an empty page's. */
+/** Starts a server on a free port; `page` is the page's address, `blank` an empty page's. What `refuse` is true of gets no answer. */
 export async function serve() {
+  const served = { refuse: () => false };
   const server = createServer(async (request, response) => {
+    if (served.refuse(request.url)) {
+      request.socket.destroy();
+      return;
+    }
     const path = decodeURIComponent(new URL(request.url, 'http://localhost').pathname);
     if (path === '/blank.html') {
       response.writeHead(200, { 'Content-Type': 'text/html' }).end('<!doctype html><title>blank</title><link rel="icon" href="data:,">');
@@ -42,5 +47,5 @@ export async function serve() {
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   const origin = `http://127.0.0.1:${server.address().port}`;
-  return { origin, page: `${origin}/some/where/`, blank: `${origin}/blank.html`, close: () => server.close() };
+  return Object.assign(served, { origin, page: `${origin}/some/where/`, blank: `${origin}/blank.html`, close: () => server.close() });
 }

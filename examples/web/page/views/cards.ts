@@ -1,4 +1,4 @@
-import type { MethodName } from '../../npm/clustered_attention.js';
+import type { MethodName } from '../../npm/index.js';
 import { byId, element, setText } from '../dom.js';
 import { bytes, fraction, milliseconds, operations, percent, times } from '../format.js';
 import { METHODS } from '../state.js';

@@ -1,7 +1,8 @@
-import type { Limits, Settings } from '../../npm/clustered_attention.js';
+import type { Limits, Settings } from '../../npm/index.js';
 import { byId, element, setText } from '../dom.js';
 import { count } from '../format.js';
 import type { Step } from '../state.js';
+import { nearestStop, stopsOf } from './stops.js';
 
 type Slider = 'clusters' | 'topK' | 'window' | 'bits' | 'iterations' | 'euclideanSteps';
 
@@ -10,17 +11,17 @@ interface SliderText {
   label: string;
   help: string;
   least: number;
-  /** Where the slider ends even if more would be valid: beyond, nothing is gained that could be seen. */
-  end: number;
+  /** Up to here the slider has every number, beyond in steps that grow. */
+  fineEnd: number;
 }
 
 const SLIDERS: readonly SliderText[] = [
-  { name: 'clusters', label: 'Clusters', least: 1, end: 256, help: 'How many groups the queries of a head are put into; more are closer to exact and slower.' },
-  { name: 'topK', label: 'Top keys', least: 0, end: 256, help: 'How many of its cluster’s strongest keys each query computes exactly.' },
-  { name: 'window', label: 'Window', least: -1, end: 128, help: 'How many neighbours on either side each query computes exactly; only stitched attention uses it.' },
-  { name: 'bits', label: 'Hash bits', least: 1, end: 128, help: 'Queries are compared by this many random signs; more tell them apart more finely.' },
-  { name: 'iterations', label: 'K-means iterations', least: 1, end: 30, help: 'How often clusters are re-formed from the hashes.' },
-  { name: 'euclideanSteps', label: 'Euclidean steps', least: 0, end: 8, help: 'Steps that then move queries to the truly nearest cluster mean.' },
+  { name: 'clusters', label: 'Clusters', least: 1, fineEnd: 256, help: 'How many groups the queries of a head are put into; more are closer to exact and slower.' },
+  { name: 'topK', label: 'Top keys', least: 0, fineEnd: 256, help: 'How many of its cluster’s strongest keys each query computes exactly.' },
+  { name: 'window', label: 'Window', least: -1, fineEnd: 128, help: 'How many neighbours on either side each query computes exactly; only stitched attention uses it.' },
+  { name: 'bits', label: 'Hash bits', least: 1, fineEnd: 128, help: 'Queries are compared by this many random signs; more tell them apart more finely.' },
+  { name: 'iterations', label: 'K-means iterations', least: 1, fineEnd: 30, help: 'How often clusters are re-formed from the hashes.' },
+  { name: 'euclideanSteps', label: 'Euclidean steps', least: 0, fineEnd: 8, help: 'Steps that then move queries to the truly nearest cluster mean.' },
 ];
 
 const SWITCHES = [
@@ -37,6 +38,7 @@ export class Controls {
   private readonly inputs = new Map<keyof Settings, HTMLInputElement>();
   private readonly outputs = new Map<Slider, HTMLElement>();
   private readonly reasons = new Map<Slider, HTMLElement>();
+  private readonly stops = new Map<Slider, number[]>();
   private limits: Limits | undefined;
   private settings: Settings | undefined;
 
@@ -50,10 +52,7 @@ export class Controls {
 
   showLimits(limits: Limits): void {
     this.limits = limits;
-    for (const slider of SLIDERS) {
-      const input = this.inputs.get(slider.name) as HTMLInputElement;
-      input.max = String(this.largest(slider));
-    }
+    for (const { name, least, fineEnd } of SLIDERS) this.setStops(name, stopsOf(least, fineEnd, limits[name]));
     if (this.settings) this.show(this.settings);
   }
 
@@ -79,45 +78,59 @@ export class Controls {
     return changed ? fitted : settings;
   }
 
-  private largest({ name, end }: SliderText): number {
-    return Math.max(this.settings?.[name] ?? 0, Math.min(end, this.limits?.[name] ?? end));
+  private setStops(name: Slider, stops: number[]): void {
+    this.stops.set(name, stops);
+    const input = this.inputs.get(name) as HTMLInputElement;
+    // Counted so that where each number has a stop, the slider stands at the number.
+    input.max = String(Number(input.min) + stops.length - 1);
   }
 
   private showSlider(slider: SliderText, setting: number | null): void {
     const { name } = slider;
     const input = this.inputs.get(name) as HTMLInputElement;
     const value = setting ?? -1;
-    input.max = String(this.largest(slider));
-    input.value = String(value);
+    const place = slider.least + nearestStop(this.stops.get(name) ?? [], value);
+    input.value = String(place);
     const text = setting === null ? 'off' : count(value);
     input.setAttribute('aria-valuetext', text);
-    input.style.setProperty('--filled', `${((value - slider.least) / (Number(input.max) - slider.least || 1)) * 100}%`);
+    input.style.setProperty('--filled', `${((place - slider.least) / (Number(input.max) - slider.least || 1)) * 100}%`);
     setText(this.outputs.get(name) as HTMLElement, text);
     setText(this.reasons.get(name) as HTMLElement, this.reason(slider, value));
   }
 
-  private reason({ name, end }: SliderText, value: number): string {
-    if (!this.limits) return '';
-    const limit = this.limits[name];
-    if (value >= limit) return `${count(limit)} is the most that this input and adapter allow.`;
-    return value >= end ? 'The slider ends here; an address can hold more.' : '';
+  private reason({ name }: SliderText, value: number): string {
+    const limit = this.limits?.[name];
+    return limit !== undefined && value >= limit ? `${count(limit)} is the most that this input and adapter allow.` : '';
   }
 
   private buildSlider(slider: SliderText): HTMLElement {
-    const { name, label, help, least, end } = slider;
+    const { name, label, help, least, fineEnd } = slider;
     const input = element('input');
     input.type = 'range';
     input.min = String(least);
-    input.max = String(end);
     input.step = '1';
     const output = element('output', 'value', '–');
     const reason = element('span', 'reason');
-    const read = (): number | null => (Number(input.value) < 0 ? null : Number(input.value));
-    input.addEventListener('input', () => this.change({ [name]: read() }, 'replace'));
-    input.addEventListener('change', () => this.change({ [name]: read() }, 'push'));
+    const read = (): number | null => {
+      const value = this.stops.get(name)?.[Number(input.value) - least] ?? least;
+      return value < 0 ? null : value;
+    };
+    // A drag is one step in the history, and so is a series of keys: its first value is pushed, those that follow replace it.
+    let isMoving = false;
+    for (const begin of ['pointerdown', 'blur'] as const) input.addEventListener(begin, () => (isMoving = false));
+    for (const kind of ['input', 'change'] as const) {
+      input.addEventListener(kind, () => {
+        // A value that is shown already is no step; browsers tell the end of a drag once more.
+        if (this.settings && read() === this.settings[name]) return;
+        this.change({ [name]: read() }, isMoving ? 'replace' : 'push');
+        isMoving = true;
+      });
+    }
     this.outputs.set(name, output);
     this.reasons.set(name, reason);
-    return this.frame(name, input, element('div', 'control-head', this.label(name, label), output), input, this.help(name, help, reason));
+    const frame = this.frame(name, input, element('div', 'control-head', this.label(name, label), output), input, this.help(name, help, reason));
+    this.setStops(name, stopsOf(least, fineEnd, fineEnd));
+    return frame;
   }
 
   private buildSwitch(name: 'center' | 'bias', label: string, help: string): HTMLElement {

@@ -5,10 +5,13 @@ export interface Actions {
   useCpu?: boolean;
 }
 
+/** What a notice is about: it goes when that is over, whatever else happened meanwhile. */
+export type Topic = 'the device' | 'the input' | `computing ${string}`;
+
 /** What the visitor has to know, at the lower edge, so that nothing moves. */
 export class Notice {
   private readonly box = byId('notice');
-  private text = '';
+  private topic: Topic = 'the device';
 
   constructor(runAgain: () => void, useCpu: () => void) {
     byId('notice-close').addEventListener('click', () => this.hide());
@@ -16,8 +19,8 @@ export class Notice {
     byId('use-cpu').addEventListener('click', useCpu);
   }
 
-  show(text: string, kind: 'plain' | 'warning', actions: Actions = {}): void {
-    this.text = text;
+  show(topic: Topic, text: string, kind: 'plain' | 'warning', actions: Actions = {}): void {
+    this.topic = topic;
     this.box.dataset.kind = kind;
     byId('run-again').hidden = !actions.runAgain;
     byId('use-cpu').hidden = !actions.useCpu;
@@ -25,8 +28,17 @@ export class Notice {
     setText(byId('notice-text'), text);
   }
 
-  /** Hides this text, if it is still the one shown; without one, whatever is shown. */
-  hide(text = this.text): void {
-    if (text === this.text) this.box.hidden = true;
+  hide(): void {
+    this.box.hidden = true;
+  }
+
+  /** Hides what is said about a computation that now worked. */
+  hideComputing(product: string): void {
+    if (this.topic === `computing ${product}`) this.hide();
+  }
+
+  /** Hides what is said about an input that is no longer there, and about what was computed of it. */
+  hideInput(): void {
+    if (this.topic !== 'the device') this.hide();
   }
 }

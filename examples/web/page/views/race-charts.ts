@@ -1,9 +1,10 @@
 import uPlot from 'uplot';
-import type { MethodName } from '../../npm/clustered_attention.js';
+import type { MethodName } from '../../npm/index.js';
 import { themeColour } from '../colours.js';
 import { powerOfTen } from '../format.js';
 import type { RacePoint } from '../race-run.js';
 import { APPROXIMATIONS, METHODS } from '../state.js';
+import { logTicks, powerAbove, powerBelow } from './log-axis.js';
 import { lineSeries } from './series.js';
 
 /** The chart leaves out lengths whose labels would collide. */
@@ -38,8 +39,8 @@ export class RaceCharts {
     this.time?.destroy();
     this.error?.destroy();
     const times = points.map((point) => point.measurement.milliseconds).filter((time) => time > 0);
-    const low = 10 ** Math.floor(Math.log10(Math.min(1, ...times)));
-    const high = 10 ** Math.ceil(Math.log10(Math.max(10, ...times)));
+    const low = powerBelow(Math.min(1, ...times));
+    const high = powerAbove(Math.max(10, ...times));
     const largest = Math.max(0.1, ...points.map((point) => point.measurement.relativeError));
     const xRange: [number, number] = [lengths[0] / 1.15, lengths[lengths.length - 1] * 1.15];
     const value = (method: string, length: number, pick: (point: RacePoint) => number): number | null => {
@@ -93,7 +94,12 @@ function options(
     scales: { x: { time: false, distr: 3, log: 2, range: xRange }, y },
     axes: [
       { ...axis, size: 30, splits: () => [...lengths], values: (_, splits) => splits.map(lengthLabel) },
-      { ...axis, size: 58, values: (_, splits) => labels(splits) },
+      {
+        ...axis,
+        size: 58,
+        ...(y.distr === 3 ? { splits: (_, __, least, most) => logTicks(least, most) } : {}),
+        values: (_, splits) => labels(splits),
+      },
     ],
     series: [
       {},

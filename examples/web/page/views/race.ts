@@ -1,6 +1,6 @@
-import type { InputShape, MethodName } from '../../npm/clustered_attention.js';
+import type { InputShape, MethodName } from '../../npm/index.js';
 import { announce, byId, confirmOn, copyText, element, setText } from '../dom.js';
-import { messageOf } from '../engine.js';
+import { sentenceOf } from '../engine.js';
 import { count, fraction, milliseconds, times } from '../format.js';
 import { asCsv, lengthsUpTo, Race, SYNTHETIC, type RacePlan, type RacePoint } from '../race-run.js';
 import type { Input } from '../sources.js';
@@ -29,8 +29,8 @@ const MARKUP = `
   <p class="readout" id="race-status" data-testid="race-status" role="status">Not started.</p>
   <div class="legend" id="race-legend"></div>
   <div class="race-charts">
-    <figure><figcaption>Time of a call, all heads</figcaption><div class="race-chart" id="race-time" role="img" aria-describedby="race-summary"></div></figure>
-    <figure><figcaption>Relative error</figcaption><div class="race-chart" id="race-error" role="img" aria-describedby="race-summary"></div></figure>
+    <figure><figcaption>Time of a call, all heads</figcaption><div class="race-chart" id="race-time" role="img" aria-label="Time of a call against length, by each method" aria-describedby="race-summary"></div></figure>
+    <figure><figcaption>Relative error</figcaption><div class="race-chart" id="race-error" role="img" aria-label="Relative error against length, by each approximation" aria-describedby="race-summary"></div></figure>
   </div>
   <p class="summary" id="race-summary" data-testid="race-summary">&nbsp;</p>
   <div class="table-frame" tabindex="0" role="group" aria-label="Measurements of the race">
@@ -120,7 +120,7 @@ export class RaceView {
       outcome = finished ? `Finished on ${this.adapter}.` : 'Cancelled.';
       if (finished) this.showProgress(1);
     } catch (error) {
-      outcome = `The race ended early. ${messageOf(error)}.`.replace('..', '.');
+      outcome = `The race ended early. ${sentenceOf(error)}`;
     }
     this.race = undefined;
     this.setRunning(false);

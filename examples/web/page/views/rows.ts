@@ -1,11 +1,12 @@
 import uPlot from 'uplot';
-import type { MethodName } from '../../npm/clustered_attention.js';
+import type { MethodName } from '../../npm/index.js';
 import { themeColour, type Scale } from '../colours.js';
 import { announce, byId, element, setText } from '../dom.js';
 import { fraction, percent, powerOfTen } from '../format.js';
 import type { Input } from '../sources.js';
 import { APPROXIMATIONS, METHODS } from '../state.js';
 import { labelOf } from './labels.js';
+import { logTicks, powerBelow } from './log-axis.js';
 import { lineSample, lineSeries } from './series.js';
 
 export type MethodRows = Record<MethodName, Float32Array>;
@@ -22,6 +23,8 @@ export interface RowFacts {
 const NEAR = 48;
 /** Decades below the largest weight that the logarithmic chart goes down to at most. */
 const DEEPEST = 6;
+/** Where the logarithmic chart draws what is smaller, nothing included, which has no logarithm. */
+const SMALLEST = 1e-12;
 
 /** One position's attention row by each method, as lines over the keys. */
 export class RowChart {
@@ -89,8 +92,7 @@ export class RowChart {
     const rows = this.facts?.rows;
     if (!rows) return [[], [], [], [], []];
     const keys = Float64Array.from({ length: rows.exact.length }, (_, key) => key);
-    // Nothing has no logarithm; zeros lie below the chart's floor.
-    const drawn = METHODS.map((method) => (this.scale === 'log' ? rows[method].map((w) => Math.max(w, 1e-12)) : rows[method]));
+    const drawn = METHODS.map((method) => (this.scale === 'log' ? rows[method].map((w) => Math.max(w, SMALLEST)) : rows[method]));
     return [keys, ...drawn] as unknown as uPlot.AlignedData;
   }
 
@@ -111,10 +113,12 @@ export class RowChart {
       }
     }
     largest ||= 1;
-    const floor = Math.max(smallest, largest / 10 ** DEEPEST);
+    // All keys nearby can have next to nothing.
+    const top = Math.max(largest, 10 * SMALLEST);
+    const floor = powerBelow(Math.max(Math.min(smallest, top), top / 10 ** DEEPEST, 1.5 * SMALLEST) / 1.5);
     this.plot.batch(() => {
       this.plot?.setScale('x', { min, max });
-      this.plot?.setScale('y', this.scale === 'log' ? { min: floor / 1.5, max: largest * 2 } : { min: 0, max: largest * 1.08 });
+      this.plot?.setScale('y', this.scale === 'log' ? { min: floor, max: top * 2 } : { min: 0, max: largest * 1.08 });
     });
   }
 
@@ -150,6 +154,7 @@ export class RowChart {
         {
           ...axis,
           size: gutter,
+          ...(logarithmic ? { splits: (_, __, least, most) => logTicks(least, most) } : {}),
           values: (_, splits) =>
             splits.map((split) => {
               if (split === null) return '';
@@ -214,7 +219,7 @@ export class RowChart {
   private summarise(): void {
     if (!this.facts) return;
     const { rows, input, position, head } = this.facts;
-    const best = [...rows.exact.keys()].sort((a, b) => rows.exact[b] - rows.exact[a]).slice(0, 3);
+    const best = largestOf(rows.exact, 3);
     const shared = APPROXIMATIONS.map((method) => `${method} ${percent(overlap(rows.exact, rows[method]))}`).join(', ');
     const text =
       `In head ${head + 1}, position ${labelOf(input, position)} gives most weight to ` +
@@ -243,6 +248,18 @@ export class RowChart {
     );
     setText(byId('row-readout'), 'Point at the chart to read weights; drag to zoom, double-click to see all.');
   }
+}
+
+/** The keys of the largest weights, the largest first. */
+function largestOf(row: Float32Array, most: number): number[] {
+  const keys: number[] = [];
+  for (let key = 0; key < row.length; key += 1) {
+    if (keys.length === most && row[key] <= row[keys[most - 1]]) continue;
+    const place = keys.findIndex((other) => row[key] > row[other]);
+    keys.splice(place < 0 ? keys.length : place, 0, key);
+    keys.length = Math.min(keys.length, most);
+  }
+  return keys;
 }
 
 /** How much of two rows' weight lies at the same keys, 0 … 1. */

@@ -1,4 +1,4 @@
-import type { MethodName } from '../../npm/clustered_attention.js';
+import type { MethodName } from '../../npm/index.js';
 import { themeColour } from '../colours.js';
 
 /** A method's line, alike in every chart: the dash tells methods apart where colour does not. */

@@ -1,5 +1,5 @@
 import { byId, element, setText } from '../dom.js';
-import { count } from '../format.js';
+import { capitalised, count } from '../format.js';
 import type { Input } from '../sources.js';
 import type { Approximation, SourceName, State, Step } from '../state.js';
 import type { Scale } from '../colours.js';
@@ -23,6 +23,7 @@ export class Toolbar {
   private readonly head = byId<HTMLSelectElement>('head');
   private readonly position = byId<HTMLInputElement>('position');
   private length = 0;
+  private present = 0;
 
   constructor(private readonly actions: ToolbarActions) {
     for (const button of document.querySelectorAll<HTMLButtonElement>('[data-source]')) {
@@ -35,6 +36,7 @@ export class Toolbar {
       this.position.setAttribute('aria-invalid', String(!valid));
       if (valid) actions.change({ position }, 'replace');
     });
+    this.position.addEventListener('blur', () => this.showPosition());
     for (const radio of radios('method')) {
       radio.addEventListener('change', () => actions.change({ method: radio.value as Approximation }, 'push'));
     }
@@ -53,15 +55,19 @@ export class Toolbar {
     }
     byId('file-button').dataset.pressed = String(state.source === 'file');
     this.head.value = String(state.head);
-    if (document.activeElement !== this.position || this.position.getAttribute('aria-invalid') !== 'true') {
-      this.position.value = String(Math.max(0, state.position));
-      this.position.setAttribute('aria-invalid', 'false');
-    }
+    this.present = state.position;
+    // While one types, what is not a position yet stays.
+    if (document.activeElement !== this.position || this.position.getAttribute('aria-invalid') !== 'true') this.showPosition();
     check('method', state.method);
     check('heat', state.heat);
     check('scale', state.scale);
     setText(byId('heat-method-name'), state.method);
     setText(byId('track-method'), state.method);
+  }
+
+  private showPosition(): void {
+    this.position.value = String(Math.max(0, this.present));
+    this.position.setAttribute('aria-invalid', 'false');
   }
 
   showInput(input: Input): void {
@@ -77,8 +83,7 @@ export class Toolbar {
     );
     const sizes = `${count(heads)} heads of width ${width}${valueWidth === width ? '' : ` (values ${valueWidth})`}, ${count(length)} positions`;
     const origin = input.speech?.facts.source ?? input.text?.source ?? '';
-    const title = input.title.charAt(0).toUpperCase() + input.title.slice(1);
-    setText(byId('source-caption'), `${title}: ${sizes}. ${origin}`);
+    setText(byId('source-caption'), `${capitalised(input.title)}: ${sizes}. ${origin}`);
     byId('file-view').hidden = input.source !== 'file';
     setText(byId('file-name'), input.title);
     setText(byId('file-shape'), sizes);

@@ -1,5 +1,5 @@
 // The strips that share the chart's horizontal axis: weights of exact attention and of the method, clusters, the cluster's members and top keys.
-import type { Groups } from '../../npm/clustered_attention.js';
+import type { Groups } from '../../npm/index.js';
 import { clusterColour, css, ground, heat, intensity, isDark, themeColour, type Scale } from '../colours.js';
 import { byId, prepareCanvas, setText } from '../dom.js';
 import { count } from '../format.js';
