@@ -55,7 +55,10 @@ impl From<String> for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        error.to_string().into()
+        match error {
+            Error::DeviceLost { .. } => Self::lost(None),
+            error => error.to_string().into(),
+        }
     }
 }
 
