@@ -46,7 +46,7 @@ const RUNS: u32 = 10_000;
 /// Rows of queries and keys up to which a run is computed.
 const TINY_ROWS: usize = 300;
 /// One tiny run in so many is computed.
-const COMPUTED: u64 = 25;
+const COMPUTED: u64 = 4;
 
 const OPTIONS: [&str; 27] = [
     "--length",
@@ -259,4 +259,5 @@ fn no_command_line_and_no_file_makes_it_panic() {
     let Count { accepted, computed, read } = count.into_inner();
     // Otherwise the command lines and files would all be refused for the same few reasons.
     assert!(accepted > 500 && computed > 20 && read > 1000, "{accepted} accepted, {computed} computed, {read} read");
+    println!("{accepted} command lines accepted, {computed} computed, {read} files read");
 }

@@ -46,6 +46,23 @@ pub fn ensure_free(bytes: u128, what: &str) -> Result<()> {
     Ok(())
 }
 
+/// Refuses to ask drivers where a limit of the address space leaves so little that they would end the process, or wait for ever, instead of
+/// giving an error: software drivers compile with LLVM and map much for each thread.
+///
+/// # Errors
+/// There is such a limit.
+pub fn ensure_room_for_drivers() -> Result<()> {
+    const NEEDED: u64 = 3 << 29;
+    let left = address_space_left().unwrap_or(u64::MAX);
+    ensure!(
+        left >= NEEDED,
+        "GPU drivers take {:.1} GiB of address space, and the limit of this process (ulimit -v) leaves {:.1} GiB",
+        gibibytes(NEEDED.into()),
+        gibibytes(left.into())
+    );
+    Ok(())
+}
+
 /// Zeros, or an error where the memory cannot be had.
 pub fn zeros(elements: usize) -> Result<Vec<f32>> {
     let mut numbers = reserved(elements)?;

@@ -1,11 +1,14 @@
 //! Whether the drivers can be asked for adapters, tried in a process of its own: a broken driver ends the process that asks it.
 
+use crate::available_memory::ensure_room_for_drivers;
 use anyhow::{ensure, Context, Result};
 use clap::Args;
 use clustered_attention::{adapters_blocking, AdapterDescription};
 use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+
+const CANNOT_LIST: &str = "the adapters cannot be listed";
 
 #[derive(Debug, Clone, Copy, Args)]
 pub struct ProbeOptions {
@@ -26,10 +29,11 @@ impl ProbeOptions {
     /// The adapters, asked for in this process only if the probe, where one is wanted, came back.
     ///
     /// # Errors
-    /// A driver ended the process that asked it, or does not answer.
+    /// A driver ended the process that asked it, or does not answer, or this process may take too little memory for drivers.
     pub fn adapters(self) -> Result<Vec<AdapterDescription>> {
+        ensure_room_for_drivers().context(CANNOT_LIST)?;
         if let Some(seconds) = self.probe {
-            probe(Duration::from_secs(seconds.into())).context("the adapters cannot be listed")?;
+            probe(Duration::from_secs(seconds.into())).context(CANNOT_LIST)?;
         }
         Ok(adapters_blocking())
     }

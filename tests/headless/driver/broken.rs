@@ -25,7 +25,9 @@ pub extern "C" fn vk_icdGetInstanceProcAddr(_instance: *const c_void, name: *con
     match unsafe { CStr::from_ptr(name) }.to_bytes() {
         b"vkCreateInstance" => Some(create_instance),
         // SAFETY: the loader calls it by the type that the name stands for.
-        b"vkEnumerateInstanceExtensionProperties" => Some(unsafe { std::mem::transmute::<*const (), Function>(no_extensions as *const ()) }),
+        b"vkEnumerateInstanceExtensionProperties" => {
+            Some(unsafe { std::mem::transmute::<*const (), Function>(no_extensions as *const ()) })
+        }
         _ => None,
     }
 }
