@@ -1,13 +1,20 @@
 //! Queries, keys and values from a safetensors file.
 
+use crate::available_memory::free_bytes;
 use anyhow::{bail, ensure, Context, Result};
 use clustered_attention::Shape;
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 /// The layer that is used where no file is named.
 pub const SHIPPED_LAYER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/speech_layer1.safetensors");
+
+const NOT_SAFETENSORS: &str = "it is not a safetensors file, or not a whole one";
+/// The most bytes that describe the tensors of a safetensors file, as its reader has it.
+const LONGEST_DESCRIPTION: u64 = 100_000_000;
 
 /// Three tensors, `[N, heads, length, width]`, and their sizes.
 pub struct Tensors {
@@ -21,13 +28,33 @@ pub struct Tensors {
 
 /// Loads `q`, `k` and `v` from a file.
 pub fn load(path: &Path) -> Result<Tensors> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let bytes = read(path).with_context(|| format!("cannot read {}", path.display()))?;
     parse(&bytes, path.display().to_string()).with_context(|| format!("cannot use {}", path.display()))
+}
+
+/// Reads a file or a pipe that, with its numbers as f32 beside it, fits in memory.
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let most = free_bytes() / 3;
+    let mut file = File::open(path)?;
+    let metadata = file.metadata()?;
+    let size = if metadata.is_file() { metadata.len() } else { 0 };
+    let mut bytes = Vec::new();
+    if size <= most {
+        bytes.try_reserve_exact(usize::try_from(size)?)?;
+        file.by_ref().take(8).read_to_end(&mut bytes)?;
+        // The length of what describes the tensors. A device that gives bytes without an end is not read for long.
+        let description = bytes.first_chunk().map_or(0, |&length| u64::from_le_bytes(length));
+        ensure!((1..=LONGEST_DESCRIPTION).contains(&description), NOT_SAFETENSORS);
+        file.take(most.saturating_sub(7)).read_to_end(&mut bytes)?;
+    }
+    let read = size.max(bytes.len() as u64);
+    ensure!(read <= most, "there is not enough memory: it is larger than {most} bytes, a third of what is free");
+    Ok(bytes)
 }
 
 /// `q`, `k` and `v` of a file's bytes; `source` says where they come from.
 pub fn parse(bytes: &[u8], source: String) -> Result<Tensors> {
-    let file = SafeTensors::deserialize(bytes).context("it is not a safetensors file, or not a whole one")?;
+    let file = SafeTensors::deserialize(bytes).context(NOT_SAFETENSORS)?;
     let (queries, q) = tensor(&file, "q")?;
     let (keys, k) = tensor(&file, "k")?;
     let (values, v) = tensor(&file, "v")?;

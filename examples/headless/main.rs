@@ -7,55 +7,64 @@
 //! cargo run --release --example headless -- --help
 //! ```
 
+mod available_memory;
 mod bench;
+mod command_line;
+mod description;
+mod files;
 mod input;
+mod job;
 mod measure;
 mod method_options;
 mod options;
 mod pipeline_cache;
+mod probe;
 mod progress;
 mod report;
 mod synthetic;
+mod terminal;
 
 use anyhow::{Context, Result};
-use clustered_attention::{adapters_blocking, Attention, Method, Problem, Shape};
-use input::Tensors;
+use clustered_attention::{AdapterDescription, Attention, Backend};
+use job::Job;
 use options::{BackendName, Command, Options};
-use std::path::Path;
 use std::process::ExitCode;
 
 #[global_allocator]
 static ALLOCATOR: bench::memory::Counting = bench::memory::Counting;
 
 fn main() -> ExitCode {
-    let options = Options::read();
+    let options = match command_line::read(Options::check) {
+        Ok(options) => options,
+        Err(code) => return code,
+    };
     let result = match &options.command {
         Some(Command::Bench(bench)) => bench::run(bench),
+        None if options.list_adapters => options.probe.adapters().and_then(|adapters| list(&adapters)),
         None => run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => terminal::end(error.as_ref(), format_args!("{error:#}")),
     }
 }
 
-fn run(options: &Options) -> Result<()> {
-    let adapters = adapters_blocking();
+fn list(adapters: &[AdapterDescription]) -> Result<()> {
     if adapters.is_empty() {
-        println!("Adapters: none was found. The CPU back end needs none.");
+        say!("Adapters: none was found. The CPU back end needs none.")?;
     } else {
-        println!("Adapters:");
-        adapters.iter().for_each(|adapter| println!("  {adapter}"));
+        say!("Adapters:")?;
+        adapters.iter().try_for_each(|adapter| say!("  {adapter}"))?;
     }
-    if options.list_adapters {
-        return Ok(());
-    }
+    Ok(())
+}
 
-    let tensors = read_input(options)?;
-    let mut attention = Attention::new_blocking(options.backend()).context("cannot open the back end")?;
+fn run(options: &Options) -> Result<()> {
+    let job = Job::check(options)?;
+    if options.json.is_some() || options.pipeline_cache.is_some() {
+        terminal::outlive_readers();
+    }
+    let (mut attention, runs_on) = open(options)?;
     if let Some(mebibytes) = options.scratch_budget {
         attention = attention.with_scratch_budget_bytes(u64::from(mebibytes) << 20);
     }
@@ -63,87 +72,49 @@ fn run(options: &Options) -> Result<()> {
         // SAFETY: the file is the user's, who vouches for it by naming it.
         attention = unsafe { attention.with_pipeline_cache(&pipeline_cache::read(path)?) };
     }
+    job.check_calls(&attention)?;
+    let tensors = job.tensors()?;
     let adapter = attention.adapter().map(|adapter| adapter.to_string());
-    match &adapter {
-        Some(adapter) => println!("Runs on: {adapter}"),
-        None => {
-            let threads = std::thread::available_parallelism().map_or(1, usize::from);
-            let reason = match (options.backend, adapters.is_empty()) {
-                (BackendName::Auto, true) => ", since there is no adapter",
-                (BackendName::Auto, false) => ", since no adapter is a real GPU and the CPU outruns a software one",
-                _ => "",
-            };
-            println!("Runs on: the CPU, {threads} threads{reason}");
-        }
-    }
-    println!("Input:   {}, {}", tensors.source, describe(&tensors.shape));
-    println!("Options: {}", describe_options(options, &tensors.shape));
+    say!("Runs on: {runs_on}")?;
+    say!("Input:   {}, {}", tensors.source, description::describe(&tensors.shape))?;
+    say!("Options: {}", description::describe_options(options, &tensors.shape))?;
 
     let measurements = measure::measure(&attention, &tensors, options)?;
-    println!("\n{}", report::table(&measurements, options.seed));
+    // Files first: what is printed can fail for reasons of its own.
+    let mut written = Vec::new();
     if let Some(path) = &options.json {
         let origin = report::Origin { adapter, input: &tensors.source, shape: tensors.shape, seed: options.seed };
-        report::write_json(path, &origin, &measurements)?;
-        println!("Written: {}", path.display());
+        files::write(path, &report::json(&origin, &measurements)?)?;
+        written.push(format!("Written: {}", path.display()));
     }
     if let Some(path) = &options.pipeline_cache {
-        println!("{}", pipeline_cache::write(path, &attention)?);
+        written.push(pipeline_cache::write(path, &attention)?);
     }
+    say!("\n{}", report::table(&measurements, options.seed))?;
+    written.iter().try_for_each(|line| say!("{line}"))?;
     Ok(())
 }
 
-fn read_input(options: &Options) -> Result<Tensors> {
-    match (options.length, &options.input) {
-        (Some(length), _) => {
-            let shape = Shape::self_attention(1, options.heads, length, options.width);
-            // Refuses sizes that do not fit before memory is taken for them.
-            Problem::new(shape, Method::Exact)?;
-            Ok(synthetic::mixture(length, options.heads, options.width, options.seed))
-        }
-        (None, Some(path)) => input::load(path),
-        (None, None) => {
-            let mut tensors = input::load(Path::new(input::SHIPPED_LAYER))?;
-            tensors.source = "a layer of a speech recogniser (examples/data/speech_layer1.safetensors)".to_owned();
-            Ok(tensors)
-        }
-    }
-}
-
-fn describe(shape: &Shape) -> String {
-    let Shape { batch, query_heads, key_heads, queries, keys, width, value_width } = *shape;
-    let heads = if key_heads == query_heads {
-        format!("{query_heads} head{}", if query_heads == 1 { "" } else { "s" })
-    } else {
-        format!("{query_heads} query heads on {key_heads} key heads")
-    };
-    let length =
-        if queries == keys { format!("{queries} positions") } else { format!("{queries} queries, {keys} keys") };
-    let width =
-        if width == value_width { format!("width {width}") } else { format!("widths {width} and {value_width}") };
-    let batch = if batch == 1 { String::new() } else { format!("{batch} sequences, ") };
-    format!("{batch}{heads}, {length}, {width}")
-}
-
-fn describe_options(options: &Options, shape: &Shape) -> String {
-    let square = shape.queries == shape.keys;
-    let mut text = format!("{} clusters, top-k {}", options.methods.clusters, options.methods.top_k);
-    let methods = options.methods(square);
-    if let Some(stitched) = methods.iter().find(|method| matches!(method.name(), "stitched" | "auto")) {
-        match (stitched.window().filter(|_| square), square) {
-            (Some(window), _) => text += &format!(", window {window}"),
-            (None, true) => text += ", no window",
-            (None, false) => text += ", no window (queries and keys differ in number)",
+/// Opens the back end, and says what it is. Drivers are asked only where a GPU may compute.
+fn open(options: &Options) -> Result<(Attention, String)> {
+    let mut backend = options.backend();
+    let mut reason = String::new();
+    if options.needs_drivers() {
+        match options.probe.adapters() {
+            Ok(adapters) => {
+                list(&adapters)?;
+                let none = ", since there is no adapter";
+                let software = ", since no adapter is a real GPU and the CPU outruns a software one";
+                reason = if adapters.is_empty() { none } else { software }.to_owned();
+            }
+            Err(error) if options.adapter.is_none() && options.backend == BackendName::Auto => {
+                say!("Adapters: {error:#}. The CPU back end needs none.")?;
+                (backend, reason) = (Backend::Cpu, ", since the drivers fail".to_owned());
+            }
+            Err(error) => return Err(error.context("no GPU can be used")),
         }
     }
-    if let Some(Method::Window { left, right, sinks }) = methods.iter().find(|method| method.name() == "window") {
-        let bound = |keys: &Option<usize>| keys.map_or("all".to_owned(), |keys| keys.to_string());
-        text += &format!(", {} keys before and {} behind", bound(left), bound(right));
-        if *sinks > 0 {
-            text += &format!(", the first {sinks}");
-        }
-    }
-    if options.causal {
-        text += ", causal";
-    }
-    format!("{text}, seed {}", options.seed)
+    let attention = Attention::new_blocking(backend).context("cannot open the back end")?;
+    let runs_on = attention.adapter().map_or_else(|| description::cpu() + &reason, |adapter| adapter.to_string());
+    Ok((attention, runs_on))
 }

@@ -1,11 +1,14 @@
 //! Runs the methods, takes the times and compares the outputs.
 
+use crate::available_memory::zeros;
 use crate::input::Tensors;
 use crate::method_options::MethodName;
 use crate::options::Options;
 use crate::progress::Progress;
 use anyhow::{Context, Result};
-use clustered_attention::{Accuracy, Attention, Backend, ExactRows, Inputs, Method, Problem, Rows, Stage, Supplied};
+use clustered_attention::{
+    Accuracy, Attention, Backend, ExactRows, Inputs, Method, Problem, Rows, Shape, Stage, Supplied,
+};
 use std::time::Instant;
 
 /// Operations of exact attention above which its rows are sampled and it is timed only by request.
@@ -57,10 +60,24 @@ struct Candidate {
     accuracy: Option<Accuracy>,
 }
 
+/// The problems that the options ask for, checked.
+///
+/// # Errors
+/// Sizes or options of a method that cannot be.
+pub fn problems(shape: &Shape, options: &Options) -> Result<Vec<Problem>> {
+    let exact = Problem::new(*shape, Method::Exact).context("the input's shape")?;
+    let shape = *exact.shape();
+    let problem = |method: Method| {
+        Problem::new(shape, method)
+            .and_then(|problem| problem.with_causal(options.causal))
+            .with_context(|| format!("{} attention", method.name()))
+    };
+    options.methods(shape.queries == shape.keys).into_iter().map(problem).collect()
+}
+
 /// Measures the methods that the options ask for.
 pub fn measure(attention: &Attention, tensors: &Tensors, options: &Options) -> Result<Measurements> {
     let shape = tensors.shape;
-    let methods = options.methods(shape.queries == shape.keys);
     let inputs = Inputs::new(&tensors.queries, &tensors.keys, &tensors.values);
     let exact_problem = Problem::new(shape, Method::Exact)
         .and_then(|exact| exact.with_causal(options.causal))
@@ -70,19 +87,14 @@ pub fn measure(attention: &Attention, tensors: &Tensors, options: &Options) -> R
         .fold(2, |product, &size| product * size as u128);
     let long = operations > LONG_OPERATIONS;
 
+    let named = |problem: &Problem| options.methods.names(MethodName::Exact) || *problem.method() != Method::Exact;
     let mut candidates = Vec::new();
-    if !long && !methods.contains(&Method::Exact) {
+    let problems = problems(&shape, options)?;
+    if !long && !problems.contains(&exact_problem) {
         candidates.push(Candidate::new(exact_problem, 1, false));
     }
-    for method in methods {
-        if method == Method::Exact && long && !options.methods.names(MethodName::Exact) {
-            continue;
-        }
-        let problem = Problem::new(shape, method)
-            .and_then(|problem| problem.with_causal(options.causal))
-            .with_context(|| format!("{} attention", method.name()))?;
-        candidates.push(Candidate::new(problem, options.repeat, true));
-    }
+    let measured = problems.into_iter().filter(|problem| !long || named(problem));
+    candidates.extend(measured.map(|problem| Candidate::new(problem, options.repeat, true)));
 
     let steps = 1 + candidates.iter().map(|candidate| 2 + candidate.repeat).sum::<usize>();
     let progress = Progress::new(steps, operations > SLOW_OPERATIONS);
@@ -92,7 +104,7 @@ pub fn measure(attention: &Attention, tensors: &Tensors, options: &Options) -> R
     let reference =
         ExactRows::compute_blocking(&Attention::new_blocking(Backend::Cpu)?, &exact_problem, &inputs, rows)?;
 
-    let mut output = vec![0.0; shape.output_elements()];
+    let mut output = zeros(shape.output_elements())?;
     for candidate in &mut candidates {
         progress.step(&format!("{}, warming up", candidate.name()));
         candidate.call(attention, &inputs, &mut output)?;

@@ -131,3 +131,13 @@ pub fn at_least_one(text: &str) -> Result<usize, String> {
         _ => Err("a whole number of at least 1 is needed".into()),
     }
 }
+
+/// How often something is done: more would never end.
+#[allow(dead_code)] // not every program repeats
+pub fn times(text: &str) -> Result<usize, String> {
+    const MOST: usize = 1_000_000;
+    at_least_one(text)
+        .ok()
+        .filter(|&times| times <= MOST)
+        .ok_or_else(|| format!("a whole number of at least 1 and at most {MOST} is needed"))
+}

@@ -1,7 +1,9 @@
 //! What can be asked on the command line.
 
 use crate::bench::BenchOptions;
-use crate::method_options::{at_least_one, MethodOptions};
+use crate::method_options::{at_least_one, times, MethodOptions};
+use crate::probe::ProbeOptions;
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use clustered_attention::{Backend, Method};
 use std::path::PathBuf;
@@ -54,7 +56,7 @@ pub struct Options {
     #[arg(long, value_name = "NAME")]
     pub adapter: Option<String>,
     /// Calls of each method that are timed
-    #[arg(long, value_name = "TIMES", default_value = "5", value_parser = at_least_one)]
+    #[arg(long, value_name = "TIMES", default_value = "5", value_parser = times)]
     pub repeat: usize,
     /// Bound of the scratch memory, in MiB [default: 128]
     #[arg(long, value_name = "MIB")]
@@ -69,6 +71,8 @@ pub struct Options {
     /// List the adapters and stop
     #[arg(long)]
     pub list_adapters: bool,
+    #[command(flatten)]
+    pub probe: ProbeOptions,
 }
 
 /// Other things to do than the main job.
@@ -86,25 +90,33 @@ pub enum BackendName {
 }
 
 impl Options {
-    /// Reads the command line; ends the program with a message where it asks for what there is not.
-    pub fn read() -> Self {
-        let options = Self::parse();
-        let refuse = |message: &str| -> ! {
-            Self::command().error(clap::error::ErrorKind::ArgumentConflict, message).exit();
-        };
+    /// Refuses options that do not go together, beyond what clap knows.
+    ///
+    /// # Errors
+    /// Such options, as clap tells errors.
+    pub fn check(self) -> Result<Self, clap::Error> {
         let by_clusters = |method: &Method| method.clustering().is_some() && method.name() != "auto";
-        if options.causal && options.methods(true).iter().any(by_clusters) {
-            refuse("causal attention by clusters is not supported yet; --causal goes with --method exact and window");
+        let on_cpu = self.command.is_none() && self.backend == BackendName::Cpu;
+        let conflict = if self.causal && self.methods(true).iter().any(by_clusters) {
+            Some("causal attention by clusters is not supported yet; --causal goes with --method exact and window")
+        } else if let Some(Command::Bench(bench)) = &self.command {
+            bench.conflict()
+        } else if on_cpu && self.adapter.is_some() {
+            Some("--adapter names a GPU adapter, but --backend cpu computes without one")
+        } else if on_cpu && self.list_adapters {
+            Some("--list-adapters asks the drivers, but --backend cpu goes without them")
+        } else {
+            None
+        };
+        match conflict {
+            Some(message) => Err(Self::command().error(ErrorKind::ArgumentConflict, message)),
+            None => Ok(self),
         }
-        if let Some(Command::Bench(bench)) = &options.command {
-            if let Some(message) = bench.conflict() {
-                refuse(message);
-            }
-        }
-        if options.adapter.is_some() && options.backend == BackendName::Cpu {
-            refuse("--adapter names a GPU adapter, but --backend cpu computes without one");
-        }
-        options
+    }
+
+    /// Whether drivers are asked for adapters. A broken one can end a program, so nobody asks who does not need to.
+    pub fn needs_drivers(&self) -> bool {
+        self.list_adapters || self.adapter.is_some() || self.backend != BackendName::Cpu
     }
 
     /// The back end asked for.

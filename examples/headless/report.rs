@@ -1,11 +1,10 @@
 //! The results as a table for people and as JSON for machines.
 
 use crate::measure::{Measurements, Run, SAMPLED_ROWS};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clustered_attention::{Method, Shape};
 use comfy_table::{presets::UTF8_FULL_CONDENSED, CellAlignment, Table};
 use serde::Serialize;
-use std::path::Path;
 
 /// Where the results come from.
 pub struct Origin<'a> {
@@ -95,12 +94,9 @@ pub fn error(error: f64) -> String {
     }
 }
 
-/// Writes the results as one JSON object.
-pub fn write_json(path: &Path, origin: &Origin, measurements: &Measurements) -> Result<()> {
-    let document = Document::new(origin, measurements);
-    let mut text = serde_json::to_string_pretty(&document)?;
-    text.push('\n');
-    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+/// The results as one JSON object.
+pub fn json(origin: &Origin, measurements: &Measurements) -> Result<String> {
+    Ok(serde_json::to_string_pretty(&Document::new(origin, measurements))? + "\n")
 }
 
 #[derive(Serialize)]

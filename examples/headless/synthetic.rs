@@ -8,7 +8,9 @@
 //! - all queries share a mean, as they do in trained models, and everything carries noise;
 //! - values are their topic's vector and noise.
 
+use crate::available_memory::reserved;
 use crate::input::Tensors;
+use anyhow::Result;
 use clustered_attention::Shape;
 
 /// Topics of a head: more than the default number of clusters.
@@ -27,14 +29,17 @@ const MEAN: f32 = 0.5;
 const NOISE: f32 = 0.5;
 
 /// Self-attention of one sequence; the same seed and sizes give the same numbers everywhere.
-pub fn mixture(length: usize, heads: usize, width: usize, seed: u64) -> Tensors {
+///
+/// # Errors
+/// There is no memory for it.
+pub fn mixture(length: usize, heads: usize, width: usize, seed: u64) -> Result<Tensors> {
     let shape = Shape::self_attention(1, heads, length, width);
     let mut tensors = Tensors {
         source: format!("synthetic, seed {seed}"),
         shape,
-        queries: Vec::with_capacity(shape.query_elements()),
-        keys: Vec::with_capacity(shape.key_elements()),
-        values: Vec::with_capacity(shape.value_elements()),
+        queries: reserved(shape.query_elements())?,
+        keys: reserved(shape.key_elements())?,
+        values: reserved(shape.value_elements())?,
     };
     // Logits of a topic do not depend on the width.
     let scale = (64.0 / width as f32).powf(0.25);
@@ -69,7 +74,7 @@ pub fn mixture(length: usize, heads: usize, width: usize, seed: u64) -> Tensors 
             }
         }
     }
-    tensors
+    Ok(tensors)
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014).

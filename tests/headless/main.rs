@@ -3,6 +3,9 @@
 //! `cargo test` builds the examples; with `--test headless` alone they must have been built before.
 
 mod bench;
+mod drivers;
+mod files;
+mod sizes;
 
 use safetensors::{serialize_to_file, tensor::TensorView, Dtype};
 use serde_json::Value;
@@ -276,7 +279,8 @@ fn adapters_are_listed_and_the_table_is_printed() {
     let list = succeed(&["--list-adapters"]);
     assert!(list.starts_with("Adapters:") && !list.contains("method"), "{list}");
     let table = succeed(&["--backend", "cpu", "--length", "100", "--heads", "1", "--repeat", "1"]);
-    for text in ["Adapters:", "the CPU", "1 head, 100 positions", "speed-up", "worst row", "stitched", "All 100 rows"] {
+    assert!(!table.contains("Adapters:"), "drivers were asked although the CPU computes: {table}");
+    for text in ["the CPU", "1 head, 100 positions", "speed-up", "worst row", "stitched", "All 100 rows"] {
         assert!(table.contains(text), "{text} is missing: {table}");
     }
 }
@@ -311,5 +315,5 @@ fn a_pipeline_cache_is_written_where_there_is_one() {
     assert!(files.into_iter().all(|name| !name.to_string_lossy().starts_with("pipelines.bin.")));
     let folder = folder.to_str().expect("a path in Unicode");
     let unreadable = fail(&[&["--backend", "cpu"], &small[..], &["--pipeline-cache", folder]].concat(), 1);
-    assert!(unreadable.contains("cannot read"), "{unreadable}");
+    assert!(unreadable.contains("it is a folder"), "{unreadable}");
 }

@@ -3,7 +3,7 @@
 
 use crate::environment::{Environment, TemporaryFolder};
 use crate::process::{find_program, root};
-use crate::wasm;
+use crate::{say, wasm};
 use anyhow::{Context, Result};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -50,7 +50,7 @@ pub fn test(environment: &Environment) -> Result<()> {
         }
     });
 
-    println!("{} opens {address}", browser.display());
+    say!("{} opens {address}", browser.display())?;
     let log = folder.join("browser.log");
     let mut command = Command::new(&browser);
     command.args(ARGUMENTS).arg(format!("--user-data-dir={}", folder.join("profile").display()));
@@ -67,7 +67,7 @@ pub fn test(environment: &Environment) -> Result<()> {
     let result = loop {
         match receiver.recv_timeout(Duration::from_secs(1)) {
             Ok(Message::Line(line)) => {
-                println!("  {line}");
+                say!("  {line}")?;
                 last = Instant::now();
             }
             Ok(Message::Passed) => break Ok(()),
@@ -88,8 +88,8 @@ pub fn test(environment: &Environment) -> Result<()> {
         let text = std::fs::read_to_string(&log).unwrap_or_default();
         // Without a desktop's message bus, Chromium complains about that most of all.
         let lines: Vec<&str> = text.lines().filter(|line| !line.contains("dbus/")).collect();
-        println!("the browser's last words:");
-        lines[lines.len().saturating_sub(20)..].iter().for_each(|line| println!("  {line}"));
+        say!("the browser's last words:")?;
+        lines[lines.len().saturating_sub(20)..].iter().try_for_each(|line| say!("  {line}"))?;
     }
     result.map_err(anyhow::Error::msg)
 }

@@ -19,6 +19,11 @@ pub struct Environment {
 }
 
 impl Environment {
+    #[cfg(test)]
+    pub fn of(variables: Vec<(&'static str, OsString)>) -> Self {
+        Self { variables, _runtime_folder: None }
+    }
+
     /// What any program that opens an adapter needs.
     pub fn prepare() -> Result<Self> {
         let mut environment = Self::default();

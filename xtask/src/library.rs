@@ -3,7 +3,7 @@
 use crate::environment::Environment;
 use crate::lint;
 use crate::outcome::Outcome;
-use crate::process::{cargo, root, run, target_folder};
+use crate::process::{self, cargo, root, run};
 use anyhow::Result;
 use std::path::PathBuf;
 use std::process::Command;
@@ -52,13 +52,12 @@ pub fn demo(environment: &Environment) -> Result<Outcome> {
         return Ok(Outcome::Skipped("there is no example `headless`".into()));
     }
     // The profile of the tests: everything is built already.
-    let program = build_program(environment, &["--profile", "test", "--example", "headless"], "examples/headless")?;
+    let program = build_program(environment, &["--profile", "test", "--example", "headless"])?;
     run(Command::new(program).current_dir(root()).envs(environment.variables()).args(["--length", "700"]))?;
     Ok(Outcome::Passed)
 }
 
 /// Builds a program of the packages and tells where it is. (`cargo run` takes one package, so dependencies would be built once more.)
-pub fn build_program(environment: &Environment, arguments: &[&str], path: &str) -> Result<PathBuf> {
-    run(on_packages(environment, "build").arg("--quiet").args(arguments))?;
-    Ok(target_folder(environment)?.join("debug").join(format!("{path}{}", std::env::consts::EXE_SUFFIX)))
+pub fn build_program(environment: &Environment, arguments: &[&str]) -> Result<PathBuf> {
+    process::build_program(on_packages(environment, "build").arg("--quiet").args(arguments))
 }

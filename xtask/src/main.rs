@@ -2,6 +2,7 @@
 
 mod browser;
 mod burn;
+mod caller;
 mod environment;
 mod library;
 mod lint;
@@ -13,6 +14,8 @@ mod rust_version;
 mod setup;
 mod step;
 mod steps;
+#[path = "../../examples/headless/terminal.rs"]
+mod terminal;
 mod wasm;
 mod web;
 
@@ -21,9 +24,11 @@ use environment::Environment;
 use lexopt::{Arg, Parser, ValueExt};
 use options::Options;
 use std::ffi::OsString;
-use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
 use step::Step;
+
+const CANNOT_START: &str = "cannot start `headless`";
 
 const HELP: &str = "\
 Set-up, demo, benchmark and tests of clustered-attention.
@@ -31,7 +36,8 @@ Set-up, demo, benchmark and tests of clustered-attention.
 cargo xtask demo [-- ARGUMENTS]   runs the main job: every method on a real input, on the CPU and on the GPU if there is one;
                                   arguments go to the example `headless`
 cargo xtask bench [-- ARGUMENTS]  measures every method and stage over a sweep, on the CPU and on the best adapter, and writes a
-                                  report, target/benchmark.html unless --html names another; arguments go to `headless bench`
+                                  report, benchmark.html in Cargo's target folder unless --html names another; arguments go to
+                                  `headless bench`
 cargo xtask web [--port PORT]     builds the page for browsers into examples/web/dist, with the package behind it, and serves it at
                                   http://127.0.0.1:4173; with --build-only it only builds
 cargo xtask models [NAME ...]     fetches pretrained models, and speech and text to try them on, into a cache outside the repository
@@ -48,6 +54,7 @@ Options
   --no-backports    on Debian 12, leaves Mesa as it is. Otherwise, where root can be had, it is taken from bookworm-backports, which is
                     added if need be: its software Vulkan driver is about five times faster than the stable one
 
+Paths in arguments and variables are meant from the folder that the command is called in.
 With the variable CI set, Cargo.lock is not changed: every step takes --locked.
 ";
 
@@ -55,10 +62,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => terminal::end(error.as_ref(), format_args!("{error:#}")),
     }
 }
 
@@ -68,7 +72,7 @@ fn run() -> Result<bool> {
         let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
         return lint::compile(Path::new(&tools), &arguments);
     }
-    std::env::set_current_dir(process::root()).context("cannot enter the workspace's folder")?;
+    caller::enter_workspace()?;
     let mut parser = Parser::from_env();
     let command = match parser.next()? {
         Some(Arg::Value(command)) => command.string()?,
@@ -84,11 +88,11 @@ fn run() -> Result<bool> {
         "web-check" => steps::run(&Options::parse(&mut parser, &[Step::Setup, Step::Wasm, Step::Browser])?),
         "setup" => steps::run(&Options::parse(&mut parser, &[Step::Setup])?),
         "help" => {
-            print!("{HELP}");
+            terminal::print(format_args!("{HELP}"))?;
             let (quick, others) = Step::ALL.split_at(Step::QUICK.len());
             for (title, steps) in [("Steps", quick), ("Steps that --all adds", others)] {
-                println!("\n{title}");
-                steps.iter().for_each(|step| println!("  {:10}{}", step.name(), step.describe()));
+                say!("\n{title}")?;
+                steps.iter().try_for_each(|step| say!("  {:10}{}", step.name(), step.describe()))?;
             }
             Ok(true)
         }
@@ -102,17 +106,15 @@ fn demo(mut arguments: Vec<OsString>) -> Result<bool> {
     drop_separator(&mut arguments);
     let environment = Environment::prepare()?;
     if let Some(hint) = environment::missing_driver_hint() {
-        println!("{hint}");
+        say!("{hint}")?;
     }
-    if !build_headless(&environment)? {
-        return Ok(false);
-    }
+    let program = build_headless(&environment)?;
     let headless = |more: &[&str]| {
-        let mut command = headless(&environment);
+        let mut command = headless(&program, &environment);
         command.args(&arguments).args(more);
         command
     };
-    let run = |more: &[&str]| Ok::<_, anyhow::Error>(headless(more).status().context("cannot start cargo")?.success());
+    let run = |more: &[&str]| Ok::<_, anyhow::Error>(headless(more).status().context(CANNOT_START)?.success());
     let chosen = arguments.iter().any(|argument| {
         let text = argument.to_string_lossy();
         ["--backend", "--adapter", "--json", "--list-adapters", "--help", "-h"]
@@ -125,28 +127,34 @@ fn demo(mut arguments: Vec<OsString>) -> Result<bool> {
     if !run(&["--backend", "cpu"])? {
         return Ok(false);
     }
-    let listed = headless(&["--list-adapters"]).output().context("cannot start cargo")?;
-    // An adapter is an indented line.
-    if !String::from_utf8_lossy(&listed.stdout).lines().any(|line| line.starts_with("  ")) {
-        println!("\nNo GPU adapter was found, so the GPU half of the demo is left out.");
+    // A broken driver ends the process that asks it.
+    let mut list = headless(&["--list-adapters", "--probe"]);
+    let listed = list.stderr(Stdio::inherit()).output().context(CANNOT_START)?;
+    if !listed.status.success() {
+        say!("\nThe adapters cannot be listed, so the GPU half of the demo is left out.")?;
         return Ok(true);
     }
-    println!("\nThe same on the GPU:\n");
+    // An adapter is an indented line.
+    if !String::from_utf8_lossy(&listed.stdout).lines().any(|line| line.starts_with("  ")) {
+        say!("\nNo GPU adapter was found, so the GPU half of the demo is left out.")?;
+        return Ok(true);
+    }
+    say!("\nThe same on the GPU:\n")?;
     run(&["--backend", "gpu"])
 }
 
 /// Runs `headless bench` in release mode, with a report. It needs nothing but this workspace.
 fn bench(mut arguments: Vec<OsString>) -> Result<bool> {
     drop_separator(&mut arguments);
-    if !arguments.iter().any(|argument| argument.to_string_lossy().starts_with("--html")) {
-        arguments.extend(["--html", "target/benchmark.html"].map(OsString::from));
-    }
     let environment = Environment::prepare()?;
-    if !build_headless(&environment)? {
-        return Ok(false);
+    if !arguments.iter().any(|argument| argument.to_string_lossy().starts_with("--html")) {
+        let folder = process::target_folder(&environment)?;
+        // Cargo makes it only when something is built there, which can be another folder than where programs go.
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        arguments.extend(["--html".into(), folder.join("benchmark.html").into()]);
     }
-    let mut command = headless(&environment);
-    Ok(command.arg("bench").args(arguments).status().context("cannot start cargo")?.success())
+    let program = build_headless(&environment)?;
+    Ok(headless(&program, &environment).arg("bench").args(arguments).status().context(CANNOT_START)?.success())
 }
 
 /// Builds the page for browsers and serves it.
@@ -179,16 +187,15 @@ fn drop_separator(arguments: &mut Vec<OsString>) {
     }
 }
 
-/// Builds the example `headless`; `false` if that failed and was reported.
-fn build_headless(environment: &Environment) -> Result<bool> {
+/// Builds the example `headless` and tells where it is.
+fn build_headless(environment: &Environment) -> Result<PathBuf> {
     let mut build = process::cargo(environment, "build");
-    build.args(["--release", "--example", "headless"]);
-    Ok(build.status().context("cannot start cargo")?.success())
+    process::build_program(build.args(["--release", "--example", "headless"]))
 }
 
-/// The example `headless`, for arguments to be added.
-fn headless(environment: &Environment) -> Command {
-    let mut command = process::cargo(environment, "run");
-    command.args(["--release", "--quiet", "--example", "headless", "--"]);
+/// The example `headless`, for arguments to be added. Paths among them are meant from where this program was called.
+fn headless(program: &Path, environment: &Environment) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(caller::folder()).envs(environment.variables());
     command
 }

@@ -2,6 +2,7 @@
 
 use crate::environment::{Environment, TemporaryFolder};
 use crate::process::{cargo, run, target_folder};
+use crate::say;
 use anyhow::{bail, Context, Result};
 use std::process::Command;
 
@@ -21,7 +22,7 @@ pub fn check(environment: &Environment) -> Result<()> {
         .max_by_key(|path| path.metadata().and_then(|metadata| metadata.modified()).ok())
         .context("there is no package")?;
     let bytes = newest.metadata()?.len();
-    println!("{}: {:.2} MB", newest.display(), bytes as f64 / 1e6);
+    say!("{}: {:.2} MB", newest.display(), bytes as f64 / 1e6)?;
     if bytes > LARGEST_BYTES {
         bail!("the package has {bytes} bytes; {LARGEST_BYTES} are allowed");
     }

@@ -1,6 +1,7 @@
 //! Starting other programs.
 
 use crate::environment::Environment;
+use crate::say;
 use anyhow::{bail, Context, Result};
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -38,7 +39,7 @@ pub fn cargo_of(environment: &Environment, toolchain: Option<&str>, command: &st
 
 /// Runs a command whose output the user sees.
 pub fn run(command: &mut Command) -> Result<()> {
-    println!("$ {}", describe(command));
+    say!("$ {}", describe(command))?;
     let status = command.status().with_context(|| format!("cannot start `{}`", describe(command)))?;
     if !status.success() {
         bail!("`{}` failed ({status})", describe(command));
@@ -76,7 +77,45 @@ pub fn metadata(environment: &Environment) -> Result<Value> {
     serde_json::from_slice(&output.stdout).context("`cargo metadata` printed something unexpected")
 }
 
+/// Builds one program by a `cargo build`, and tells where it is: Cargo knows, whatever folder and target it builds into.
+pub fn build_program(build: &mut Command) -> Result<PathBuf> {
+    say!("$ {}", describe(build))?;
+    let build = build.arg("--message-format=json-render-diagnostics").stdin(Stdio::null()).stderr(Stdio::inherit());
+    let output = build.output().with_context(|| format!("cannot start `{}`", describe(build)))?;
+    if !output.status.success() {
+        bail!("`{}` failed ({})", describe(build), output.status);
+    }
+    executable(&String::from_utf8_lossy(&output.stdout)).context("Cargo built no program")
+}
+
+/// The program among what Cargo says that it built.
+fn executable(messages: &str) -> Option<PathBuf> {
+    let mut messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    messages.find_map(|message| Some(message["executable"].as_str()?.into()))
+}
+
 /// Where Cargo builds.
 pub fn target_folder(environment: &Environment) -> Result<PathBuf> {
     Ok(metadata(environment)?["target_directory"].as_str().context("`cargo metadata` names no target folder")?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_is_what_cargo_says() {
+        let messages = "{\"reason\":\"compiler-artifact\",\"executable\":null}\nno JSON\n\
+                        {\"reason\":\"compiler-artifact\",\"executable\":\"/a b/release/examples/headless\"}\n\
+                        {\"reason\":\"build-finished\",\"success\":true}\n";
+        assert_eq!(executable(messages), Some("/a b/release/examples/headless".into()));
+        assert_eq!(executable(""), None);
+    }
+
+    #[test]
+    fn cargo_builds_where_the_variable_says() {
+        let folder = std::env::temp_dir().join("clustered-attention-elsewhere");
+        let environment = Environment::of(vec![("CARGO_TARGET_DIR", folder.clone().into())]);
+        assert_eq!(target_folder(&environment).unwrap(), folder);
+    }
 }

@@ -3,6 +3,7 @@
 use crate::environment::Environment;
 use crate::outcome::Outcome;
 use crate::process::{cargo_of, metadata, output, root, run};
+use crate::say;
 use anyhow::{bail, Context, Result};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -21,7 +22,7 @@ pub fn check(environment: &Environment) -> Result<Outcome> {
     if !newer.is_empty() {
         bail!("rust-version is {version}, but these dependencies need more: {}", newer.join(", "));
     }
-    println!("no dependency of the library states a newer Rust version than {version}");
+    say!("no dependency of the library states a newer Rust version than {version}")?;
     check_features(&library)?;
     let toolchains = output(Command::new("rustup").args(["toolchain", "list"])).unwrap_or_default();
     let prefix = format!("{version}-");
@@ -49,7 +50,7 @@ fn check_features(library: &Library) -> Result<()> {
     if numbers(stated) != numbers(needed) {
         bail!("Cargo.toml says that the features {FEATURES_NEED}{stated}; their dependencies need {needed}");
     }
-    println!("the features for Burn {FEATURES_NEED}{needed}, as stated");
+    say!("the features for Burn {FEATURES_NEED}{needed}, as stated")?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use crate::environment::{vulkan_manifests, TemporaryFolder};
 use crate::options::Options;
 use crate::process::{find_program, output, run};
-use crate::{browser, wasm, web};
+use crate::{browser, say, wasm, web};
 use anyhow::{bail, Context, Result};
 use std::path::Path;
 use std::process::Command;
@@ -19,7 +19,7 @@ pub fn setup(options: &Options) -> Result<()> {
     if options.install {
         let from_packages = apt.as_ref().is_some_and(|apt| apt.distribution == "debian" && apt.root == Some(&[]));
         if let Err(error) = wasm::provide(from_packages) {
-            println!("note: {error:#}; without it the steps `wasm` and `web` fail");
+            say!("note: {error:#}; without it the steps `wasm` and `web` fail")?;
         }
     }
     if let Some(apt) = apt {
@@ -27,13 +27,12 @@ pub fn setup(options: &Options) -> Result<()> {
     }
     // Windows and macOS bring an adapter of their own (WARP, Metal).
     if cfg!(target_os = "linux") && vulkan_manifests().is_empty() {
-        println!("note: no Vulkan driver was found; the tests need one, a software one (Mesa's lavapipe) will do");
+        say!("note: no Vulkan driver was found; the tests need one, a software one (Mesa's lavapipe) will do")?;
     }
     if browser::find().is_none() {
-        println!("note: no Chromium, Chrome or Edge was found; the step `browser` needs one ({})", browser::VARIABLE);
+        say!("note: no Chromium, Chrome or Edge was found; the step `browser` needs one ({})", browser::VARIABLE)?;
     }
-    advise_on_the_page();
-    Ok(())
+    advise_on_the_page()
 }
 
 /// Debian's and Ubuntu's package manager.
@@ -63,68 +62,61 @@ impl Apt {
     }
 
     fn setup(&self, options: &Options) -> Result<()> {
-        let mut missing: Vec<&str> = DRIVERS.into_iter().filter(|package| installed(package).is_none()).collect();
-        let lacks_a_driver = !missing.is_empty();
-        let can_install = options.install && self.root.is_some();
-        let wants_backports = self.codename == "bookworm" && (lacks_a_driver || has_slow_mesa());
-        let takes_backports = wants_backports && options.backports && can_install && self.has_backports();
-        if takes_backports {
-            // One suite for all of Mesa, or its libraries don't fit together.
-            missing = DRIVERS.to_vec();
+        let machine = Machine {
+            codename: self.codename.clone(),
+            // Debian's browsers are packages; Ubuntu's are snaps, which this leaves to the user.
+            is_debian: self.distribution == "debian",
+            missing_drivers: DRIVERS.into_iter().filter(|package| installed(package).is_none()).collect(),
+            has_slow_mesa: has_slow_mesa(),
+            lacks_chromium: browser::find().is_none(),
+            lacks_firefox: web::firefox().is_none(),
+        };
+        let mut plan = Plan::of(&machine, options.backports);
+        if machine.lacks_chromium && !machine.is_debian {
+            say!("note: no Chromium or Chrome was found; the step `browser` needs one: `snap install chromium`, for example")?;
         }
-        // Debian's browser is a package; Ubuntu's is a snap, which this leaves to the user.
-        let needs_browser = browser::find().is_none();
-        let is_debian = self.distribution == "debian";
-        let browser = (needs_browser && is_debian).then_some("chromium");
-        // The page's tests skip a browser that is not there.
-        let firefox = (web::firefox().is_none() && is_debian).then_some("firefox-esr");
-        if needs_browser && browser.is_none() {
-            println!("note: no Chromium or Chrome was found; the step `browser` needs one: `snap install chromium`, for example");
-        }
-        if missing.is_empty() && browser.is_none() && firefox.is_none() {
-            println!("nothing is missing");
-            advise_on_mesa();
-            advise_on_the_page();
-            return Ok(());
-        }
-        let packages: Vec<&str> = missing.iter().copied().chain(browser).chain(firefox).collect();
-        if !can_install {
+        if plan.is_empty() {
+            say!("nothing is missing")?;
+        } else if !options.install || self.root.is_none() {
             let reason = if options.install {
                 "root is needed (no `sudo` without a password here)"
             } else {
                 "not asked to install"
             };
-            println!("note: {reason}; please run: apt-get install --no-install-recommends {}", packages.join(" "));
-            return Ok(());
-        }
-        let browsers: Vec<&str> = browser.into_iter().chain(firefox).collect();
-        match self.install_all(&missing, takes_backports, &browsers) {
-            Err(error) if !lacks_a_driver && browsers.is_empty() => {
-                println!("note: Mesa stays as it is, since a newer one cannot be had: {error:#}");
+            say!("note: {reason}; please run:\n{}", self.as_typed(&plan)?)?;
+        } else {
+            if plan.from_backports {
+                if let Err(error) = self.add_backports() {
+                    say!("note: Mesa is taken from the stable suite, since backports cannot be: {error:#}")?;
+                    plan = Plan::of(&machine, false);
+                }
             }
-            installed => installed?,
+            match plan.commands(&self.codename).iter().try_for_each(|words| self.apt(words)) {
+                Err(error) if machine.missing_drivers.is_empty() && plan.browsers.is_empty() => {
+                    say!("note: Mesa stays as it is, since a newer one cannot be had: {error:#}")?;
+                }
+                installed => installed?,
+            }
         }
-        advise_on_mesa();
-        advise_on_the_page();
-        Ok(())
+        advise_on_mesa()?;
+        advise_on_the_page()
     }
 
-    fn install_all(&self, drivers: &[&str], from_backports: bool, browsers: &[&str]) -> Result<()> {
-        self.apt(&["update", "--quiet"])?;
-        if !drivers.is_empty() {
-            let backports = self.backports();
-            let suite: &[&str] = if from_backports { &["--target-release", &backports] } else { &[] };
-            self.install(suite, drivers)?;
+    /// The commands of a plan for a user who is root, with what adds the backports.
+    fn as_typed(&self, plan: &Plan) -> Result<String> {
+        let mut lines = vec![];
+        if plan.from_backports {
+            if let Some((entry, target)) = self.missing_backports()? {
+                lines.push(format!("printf '{}' > {target}", entry.replace('\n', "\\n")));
+            }
         }
-        browsers.iter().try_for_each(|browser| self.install(&[], &[browser]))
+        lines.extend(plan.commands(&self.codename).iter().map(|words| format!("apt-get {}", words.join(" "))));
+        Ok(lines.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n"))
     }
 
-    fn install(&self, options: &[&str], packages: &[&str]) -> Result<()> {
-        self.apt(&[&["install", "--yes", "--quiet", "--no-install-recommends"], options, packages].concat())
-    }
-
-    fn apt(&self, arguments: &[&str]) -> Result<()> {
-        run(&mut self.as_root(&[&["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"], arguments].concat()))
+    fn apt(&self, words: &[String]) -> Result<()> {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        run(&mut self.as_root(&[&["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"], &words[..]].concat()))
     }
 
     fn as_root(&self, words: &[&str]) -> Command {
@@ -134,37 +126,94 @@ impl Apt {
         command
     }
 
-    fn backports(&self) -> String {
-        format!("{}-backports", self.codename)
-    }
-
-    /// Makes sure of the backports of this release; where that fails, says why and leaves the tests a slow driver.
-    fn has_backports(&self) -> bool {
-        let added = self.add_backports();
-        if let Err(error) = &added {
-            println!("note: Mesa is taken from the stable suite, since backports cannot be: {error:#}");
-        }
-        added.is_ok()
-    }
-
-    /// Adds the backports of this release, from the mirror that the machine takes Debian from.
-    fn add_backports(&self) -> Result<()> {
-        let suite = self.backports();
+    /// The source of this release's backports, of the mirror that the machine takes Debian from, and the file for it; `None` where they are
+    /// a source already.
+    fn missing_backports(&self) -> Result<Option<(String, String)>> {
+        let suite = backports(&self.codename);
         let texts: Vec<String> = source_files().iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect();
-        if texts.iter().any(|text| text.contains(&suite)) {
-            return Ok(());
+        if texts.iter().any(|text| has_suite(text, &suite)) {
+            return Ok(None);
         }
         let entry = texts.iter().find_map(|text| backports_entry(text, &self.codename));
         let entry = entry.context("no source of Debian packages was found to take the backports from")?;
-        let target =
-            format!("/etc/apt/sources.list.d/{suite}.{}", if entry.starts_with("deb ") { "list" } else { "sources" });
-        println!("adding {target}");
+        let kind = if entry.starts_with("deb ") { "list" } else { "sources" };
+        Ok(Some((entry, format!("/etc/apt/sources.list.d/{suite}.{kind}"))))
+    }
+
+    /// Adds the backports of this release.
+    fn add_backports(&self) -> Result<()> {
+        let Some((entry, target)) = self.missing_backports()? else { return Ok(()) };
+        say!("adding {target}")?;
         let folder = TemporaryFolder::new("apt")?;
         let file = folder.path().join("source");
         std::fs::write(&file, entry)?;
         let Some(file) = file.to_str() else { bail!("{} is no text", file.display()) };
         run(&mut self.as_root(&["install", "-m", "644", file, &target]))
     }
+}
+
+/// What a machine has, as far as it matters to the tests.
+struct Machine {
+    codename: String,
+    is_debian: bool,
+    missing_drivers: Vec<&'static str>,
+    has_slow_mesa: bool,
+    lacks_chromium: bool,
+    lacks_firefox: bool,
+}
+
+/// What is to be installed: the same whoever installs it, this program (which CI runs too) or a user whom it tells.
+#[derive(Debug, PartialEq)]
+struct Plan {
+    drivers: Vec<&'static str>,
+    /// Whether the drivers come from the backports of the release.
+    from_backports: bool,
+    browsers: Vec<&'static str>,
+}
+
+impl Plan {
+    /// `backports`: whether they may be used.
+    fn of(machine: &Machine, backports: bool) -> Self {
+        let needs_mesa = !machine.missing_drivers.is_empty() || machine.has_slow_mesa;
+        let from_backports = backports && machine.codename == "bookworm" && needs_mesa;
+        // The page's tests skip a browser that is not there.
+        let browsers = [(machine.lacks_chromium, "chromium"), (machine.lacks_firefox, "firefox-esr")];
+        Self {
+            // One suite for all of Mesa, or its libraries don't fit together.
+            drivers: if from_backports { DRIVERS.to_vec() } else { machine.missing_drivers.clone() },
+            from_backports,
+            browsers: browsers.iter().filter(|(lacks, _)| *lacks && machine.is_debian).map(|(_, name)| *name).collect(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.drivers.is_empty() && self.browsers.is_empty()
+    }
+
+    /// What `apt-get` is called with, in order.
+    fn commands(&self, codename: &str) -> Vec<Vec<String>> {
+        let install = |suite: &[String], packages: &[&str]| {
+            let words = ["install", "--yes", "--quiet", "--no-install-recommends"].iter().map(ToString::to_string);
+            words.chain(suite.iter().cloned()).chain(packages.iter().map(ToString::to_string)).collect()
+        };
+        let mut commands = vec![vec!["update".to_string(), "--quiet".to_string()]];
+        if !self.drivers.is_empty() {
+            let suite = ["--target-release".to_string(), backports(codename)];
+            commands.push(install(if self.from_backports { &suite } else { &[] }, &self.drivers));
+        }
+        commands.extend(self.browsers.iter().map(|browser| install(&[], &[browser])));
+        commands
+    }
+}
+
+fn backports(codename: &str) -> String {
+    format!("{codename}-backports")
+}
+
+/// Whether a file of sources names a suite, other than in a remark.
+fn has_suite(sources: &str, suite: &str) -> bool {
+    let lines = sources.lines().filter(|line| !line.trim_start().starts_with('#'));
+    lines.flat_map(str::split_whitespace).any(|word| word == suite)
 }
 
 /// Version of a Debian package, if it is installed.
@@ -177,17 +226,22 @@ fn has_slow_mesa() -> bool {
     installed("mesa-vulkan-drivers").is_some_and(|version| major(&version) < FAST_MESA)
 }
 
-fn advise_on_mesa() {
+fn advise_on_mesa() -> Result<()> {
     if has_slow_mesa() {
-        println!("note: Mesa is old and its software Vulkan driver slow; on Debian 12, backports have a newer one, which is taken where root can be had");
+        say!(
+            "note: Mesa is older than {FAST_MESA}, its software Vulkan driver is slow, and CI tests with a newer one; on Debian 12, backports \
+             have it, which is taken where root can be had"
+        )?;
     }
+    Ok(())
 }
 
 /// Node.js is left to the user: distributions' own are often too old.
-fn advise_on_the_page() {
+fn advise_on_the_page() -> Result<()> {
     if let Err(error) = web::node() {
-        println!("note: {error:#}; without it the step `web` fails");
+        say!("note: {error:#}; without it the step `web` fails")?;
     }
+    Ok(())
 }
 
 /// The first number of a version.
@@ -209,7 +263,7 @@ fn source_files() -> Vec<std::path::PathBuf> {
 
 /// The source entry of a release's backports, made from the release's own entry (one-line or deb822 style).
 fn backports_entry(sources: &str, codename: &str) -> Option<String> {
-    let backports = format!("{codename}-backports");
+    let backports = backports(codename);
     for stanza in sources.split("\n\n") {
         let field =
             |name: &str| stanza.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
@@ -229,6 +283,62 @@ fn backports_entry(sources: &str, codename: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A Debian 12 as it is installed, with Debian's own Mesa or without any.
+    fn bookworm(missing_drivers: &[&'static str]) -> Machine {
+        Machine {
+            codename: "bookworm".into(),
+            is_debian: true,
+            missing_drivers: missing_drivers.to_vec(),
+            has_slow_mesa: missing_drivers.is_empty(),
+            lacks_chromium: true,
+            lacks_firefox: false,
+        }
+    }
+
+    #[test]
+    fn on_debian_12_mesa_comes_from_the_backports_as_a_whole() {
+        for missing in [&[][..], &["libegl1"], &DRIVERS] {
+            let plan = Plan::of(&bookworm(missing), true);
+            assert_eq!((&plan.drivers[..], plan.from_backports), (&DRIVERS[..], true));
+            let commands: Vec<String> = plan.commands("bookworm").iter().map(|words| words.join(" ")).collect();
+            assert_eq!(commands.len(), 3);
+            assert!(commands[1].contains("--target-release bookworm-backports libvulkan1 mesa-vulkan-drivers"));
+            assert!(commands[2].ends_with("--no-install-recommends chromium"));
+        }
+        let stable = Plan::of(&bookworm(&["libegl1"]), false);
+        assert_eq!((&stable.drivers[..], stable.from_backports), (&["libegl1"][..], false));
+        let trixie = Machine { codename: "trixie".into(), has_slow_mesa: false, ..bookworm(&["libegl1"]) };
+        assert_eq!(Plan::of(&trixie, true), stable);
+        let newer = Machine { has_slow_mesa: false, lacks_chromium: false, ..bookworm(&[]) };
+        assert!(Plan::of(&newer, true).is_empty());
+    }
+
+    #[test]
+    fn what_a_user_is_told_to_type_is_what_would_be_done() {
+        let apt = Apt { root: None, distribution: "debian".into(), codename: "bookworm".into() };
+        // Where the machine's own sources are another release's, there is nothing to add the backports from.
+        if let Ok(typed) = apt.as_typed(&Plan::of(&bookworm(&DRIVERS), true)) {
+            assert!(
+                typed.contains("  apt-get update") && typed.contains("--target-release bookworm-backports libvulkan1")
+            );
+        }
+    }
+
+    #[test]
+    fn ci_installs_by_the_command_of_the_readme() {
+        let (ci, readme) = (include_str!("../../.ci/run"), include_str!("../../README.md"));
+        assert!(ci.contains("xtask -- test --all") && readme.contains("cargo xtask test"));
+        for text in [ci, readme, include_str!("../../.github/workflows/ci.yml")] {
+            assert!(!text.contains("apt-get") && !text.contains("mesa-vulkan"), "packages are the set-up's alone");
+        }
+    }
+
+    #[test]
+    fn remarks_are_no_sources() {
+        assert!(!has_suite("# deb http://mirror bookworm-backports main\n", "bookworm-backports"));
+        assert!(has_suite("Suites: bookworm bookworm-backports\n", "bookworm-backports"));
+    }
 
     #[test]
     fn backports_come_from_the_mirror_in_use() {

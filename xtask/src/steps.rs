@@ -4,7 +4,7 @@ use crate::environment::Environment;
 use crate::options::Options;
 use crate::outcome::Outcome;
 use crate::step::Step;
-use crate::{browser, burn, library, package, rust_version, setup, wasm, web};
+use crate::{browser, burn, library, package, rust_version, say, setup, wasm, web};
 use anyhow::Result;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 pub fn run(options: &Options) -> Result<bool> {
     let mut results: Vec<(Step, Result<Outcome>, Duration)> = vec![];
     for &step in &options.steps {
-        println!("\n=== {}: {}", step.name(), step.describe());
+        say!("\n=== {}: {}", step.name(), step.describe())?;
         let start = Instant::now();
         let result = if options.skip.contains(&step) {
             Ok(Outcome::Skipped("as asked".into()))
@@ -22,13 +22,13 @@ pub fn run(options: &Options) -> Result<bool> {
         };
         match &result {
             Ok(Outcome::Passed) => {}
-            Ok(Outcome::Skipped(reason)) => println!("SKIPPED {}: {reason}", step.name()),
-            Err(error) => println!("FAILED {}: {error:#}", step.name()),
+            Ok(Outcome::Skipped(reason)) => say!("SKIPPED {}: {reason}", step.name())?,
+            Err(error) => say!("FAILED {}: {error:#}", step.name())?,
         }
         results.push((step, result, start.elapsed()));
     }
     let [mut passed, mut failed, mut skipped] = [0; 3];
-    println!("\n{:10}{:>9}  result", "step", "seconds");
+    say!("\n{:10}{:>9}  result", "step", "seconds")?;
     for (step, result, time) in &results {
         let (count, text) = match result {
             Ok(Outcome::Passed) => (&mut passed, "passed".into()),
@@ -36,9 +36,9 @@ pub fn run(options: &Options) -> Result<bool> {
             Err(error) => (&mut failed, format!("FAILED: {error:#}")),
         };
         *count += 1;
-        println!("{:10}{:9.1}  {text}", step.name(), time.as_secs_f64());
+        say!("{:10}{:9.1}  {text}", step.name(), time.as_secs_f64())?;
     }
-    println!("\n{passed} passed, {failed} failed, {skipped} skipped");
+    say!("\n{passed} passed, {failed} failed, {skipped} skipped")?;
     Ok(failed == 0)
 }
 

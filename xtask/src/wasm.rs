@@ -3,6 +3,7 @@
 use crate::environment::Environment;
 use crate::library;
 use crate::process::{cargo_of, output, root, run, target_folder};
+use crate::say;
 use anyhow::{bail, Context, Result};
 use std::path::Path;
 use std::process::Command;
@@ -60,7 +61,7 @@ impl Library {
         if !library.exists() {
             bail!("{} is not there; it has to be built first", library.display());
         }
-        let bindgen = library::build_program(environment, &["--bin", "bindgen"], "bindgen")?;
+        let bindgen = library::build_program(environment, &["--bin", "bindgen"])?;
         run(Command::new(bindgen).arg(library).arg(folder).arg(self.name))
     }
 }
@@ -71,7 +72,7 @@ fn toolchain() -> Result<Option<&'static str>> {
     if has_target(None) {
         return Ok(None);
     }
-    println!("building with the toolchain `{FALLBACK_TOOLCHAIN}`: the one in use lacks {TARGET}");
+    say!("building with the toolchain `{FALLBACK_TOOLCHAIN}`: the one in use lacks {TARGET}")?;
     Ok(Some(FALLBACK_TOOLCHAIN))
 }
 

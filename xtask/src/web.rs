@@ -2,7 +2,7 @@
 
 use crate::environment::Environment;
 use crate::process::{find_program, output, root, run};
-use crate::{browser, wasm};
+use crate::{browser, say, wasm};
 use anyhow::{bail, Context, Result};
 use std::path::PathBuf;
 use std::process::Command;
@@ -24,7 +24,7 @@ pub fn build(environment: &Environment) -> Result<()> {
     run(npm()?.args(["run", "check"]))?;
     run(npm()?.args(["run", "build"]))?;
     run(npm()?.args(["pack", "--dry-run", "./npm"]))?;
-    println!("the page is in {}", folder().join("dist").display());
+    say!("the page is in {}", folder().join("dist").display())?;
     Ok(())
 }
 

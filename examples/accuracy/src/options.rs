@@ -31,12 +31,18 @@ pub struct Options {
     pub passages: usize,
     #[command(flatten)]
     pub device: DeviceOptions,
-    /// Folder for accuracy.html and accuracy.json
-    #[arg(long, value_name = "FOLDER", default_value = "target/accuracy")]
-    pub results: PathBuf,
+    /// Folder for accuracy.html and accuracy.json [default: accuracy, in the folder that CARGO_TARGET_DIR names, or target]
+    #[arg(long, value_name = "FOLDER")]
+    results: Option<PathBuf>,
 }
 
 impl Options {
+    /// Where the results go.
+    pub fn results(&self) -> PathBuf {
+        let target = || std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
+        self.results.clone().unwrap_or_else(|| target().join("accuracy"))
+    }
+
     /// The tasks asked for, each once.
     pub fn tasks(&self) -> impl Iterator<Item = TaskName> + '_ {
         [TaskName::Speech, TaskName::Text].into_iter().filter(|task| self.task.is_empty() || self.task.contains(task))

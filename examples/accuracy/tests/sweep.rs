@@ -1,7 +1,7 @@
 //! The program, from outside, on as little as shows that it does what it says.
 
 use clustered_attention_models::{testing::fetched, Asset};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn run(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_accuracy")).args(arguments).output().expect("the program starts")
@@ -29,6 +29,31 @@ fn a_sweep_is_written_as_page_and_json() {
     let page = std::fs::read_to_string(path.join("accuracy.html")).expect("the page");
     assert_eq!(page.matches("<figure").count(), 2);
     assert!(page.contains("hits found") && page.contains("stitched, 25 clusters, top-k swept"));
+}
+
+#[test]
+fn a_closed_pipe_ends_it_quietly() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut help = Command::new(env!("CARGO_BIN_EXE_accuracy"));
+    let child = help.arg("--help").stdout(writer).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let output = child.wait_with_output().expect("it ends");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.is_empty(), "{}: {errors}", output.status);
+}
+
+#[test]
+fn where_results_cannot_go_is_said_before_the_work() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("file");
+    std::fs::write(&file, "kept").expect("a file");
+    std::fs::create_dir_all(folder.path().join("results/accuracy.json")).expect("a folder");
+    for (results, reason) in [(&file, "cannot create"), (&folder.path().join("results"), "it is a folder")] {
+        let output = run(&["--results", results.to_str().expect("a path of text")]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && errors.contains(reason), "{errors}");
+    }
+    assert_eq!(std::fs::read_to_string(&file).expect("the file"), "kept");
 }
 
 #[test]

@@ -5,16 +5,32 @@ mod ways;
 
 use anyhow::Result;
 use burn::tensor::{Device, Distribution, Tensor};
-use clap::Parser;
 use clustered_attention::burn::init_wgpu;
 use clustered_attention_models::table::{median, relative_error, table, write_json};
+use clustered_attention_models::terminal::{self, complain};
+use clustered_attention_models::{command_line, files, say};
 use options::{BackendName, Options};
 use serde_json::json;
+use std::process::ExitCode;
 use std::time::Instant;
 use ways::{Layers, Way};
 
-fn main() -> Result<()> {
-    let options = Options::parse();
+fn main() -> ExitCode {
+    let options: Options = match command_line::read(Ok) {
+        Ok(options) => options,
+        Err(code) => return code,
+    };
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => terminal::end(error.as_ref(), format_args!("{error:#}")),
+    }
+}
+
+fn run(options: &Options) -> Result<()> {
+    if let Some(path) = &options.json {
+        files::check_outputs(&[("--json", path)], &[])?;
+        terminal::outlive_readers();
+    }
     let device = match options.backend {
         BackendName::Cpu => Device::flex(),
         BackendName::Wgpu => init_wgpu(Device::wgpu_options())?,
@@ -22,11 +38,11 @@ fn main() -> Result<()> {
     device.seed(options.seed);
     let name = device.identity().map_or_else(|| format!("{device:?}"), |identity| identity.name);
     let fusion = if cfg!(feature = "fusion") { "with" } else { "without" };
-    println!("{name}; Burn {} {fusion} fusion; {} heads of width {}", burn_version(), options.heads, options.width);
+    say!("{name}; Burn {} {fusion} fusion; {} heads of width {}", burn_version(), options.heads, options.width)?;
     let layers = Layers::new(options.heads, options.width, &device)?;
     let (mut cells, mut rows, mut failures) = (Vec::new(), Vec::new(), Vec::new());
     for &length in &options.length {
-        for measured in measure(&layers, length, &options, &device)? {
+        for measured in measure(&layers, length, options, &device)? {
             cells.push(measured.cells());
             rows.push(measured.json());
             if let Some(why) = &measured.failure {
@@ -35,16 +51,7 @@ fn main() -> Result<()> {
         }
     }
     let header = ["attention", "length", "first call", "median", "to Burn's layer", "difference"];
-    println!("{}", table(header, cells));
-    for failure in failures {
-        println!("{failure}");
-    }
-    println!(
-        "Seconds of a forward pass of the layer with its projections, medians of {} rounds in which all take turns, from the first \
-         command until the device has finished; nothing is read back. Differences are L2, relative to Burn's own layer, or to \
-         its attention function where that failed.",
-        options.repeat
-    );
+    // The file first: what is printed can fail for reasons of its own.
     if let Some(path) = &options.json {
         let results = json!({
             "adapter": name,
@@ -59,6 +66,14 @@ fn main() -> Result<()> {
         });
         write_json(path, &results)?;
     }
+    say!("{}", table(header, cells))?;
+    failures.iter().try_for_each(|failure| say!("{failure}"))?;
+    say!(
+        "Seconds of a forward pass of the layer with its projections, medians of {} rounds in which all take turns, from the first \
+         command until the device has finished; nothing is read back. Differences are L2, relative to Burn's own layer, or to \
+         its attention function where that failed.",
+        options.repeat
+    )?;
     Ok(())
 }
 
@@ -125,7 +140,7 @@ fn measure(layers: &Layers, length: usize, options: &Options, device: &Device) -
     // Burn's layer is the first.
     for way in Way::all(&options.methods()) {
         // Burn tunes its kernels in the first call, which takes minutes on a slow adapter: say what is being waited for.
-        eprintln!("{length} positions, {}: first call", way.name());
+        complain(format_args!("{length} positions, {}: first call", way.name()));
         let finished = once(&way).and_then(|(seconds, output)| Ok((seconds, output.try_into_data()?.try_into_vec()?)));
         let mut row = Measured { length, way: way.name(), ..Default::default() };
         match finished {
@@ -142,7 +157,7 @@ fn measure(layers: &Layers, length: usize, options: &Options, device: &Device) -
         measured.push(row);
         ways.push(way);
     }
-    eprintln!("{length} positions: {} rounds", options.repeat);
+    complain(format_args!("{length} positions: {} rounds", options.repeat));
     for _ in 0..options.repeat {
         for (way, measured) in ways.iter().zip(&mut measured) {
             // The first call also compiles and tunes, so it is the second that tells.

@@ -12,26 +12,27 @@ mod report;
 
 use anyhow::{bail, Context, Result};
 use burn::tensor::Device;
-use clap::Parser;
 use clustered_attention_embed::{compare, search, speeches, Model, Tokens};
 use clustered_attention_models::method_options::MethodName;
 use clustered_attention_models::methods::method_json;
 use clustered_attention_models::progress::Progress;
 use clustered_attention_models::table::{origin, write_json};
+use clustered_attention_models::terminal::{self, complain};
+use clustered_attention_models::{command_line, say};
 use options::Options;
 use serde_json::json;
 use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let options = Options::parse();
-    let result = if options.compare { compare_methods(&options) } else { embed(&options) };
-    match result {
+    let options: Options = match command_line::read(Ok) {
+        Ok(options) => options,
+        Err(code) => return code,
+    };
+    let work = if options.compare { compare_methods } else { embed };
+    match options.check_files().and_then(|()| work(&options)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => terminal::end(error.as_ref(), format_args!("{error:#}")),
     }
 }
 
@@ -58,7 +59,8 @@ fn embed(options: &Options) -> Result<()> {
     let tokens = model.tokenize(&texts)?;
     for (number, tokens) in tokens.iter().enumerate().filter(|(_, tokens)| tokens.left_out > 0) {
         let Tokens { ids, left_out } = tokens;
-        eprintln!("note: text {} is longer than {} tokens; its last {left_out} are left out", number + 1, ids.len());
+        let (number, length) = (number + 1, ids.len());
+        complain(format_args!("note: text {number} is longer than {length} tokens; its last {left_out} are left out"));
     }
     let progress = Progress::new(tokens.len());
     let mut embeddings = Vec::with_capacity(tokens.len());
@@ -68,9 +70,7 @@ fn embed(options: &Options) -> Result<()> {
     }
     drop(progress);
     let embeddings: Vec<Vec<f64>> = embeddings.iter().map(|embedding| decimals(embedding)).collect();
-    for embedding in &embeddings {
-        println!("{}", json!(embedding));
-    }
+    // The file first: what is printed can fail for reasons of its own.
     if let Some(path) = &options.json {
         let text = |((text, tokens), embedding): ((&String, &Tokens), &Vec<f64>)| {
             let Tokens { ids, left_out } = tokens;
@@ -83,6 +83,7 @@ fn embed(options: &Options) -> Result<()> {
             &json!({ "origin": origin(&device), "method": method_json(&method), "seed": seed, "texts": texts }),
         )?;
     }
+    embeddings.iter().try_for_each(|embedding| say!("{}", json!(embedding)))?;
     Ok(())
 }
 
@@ -98,7 +99,7 @@ fn read_texts(options: &Options) -> Result<Vec<String>> {
         (None, false) => return Ok(options.text.clone()),
         (None, true) => {
             if std::io::stdin().is_terminal() {
-                eprintln!("Reading texts from standard input, one a line");
+                complain(format_args!("Reading texts from standard input, one a line"));
             }
             let mut text = String::new();
             std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
@@ -117,7 +118,7 @@ fn compare_methods(options: &Options) -> Result<()> {
     let device = options.device.open()?;
     let mut model = load(options, &device)?;
     let (methods, seeds) = (options.methods.methods(), options.seeds());
-    println!("{}", report::heading(options, &device));
+    say!("{}", report::heading(options, &device))?;
     let mut comparisons = Vec::new();
     let progress = Progress::new(options.length.len() * compare::steps(options.chunks, &methods, seeds.len()));
     for &length in &options.length {
@@ -125,7 +126,6 @@ fn compare_methods(options: &Options) -> Result<()> {
         comparisons.extend(compare::compare(&mut model, &texts, &methods, &seeds, &progress)?);
     }
     drop(progress);
-    println!("\n{}", report::comparison_table(&comparisons));
     let (passages, queries) = (options.passages, options.queries);
     let mut searches = Vec::new();
     if passages > 0 && queries > 0 {
@@ -134,11 +134,14 @@ fn compare_methods(options: &Options) -> Result<()> {
         let progress = Progress::new(search::steps(passages, queries, &methods, seeds.len()));
         searches = search::search(&mut model, &corpus, &wanted, &methods, &seeds, &progress)?;
         drop(progress);
-        println!("\n{}", report::search_table(&searches, options));
     }
     if let Some(path) = &options.json {
         write_json(path, &report::document(options, &device, &comparisons, &searches))?;
-        println!("Written: {}", path.display());
     }
+    say!("\n{}", report::comparison_table(&comparisons))?;
+    if !searches.is_empty() {
+        say!("\n{}", report::search_table(&searches, options))?;
+    }
+    options.json.iter().try_for_each(|path| say!("Written: {}", path.display()))?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 use clap::Parser;
 use clustered_attention_models::device::DeviceOptions;
 use clustered_attention_models::methods::MethodOptions;
+use clustered_attention_models::{files, terminal};
 use std::path::PathBuf;
 
 /// Texts embedded between two steps of the progress.
@@ -62,6 +63,16 @@ pub struct Options {
 }
 
 impl Options {
+    /// Checks that results can be written where they are to go, and that the work goes on for them when nobody reads what is printed.
+    pub fn check_files(&self) -> anyhow::Result<()> {
+        let Some(json) = &self.json else { return Ok(()) };
+        let texts = self.file.iter().map(|path| ("--file", path.as_path()));
+        let inputs: Vec<files::Named> =
+            texts.chain(self.model.iter().map(|path| ("--model", path.as_path()))).collect();
+        terminal::outlive_readers();
+        files::check_outputs(&[("--json", json)], &inputs)
+    }
+
     /// The seeds that are averaged over; at least one.
     pub fn seeds(&self) -> Vec<u64> {
         (0..self.seeds.max(1) as u64).map(|step| self.methods.seed.wrapping_add(step)).collect()

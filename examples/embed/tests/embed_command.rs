@@ -61,6 +61,43 @@ fn a_text_that_is_cut_off_is_noted() {
     assert_eq!(errors, "note: text 1 is longer than 6 tokens; its last 2 are left out\n");
 }
 
+/// Runs the program when nobody reads what it prints: it ends quietly.
+fn unread(model: &Path, arguments: &[&str]) {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_embed"));
+    command.arg("--model").arg(model).args(arguments).stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped());
+    let output = command.spawn().expect("the program starts").wait_with_output().expect("it ends");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.is_empty(), "{arguments:?}: {}: {errors}", output.status);
+}
+
+#[test]
+fn a_closed_pipe_ends_it_quietly_and_leaves_the_file_whole() {
+    let folder = small_model();
+    let json = folder.path().join("unread.json");
+    unread(folder.path(), &["--help"]);
+    unread(folder.path(), &["lovely"]);
+    unread(folder.path(), &["lovely", "--json", json.to_str().expect("a path")]);
+    let document: Value = serde_json::from_str(&std::fs::read_to_string(json).expect("a file")).expect("JSON");
+    assert_eq!(document["texts"][0]["text"], "lovely");
+}
+
+#[test]
+fn outputs_are_checked_first_and_never_are_inputs() {
+    let folder = small_model();
+    let folder = folder.path();
+    let texts = folder.join("texts.txt");
+    std::fs::write(&texts, "lovely").expect("a file");
+    let path = |name: &str| folder.join(name).to_str().expect("a path").to_owned();
+    let file = ["--file", &path("texts.txt")];
+    assert!(fail(folder, &[&file[..], &["--json", &path("texts.txt")]].concat()).contains("--file reads"));
+    assert!(fail(folder, &["lovely", "--json", &path("model.safetensors")]).contains("--model reads"));
+    assert!(fail(folder, &["lovely", "--json", &path("none/of.json")]).contains("there is no folder"));
+    assert!(fail(folder, &["lovely", "--json", &path("")]).contains("it is a folder"));
+    assert_eq!(std::fs::read_to_string(texts).expect("a file"), "lovely");
+}
+
 #[test]
 fn what_cannot_be_is_said() {
     let folder = small_model();

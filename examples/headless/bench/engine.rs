@@ -2,8 +2,9 @@
 
 use super::ceilings::{self, Ceilings};
 use super::options::{BenchBackend, BenchOptions};
+use crate::terminal::complain;
 use anyhow::{bail, Context, Result};
-use clustered_attention::{adapters_blocking, wgpu, AdapterDescription, Attention, Backend};
+use clustered_attention::{wgpu, AdapterDescription, Attention, Backend};
 use serde::Serialize;
 use std::time::Instant;
 
@@ -129,7 +130,14 @@ fn cpu() -> BackEnd {
 
 /// The adapters asked for, each once; none is no error unless one was asked for.
 fn chosen_adapters(options: &BenchOptions) -> Result<Vec<AdapterDescription>> {
-    let adapters = adapters_blocking();
+    let adapters = match options.probe.adapters() {
+        // The CPU alone is measured where no GPU was asked for.
+        Err(error) if options.adapter.is_empty() && options.backend.is_empty() => {
+            complain(format_args!("note: {error:#}; the CPU alone is measured"));
+            return Ok(Vec::new());
+        }
+        adapters => adapters?,
+    };
     let listed = || adapters.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     if adapters.is_empty() {
         if options.adapter.is_empty() && options.backend.is_empty() {
@@ -162,8 +170,10 @@ fn chosen_adapters(options: &BenchOptions) -> Result<Vec<AdapterDescription>> {
 
 /// The adapter of a description, for a device of the benchmark's own.
 fn find(description: &AdapterDescription) -> Option<wgpu::Adapter> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    // As the library has it: no other driver is asked than the one that a user narrows it to by `WGPU_BACKEND`.
+    let backends = wgpu::Backends::all().with_env();
+    let descriptor = wgpu::InstanceDescriptor { backends, ..wgpu::InstanceDescriptor::new_without_display_handle() };
+    let adapters = pollster::block_on(wgpu::Instance::new(descriptor).enumerate_adapters(backends));
     adapters.into_iter().find(|adapter| {
         let info = adapter.get_info();
         info.name == description.name && format!("{:?}", info.backend).to_lowercase() == description.backend

@@ -4,6 +4,8 @@ use super::engine::Engine;
 use super::memory::{self, Heap};
 use super::options::BenchOptions;
 use super::results::{Configuration, Memory, Run, Skipped, Spread, StageResult};
+use crate::available_memory::{call_bytes, ensure_free, tensor_bytes, zeros};
+use crate::description::describe;
 use crate::input::Tensors;
 use crate::measure::SAMPLED_ROWS;
 use crate::progress::Progress;
@@ -110,7 +112,7 @@ impl Sweep<'_> {
         }
         let Shape { queries, query_heads, width, .. } = point.shape;
         self.progress.step(&format!("input of length {queries}"));
-        let tensors = synthetic::mixture(queries, query_heads, width, self.options.seed);
+        let tensors = synthetic::mixture(queries, query_heads, width, self.options.seed)?;
         let inputs = Inputs::new(&tensors.queries, &tensors.keys, &tensors.values);
         // The CPU computes the reference of every back end, so that a wrong result of an adapter cannot hide.
         self.progress.step(&format!("exact rows of length {queries}"));
@@ -120,7 +122,7 @@ impl Sweep<'_> {
         let rows = Rows::Sample { per_head: SAMPLED_ROWS, seed: self.options.seed };
         let reference = ExactRows::compute_blocking(&cpu, &exact, &inputs, if sampled { rows } else { Rows::All })?;
 
-        let mut output = vec![0.0; point.shape.output_elements()];
+        let mut output = zeros(point.shape.output_elements())?;
         let shared = |candidate: &Candidate| {
             candidates.iter().filter(|other| std::ptr::eq(other.engine, candidate.engine)).count() > 1
         };
@@ -156,7 +158,15 @@ impl Sweep<'_> {
     fn admit<'e>(&mut self, engine: &'e Engine, problem: &Problem) -> Option<Candidate<'e>> {
         let shape = problem.shape();
         let configuration = Configuration::new(problem.method(), shape.queries, shape.query_heads, shape.width);
-        let reason = match engine.attention.plan(problem) {
+        let plan = match ensure_free(tensor_bytes(shape), &describe(shape)) {
+            Err(error) => Err(error),
+            Ok(()) => engine.attention.plan(problem).map_err(Into::into),
+        };
+        let plan = plan.and_then(|plan| {
+            let bytes = call_bytes(problem, plan.scratch_bytes(), engine.is_gpu());
+            ensure_free(tensor_bytes(shape).saturating_add(bytes), &describe(shape)).map(|()| plan)
+        });
+        let reason = match plan {
             Err(error) => error.to_string(),
             Ok(plan) => {
                 let (floating, integers) = operations_of(&plan);

@@ -12,19 +12,31 @@ mod table;
 
 pub use options::BenchOptions;
 
+use crate::files::{self, Named};
 use crate::progress::Progress;
-use anyhow::{Context, Result};
+use crate::{say, terminal};
+use anyhow::Result;
 use engine::{BackEnd, Engine};
 use results::Results;
-use std::path::Path;
 
-/// Runs the benchmark, prints its tables and writes what was asked for.
-pub fn run(options: &BenchOptions) -> Result<()> {
+/// Checks all options, before anything slow begins, and returns the files to be written.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check(options: &BenchOptions) -> Result<Vec<Named<'_>>> {
     measure::check(options)?;
-    // A file that cannot be written is better known before than after.
-    for path in [&options.json, &options.html].into_iter().flatten() {
-        let opened = std::fs::OpenOptions::new().append(true).create(true).open(path);
-        opened.with_context(|| cannot_write(path))?;
+    let outputs = [("--json", &options.json), ("--html", &options.html)];
+    let outputs: Vec<Named> =
+        outputs.into_iter().filter_map(|(option, path)| Some((option, path.as_deref()?))).collect();
+    files::check_outputs(&outputs, &[])?;
+    Ok(outputs)
+}
+
+/// Runs the benchmark, writes what was asked for and prints its tables.
+pub fn run(options: &BenchOptions) -> Result<()> {
+    let outputs = check(options)?;
+    if !outputs.is_empty() {
+        terminal::outlive_readers();
     }
     let machine = machine::describe();
     let engines = {
@@ -42,7 +54,7 @@ pub fn run(options: &BenchOptions) -> Result<()> {
         version: env!("CARGO_PKG_VERSION"),
         optimised: !cfg!(debug_assertions),
         date: machine::date(),
-        arguments: std::env::args().skip(1).collect(),
+        arguments: std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect(),
         machine,
         repeat: options.repeat,
         seed: options.seed,
@@ -52,22 +64,14 @@ pub fn run(options: &BenchOptions) -> Result<()> {
         runs: measured.runs,
         skipped: measured.skipped,
     };
-    println!("{}", table::render(&results));
+    // Files first: what is printed can fail for reasons of its own.
     if let Some(path) = &options.json {
-        write(path, &(serde_json::to_string_pretty(&results)? + "\n"))?;
-        println!("Written: {}", path.display());
+        files::write(path, &(serde_json::to_string_pretty(&results)? + "\n"))?;
     }
     if let Some(path) = &options.html {
-        write(path, &page::render(&results)?)?;
-        println!("Written: {}", path.display());
+        files::write(path, &page::render(&results)?)?;
     }
+    say!("{}", table::render(&results))?;
+    outputs.iter().try_for_each(|(_, path)| say!("Written: {}", path.display()))?;
     Ok(())
-}
-
-fn write(path: &Path, text: &str) -> Result<()> {
-    std::fs::write(path, text).with_context(|| cannot_write(path))
-}
-
-fn cannot_write(path: &Path) -> String {
-    format!("cannot write {}", path.display())
 }

@@ -1,7 +1,7 @@
 //! What `headless bench` can be asked.
 
-use crate::method_options::at_least_one;
-use crate::method_options::{MethodName, Window};
+use crate::method_options::{at_least_one, times, MethodName, Window};
+use crate::probe::ProbeOptions;
 use clap::{Args, ValueEnum};
 use clustered_attention::Method;
 use std::path::PathBuf;
@@ -44,7 +44,7 @@ pub struct BenchOptions {
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub adapter: Vec<String>,
     /// Timed calls of each method
-    #[arg(long, value_name = "TIMES", default_value = "5", value_parser = at_least_one)]
+    #[arg(long, value_name = "TIMES", default_value = "5", value_parser = times)]
     pub repeat: usize,
     /// Seed of the input, of the clustering and of the sampled rows
     #[arg(long, default_value_t = 0)]
@@ -62,6 +62,8 @@ pub struct BenchOptions {
     /// Write a report with plots to this file: one page that needs nothing else
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+    #[command(flatten)]
+    pub probe: ProbeOptions,
 }
 
 /// A back end of the benchmark by its name.
@@ -83,10 +85,14 @@ const DEFAULT_LENGTHS: [usize; 8] = [512, 1024, 2048, 4096, 8192, 16_384, 32_768
 const SOFTWARE_LENGTH: usize = 8192;
 
 impl BenchOptions {
+    /// Whether an adapter is measured, so that drivers are asked for them.
+    pub fn needs_drivers(&self) -> bool {
+        self.backend.is_empty() || self.backend.contains(&BenchBackend::Gpu)
+    }
+
     /// What is wrong with the options taken together.
     pub fn conflict(&self) -> Option<&'static str> {
-        let cpu_only = !self.backend.is_empty() && !self.backend.contains(&BenchBackend::Gpu);
-        (cpu_only && !self.adapter.is_empty())
+        (!self.needs_drivers() && !self.adapter.is_empty())
             .then_some("--adapter names a GPU adapter, but --backend cpu computes without one")
     }
 

@@ -41,6 +41,8 @@ pub fn describe(device: &Device) -> String {
     if let Some(identity) = device.identity() {
         return format!("{}, Burn's wgpu backend", identity.name);
     }
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("the CPU, {threads} threads{}", if *device == Device::flex() { "" } else { ", another backend of Burn's" })
+    let threads = rayon::current_num_threads();
+    let plural = if threads == 1 { "" } else { "s" };
+    let backend = if *device == Device::flex() { "" } else { ", another backend of Burn's" };
+    format!("the CPU, {threads} thread{plural}{backend}")
 }

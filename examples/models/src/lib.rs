@@ -4,10 +4,19 @@
 pub mod assets;
 mod catalogue;
 pub mod fetch;
+#[path = "../../headless/terminal.rs"]
+pub mod terminal;
 pub mod testing;
 
 #[cfg(feature = "burn")]
+#[path = "../../headless/command_line.rs"]
+pub mod command_line;
+
+#[cfg(feature = "burn")]
 pub mod device;
+#[cfg(feature = "burn")]
+#[path = "../../headless/files.rs"]
+pub mod files;
 #[cfg(feature = "burn")]
 #[path = "../../headless/method_options.rs"]
 pub mod method_options;

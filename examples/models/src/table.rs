@@ -1,7 +1,7 @@
 //! Results as tables for people and as JSON for machines.
 
-use crate::device;
-use anyhow::{Context, Result};
+use crate::{device, files};
+use anyhow::Result;
 use burn::tensor::Device;
 use comfy_table::{presets::UTF8_FULL_CONDENSED, CellAlignment, Table};
 use serde_json::{json, Value};
@@ -78,7 +78,7 @@ pub fn origin(device: &Device) -> Value {
 /// # Errors
 /// The file cannot be written.
 pub fn write_json(path: &Path, document: &Value) -> Result<()> {
-    std::fs::write(path, format!("{document:#}\n")).with_context(|| format!("cannot write {}", path.display()))
+    files::write(path, &format!("{document:#}\n"))
 }
 
 #[cfg(test)]

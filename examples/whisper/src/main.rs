@@ -3,19 +3,19 @@
 mod cli;
 
 use anyhow::Result;
-use clap::Parser;
 use cli::options::Options;
+use clustered_attention_models::{command_line, terminal};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let options = Options::parse();
-    match run(&options) {
+    let options: Options = match command_line::read(Ok) {
+        Ok(options) => options,
+        Err(code) => return code,
+    };
+    match options.check_files().and_then(|()| run(&options)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => terminal::end(error.as_ref(), format_args!("{error:#}")),
     }
 }
 

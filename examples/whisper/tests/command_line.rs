@@ -5,7 +5,7 @@ mod common;
 use clustered_attention_models::assets::FOLDER_VARIABLE;
 use clustered_attention_models::{testing::fetched, Asset};
 use common::files::{file, wave, PLAIN};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn whisper(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_whisper"));
@@ -51,6 +51,30 @@ fn bad_files_and_options_are_named() {
         let clip = wave(folder.path(), "clip.wav", PLAIN, &PLAIN.integers([1_000, -1_000].repeat(8_000)));
         fails(&mut whisper(&[clip.to_str().unwrap(), "--backend", "wgpu"]), "--features wgpu");
     }
+}
+
+#[test]
+fn a_closed_pipe_ends_it_quietly() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut help = whisper(&["--help"]);
+    let output = help.stdout(writer).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+    let (_, errors) = text(&output);
+    assert!(output.status.success() && errors.is_empty(), "{}: {errors}", output.status);
+}
+
+#[test]
+fn outputs_are_checked_first_and_never_are_inputs() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = wave(folder.path(), "clip.wav", PLAIN, &[1_000i16, -1_000].repeat(8_000));
+    let said = file(folder.path(), "said.txt", b"nothing");
+    let path = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+    let (clip, said, absent) = (path(&clip), path(&said), path(&folder.path().join("none/of.json")));
+    let before = std::fs::read(&clip).unwrap();
+    fails(&mut whisper(&[&clip, "--json", &clip]), "which FILES reads");
+    fails(&mut whisper(&[&clip, "--transcript", &said, "--json", &said]), "which --transcript reads");
+    fails(&mut whisper(&[&clip, "--json", &absent]), "there is no folder");
+    assert_eq!(std::fs::read(&clip).unwrap(), before);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use anyhow::Result;
 use clustered_attention::Method;
 use clustered_attention_models::methods::{method_json, with_seed};
 use clustered_attention_models::progress::Progress;
+use clustered_attention_models::say;
 use clustered_attention_models::table::{mean, median, origin, seconds, table};
 use clustered_attention_whisper::task::{evaluate, Evaluation, SetResult, SpeechSet};
 use serde_json::{json, Value};
@@ -56,22 +57,21 @@ pub fn run(options: &Options) -> Result<()> {
         compared.push(Compared { method, runs });
     }
     drop(progress);
-    println!("Input:   {}", described(&sets));
-    println!("Options: {}\n", options_of(&compared, options));
-    println!(
-        "{}",
-        table(["method", "clips", "cards", "joined", "encoder", "attention", "everything"], rows(&compared))
-    );
-    println!(
-        "Wrong words, over {} seeds where a method has clusters: the mean, and the most of one seed. Encoder: the error of its output,\n\
-         L2, relative to the output with exact attention. Times are of a recording: means over recordings, medians over seeds.",
-        options.seeds
-    );
+    // The file first: what is printed can fail for reasons of its own.
     options.write_json(&json!({
         "origin": origin(recognizer.device()),
         "sets": sets.iter().map(set_json).collect::<Vec<_>>(),
         "methods": compared.iter().map(method_results).collect::<Vec<_>>(),
-    }))
+    }))?;
+    say!("Input:   {}", described(&sets))?;
+    say!("Options: {}\n", options_of(&compared, options))?;
+    say!("{}", table(["method", "clips", "cards", "joined", "encoder", "attention", "everything"], rows(&compared)))?;
+    say!(
+        "Wrong words, over {} seeds where a method has clusters: the mean, and the most of one seed. Encoder: the error of its output,\n\
+         L2, relative to the output with exact attention. Times are of a recording: means over recordings, medians over seeds.",
+        options.seeds
+    )?;
+    Ok(())
 }
 
 fn described(sets: &[SpeechSet]) -> String {

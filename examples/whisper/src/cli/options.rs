@@ -5,6 +5,7 @@ use clap::Parser;
 use clustered_attention::Method;
 use clustered_attention_models::device::{self, DeviceOptions};
 use clustered_attention_models::method_options::{MethodName, MethodOptions};
+use clustered_attention_models::{files, say, terminal};
 use clustered_attention_whisper::{ModelFiles, Recognizer};
 use std::path::PathBuf;
 
@@ -50,16 +51,27 @@ impl Options {
         methods.methods(true, self.seed)
     }
 
+    /// Checks that results can be written where they are to go, and that the work goes on for them when nobody reads what is printed.
+    pub fn check_files(&self) -> Result<()> {
+        let Some(json) = &self.json else { return Ok(()) };
+        let recordings = self.files.iter().map(|path| ("FILES", path.as_path()));
+        let transcripts = self.transcript.iter().map(|path| ("--transcript", path.as_path()));
+        let model = self.model.iter().map(|path| ("--model", path.as_path()));
+        let inputs: Vec<files::Named> = recordings.chain(transcripts).chain(model).collect();
+        terminal::outlive_readers();
+        files::check_outputs(&[("--json", json)], &inputs)
+    }
+
     /// Opens the device, loads the model and says both.
     pub fn load(&self) -> Result<Recognizer> {
         let device = self.device.open()?;
-        let files = match &self.model {
+        let model = match &self.model {
             Some(folder) => ModelFiles::in_folder(folder)?,
             None => ModelFiles::packaged()?,
         };
-        let recognizer = Recognizer::load(&files, Method::Exact, &device)?;
-        println!("Model:   {}", files.weights.display());
-        println!("Runs on: {}", device::describe(&device));
+        let recognizer = Recognizer::load(&model, Method::Exact, &device)?;
+        say!("Model:   {}", model.weights.display())?;
+        say!("Runs on: {}", device::describe(&device))?;
         Ok(recognizer)
     }
 

@@ -5,7 +5,9 @@ use anyhow::{ensure, Result};
 use clustered_attention::Method;
 use clustered_attention_models::methods::{describe, method_json};
 use clustered_attention_models::progress::Progress;
+use clustered_attention_models::say;
 use clustered_attention_models::table::{origin, seconds};
+use clustered_attention_models::terminal::{complain, PrintError};
 use clustered_attention_whisper::audio::{read_wav, SAMPLE_RATE};
 use clustered_attention_whisper::log_mel::WINDOW_SAMPLES;
 use clustered_attention_whisper::task::SpeechSet;
@@ -43,26 +45,29 @@ pub fn run(options: &Options) -> Result<bool> {
     let mut totals: Vec<Total> = methods.iter().map(|_| Total::default()).collect();
     for recording in &recordings {
         let length = recording.samples.len() as f64 / f64::from(SAMPLE_RATE);
-        println!("\n{} ({length:.1} s)", recording.name);
+        say!("\n{} ({length:.1} s)", recording.name)?;
         for (method, total) in methods.iter().zip(&mut totals) {
             recognizer.set_method(*method);
             match transcribe(&recognizer, recording, method, total) {
-                Ok(result) => results.push(result),
+                Ok((transcript, errors, result)) => {
+                    print_transcript(method, &transcript, errors)?;
+                    results.push(result);
+                }
                 Err(error) => {
-                    eprintln!("error: {}: {error}", recording.name);
+                    complain(format_args!("error: {}: {error}", recording.name));
                     all_read = false;
                 }
             }
         }
     }
-    println!();
+    let device = recognizer.device();
+    options.write_json(&json!({ "origin": origin(device), "transcripts": results }))?;
+    say!()?;
     for (method, total) in methods.iter().zip(&totals) {
         let words = total.errors.map_or(String::new(), |errors| format!("{}, ", wrong(errors)));
         let times = format!("attention {}, everything {}", seconds(total.attention), seconds(total.total));
-        println!("{}: {words}{times}", describe(method));
+        say!("{}: {words}{times}", describe(method))?;
     }
-    let device = recognizer.device();
-    options.write_json(&json!({ "origin": origin(device), "transcripts": results }))?;
     Ok(all_read)
 }
 
@@ -89,7 +94,7 @@ fn recordings(options: &Options) -> Result<(Vec<Recording>, bool)> {
         match read() {
             Ok(recording) => recordings.push(recording),
             Err(error) => {
-                eprintln!("error: {error}");
+                complain(format_args!("error: {error}"));
                 all_read = false;
             }
         }
@@ -103,18 +108,17 @@ fn read_transcript(path: &Path) -> Result<String, Error> {
     String::from_utf8(bytes).map_err(|_| Error::Transcript { path: path.to_owned(), reason: "it is not UTF-8".into() })
 }
 
-/// Transcribes, prints and adds up; returns what goes into the file of results.
+/// Transcribes and adds up; returns what is printed, and what goes into the file of results.
 fn transcribe(
     recognizer: &Recognizer,
     recording: &Recording,
     method: &Method,
     total: &mut Total,
-) -> Result<Value, Error> {
+) -> Result<(Transcript, Option<WordErrors>, Value), Error> {
     let progress = Progress::new(recording.samples.len().div_ceil(WINDOW_SAMPLES));
     let transcript = recognizer.transcribe_observed(&recording.samples, |_| progress.step(&recording.name))?;
     drop(progress);
     let errors = recording.reference.as_ref().map(|reference| word_errors(reference, &transcript.text));
-    print_transcript(method, &transcript, errors);
     if let Some(errors) = errors {
         total.errors = Some(total.errors.unwrap_or_default() + errors);
     }
@@ -124,7 +128,7 @@ fn transcribe(
     let segments = transcript.segments.iter();
     let segments =
         segments.map(|segment| json!({ "begin": segment.begin, "end": segment.end, "text": segment.text.trim() }));
-    Ok(json!({
+    let result = json!({
         "recording": recording.name,
         "seconds": recording.samples.len() as f64 / f64::from(SAMPLE_RATE),
         "method": method_json(method),
@@ -136,22 +140,23 @@ fn transcribe(
         "words": errors.map(|errors| errors.words),
         "attention_seconds": attention,
         "total_seconds": everything,
-    }))
+    });
+    Ok((transcript, errors, result))
 }
 
-fn print_transcript(method: &Method, transcript: &Transcript, errors: Option<WordErrors>) {
+fn print_transcript(method: &Method, transcript: &Transcript, errors: Option<WordErrors>) -> Result<(), PrintError> {
     if transcript.silent {
-        println!("  (silence: no sample is louder than 80 dB below full scale, so nothing is transcribed)");
+        say!("  (silence: no sample is louder than 80 dB below full scale, so nothing is transcribed)")?;
     } else if transcript.segments.len() > 1 {
         for segment in &transcript.segments {
-            println!("  {:6.2} to {:6.2}  {}", segment.begin, segment.end, segment.text.trim());
+            say!("  {:6.2} to {:6.2}  {}", segment.begin, segment.end, segment.text.trim())?;
         }
     } else {
-        println!("  {}", transcript.text);
+        say!("  {}", transcript.text)?;
     }
     let words = errors.map_or(String::new(), |errors| format!("{}, ", wrong(errors)));
     let (attention, total) = (transcript.attention.as_secs_f64(), transcript.total.as_secs_f64());
-    println!("  {}: {words}attention {}, everything {}", method.name(), seconds(attention), seconds(total));
+    say!("  {}: {words}attention {}, everything {}", method.name(), seconds(attention), seconds(total))
 }
 
 fn wrong(errors: WordErrors) -> String {
