@@ -89,6 +89,13 @@ impl Chosen {
             .with_layout(problem.layout())
             .with_scale(problem.scale())?
             .with_causal(problem.causal())?;
+        let chosen = match problem.is_dense() {
+            true => chosen,
+            // The chosen queries are dense, the keys and values are where they were.
+            false => {
+                chosen.with_input_strides(chosen.query_strides(), problem.key_strides(), problem.value_strides())?
+            }
+        };
         let mut queries = vec![0.0; chosen.shape().query_elements()];
         for (slice, positions) in positions.iter().enumerate() {
             let (batch, head) = (slice / shape.query_heads, slice % shape.query_heads);

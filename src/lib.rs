@@ -31,7 +31,7 @@ pub use gpu::{
 };
 pub use limits::Limits;
 pub use plan::{Plan, PlanFigures, StageCost, DEFAULT_SCRATCH_BUDGET_BYTES};
-pub use problem::{Clustering, Inputs, Layout, Method, Problem, Shape, Supplied};
+pub use problem::{Clustering, Inputs, Layout, Method, Problem, Shape, Strides, Supplied};
 pub use stages::Stage;
 pub use trace::{Trace, NO_CLUSTER, NO_KEY};
 #[cfg(feature = "gpu")]

@@ -215,8 +215,10 @@ impl HostEngine {
             None => self.open_session(plan, call)?,
         };
         session.attention.set_lengths(&self.queue, inputs.query_lengths, inputs.key_lengths)?;
-        for (buffer, data) in session.tensors.iter().zip([inputs.queries, inputs.keys, inputs.values]) {
-            self.queue.write_buffer(buffer, 0, bytemuck::cast_slice(data));
+        let inputs = [inputs.queries, inputs.keys, inputs.values];
+        for ((tensor, buffer), data) in Tensor::ALL.into_iter().zip(&session.tensors).zip(inputs) {
+            // With strides, a slice may go on behind the tensor.
+            self.queue.write_buffer(buffer, 0, bytemuck::cast_slice(&data[..tensor.elements(&plan.problem)]));
         }
         session.attention.prepare(&tensors_of(&session.tensors))?;
         Ok(session)

@@ -3,7 +3,7 @@
 use super::compose;
 use super::kernels::{Kernel, Operand};
 use crate::stages::{Cut, Given};
-use crate::Shape;
+use crate::{Problem, Strides};
 
 /// What the same kernel is compiled differently for, beside its constants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -16,9 +16,15 @@ pub(crate) struct Variant {
 
 impl Variant {
     /// The variant for tensors at some offsets.
-    pub fn decide(shape: &Shape, offsets: impl IntoIterator<Item = u64>, one_buffer: bool) -> Self {
+    pub fn decide(problem: &Problem, offsets: impl IntoIterator<Item = u64>, one_buffer: bool) -> Self {
+        let shape = problem.shape();
+        let strides = [problem.query_strides(), problem.key_strides(), problem.value_strides()];
+        let aligned = |strides: Strides| {
+            [strides.batch, strides.head, strides.row].into_iter().all(|stride| stride.is_multiple_of(4))
+        };
         let vectors = shape.width.is_multiple_of(4)
             && shape.value_width.is_multiple_of(4)
+            && strides.into_iter().all(aligned)
             && offsets.into_iter().all(|offset| offset.is_multiple_of(16));
         Self { vectors, one_buffer }
     }
@@ -61,14 +67,23 @@ impl KernelKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Method, Result, Shape};
 
     #[test]
-    fn vectors_need_widths_and_offsets_of_four_elements() {
-        let of = |width, value_width, offset| {
-            let shape = Shape { value_width, ..Shape::self_attention(1, 1, 10, width) };
-            Variant::decide(&shape, [0, 16, offset, 32], false).vectors
+    fn vectors_need_widths_strides_and_offsets_of_four_elements() -> Result<()> {
+        let problem = |width, value_width| {
+            Problem::new(Shape { value_width, ..Shape::self_attention(1, 1, 10, width) }, Method::Exact)
         };
-        assert!(of(8, 4, 48));
-        assert!(!of(7, 4, 48) && !of(8, 5, 48) && !of(8, 4, 8));
+        let of = |width, value_width, offset| {
+            Ok(Variant::decide(&problem(width, value_width)?, [0, 16, offset, 32], false).vectors)
+        };
+        assert!(of(8, 4, 48)?);
+        assert!(!of(7, 4, 48)? && !of(8, 5, 48)? && !of(8, 4, 8)?);
+        let strided = |row| {
+            let strides = Strides::new(0, 0, row);
+            Ok(Variant::decide(&problem(8, 8)?.with_input_strides(strides, strides, strides)?, [0; 4], false).vectors)
+        };
+        assert!(strided(12)? && !strided(13)?);
+        Ok(())
     }
 }

@@ -2,8 +2,9 @@
 
 use super::launch::Dispatch;
 use crate::plan::{Chunk, Plan, Tensor};
-use crate::problem::{Strides, Visibility};
+use crate::problem::Visibility;
 use crate::stages::{Cut, Scratch};
+use crate::Strides;
 use bytemuck::{Pod, Zeroable};
 
 /// What a dispatch knows: sizes, how they are cut, and its share of the work.

@@ -121,7 +121,7 @@ impl Recording {
         });
         let mut params_bytes = vec![0; count * params_stride];
         let offsets = ranges.iter().map(|range| range.offset);
-        let variant = Variant::decide(plan.problem.shape(), offsets, output_shares_a_buffer(ranges));
+        let variant = Variant::decide(&plan.problem, offsets, output_shares_a_buffer(ranges));
         let mut chunks = Vec::with_capacity(work.len());
         let mut next = 0;
         for (chunk, dispatches) in work {

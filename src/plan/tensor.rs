@@ -24,15 +24,14 @@ impl Tensor {
         }
     }
 
-    /// Elements of the whole tensor.
+    /// Elements from the first of the tensor to the last.
     #[cfg(feature = "gpu")]
     pub fn elements(self, problem: &Problem) -> usize {
-        let shape = problem.shape();
         match self {
-            Self::Queries => shape.query_elements(),
-            Self::Keys => shape.key_elements(),
-            Self::Values => shape.value_elements(),
-            Self::Output => shape.output_elements(),
+            Self::Queries => problem.query_elements(),
+            Self::Keys => problem.key_elements(),
+            Self::Values => problem.value_elements(),
+            Self::Output => problem.shape().output_elements(),
         }
     }
 

@@ -40,9 +40,15 @@ impl<'a> Inputs<'a> {
     pub(crate) fn validate(&self, problem: &Problem) -> Result<Sums> {
         let shape = problem.shape();
         let (n, h, g) = (shape.batch, shape.query_heads, shape.key_heads);
-        check_length("queries", self.queries.len(), &[n, h, shape.queries, shape.width])?;
-        check_length("keys", self.keys.len(), &[n, g, shape.keys, shape.width])?;
-        check_length("values", self.values.len(), &[n, g, shape.keys, shape.value_width])?;
+        if problem.is_dense() {
+            check_length("queries", self.queries.len(), &[n, h, shape.queries, shape.width])?;
+            check_length("keys", self.keys.len(), &[n, g, shape.keys, shape.width])?;
+            check_length("values", self.values.len(), &[n, g, shape.keys, shape.value_width])?;
+        } else {
+            check_extent("queries", self.queries.len(), problem.query_elements())?;
+            check_extent("keys", self.keys.len(), problem.key_elements())?;
+            check_extent("values", self.values.len(), problem.value_elements())?;
+        }
         check_lengths(problem, self.query_lengths, self.key_lengths)?;
         let largest = [self.query_rows(problem), self.key_rows(problem), self.value_rows(problem)];
         let [queries, keys, values] = largest.each_ref().map(Valid::largest);
@@ -236,6 +242,15 @@ fn check_length(argument: &'static str, actual: usize, dimensions: &[usize]) -> 
         return Ok(());
     }
     Err(Error::SliceLength { argument, expected, actual, dimensions: format!("{dimensions:?}") })
+}
+
+/// With strides, a slice may go on behind the tensor.
+fn check_extent(argument: &'static str, actual: usize, expected: usize) -> Result<()> {
+    if actual >= expected {
+        return Ok(());
+    }
+    let dimensions = "at least, by the strides".into();
+    Err(Error::SliceLength { argument, expected, actual, dimensions })
 }
 
 fn check_entries(argument: &'static str, entries: Option<&[u32]>, expected: usize, maximum: usize) -> Result<()> {

@@ -18,8 +18,7 @@ pub use inputs::{Inputs, Supplied};
 pub use method::{Clustering, Method};
 pub(crate) use neighbourhood::Neighbourhood;
 pub(crate) use recipe::{Finish, Grouped, Recipe};
-pub(crate) use shape::Strides;
-pub use shape::{Layout, Shape};
+pub use shape::{Layout, Shape, Strides};
 #[cfg(test)]
 pub(crate) use visibility::tests::kinds as kinds_of_visibility;
 pub(crate) use visibility::Visibility;
@@ -41,6 +40,8 @@ pub struct Problem {
     layout: Layout,
     scale: f32,
     causal: bool,
+    /// Of queries, keys and values, where they are not dense.
+    input_strides: Option<[Strides; 3]>,
 }
 
 impl Problem {
@@ -52,7 +53,7 @@ impl Problem {
         shape.validate()?;
         method.validate(&shape)?;
         let scale = 1.0 / (shape.width as f32).sqrt();
-        Ok(Self { shape, method, layout: Layout::HeadsFirst, scale, causal: false })
+        Ok(Self { shape, method, layout: Layout::HeadsFirst, scale, causal: false, input_strides: None })
     }
 
     /// The same problem with its tensors in another layout.
@@ -124,19 +125,87 @@ impl Problem {
         self.scale
     }
 
+    /// The same problem with queries, keys and values that lie otherwise than the layout says: with gaps between rows or heads, as the parts of a
+    /// fused buffer of queries, keys and values do, or with heads or sequences that share memory. The output stays as the layout says. Slices,
+    /// of host memory or buffers, begin at a tensor's first element and reach at least to its last ([`Problem::query_elements`] and the like).
+    ///
+    /// # Errors
+    /// A row that is closer to the next than it is wide, and distances beyond what devices address (2^32).
+    ///
+    /// ```
+    /// use clustered_attention::{Attention, Backend, Inputs, Method, Problem, Shape, Strides};
+    /// // `[length, 3, heads, width]`, as one projection makes queries, keys and values.
+    /// let (length, heads, width) = (50, 2, 8);
+    /// let fused: Vec<f32> = (0..length * 3 * heads * width).map(|i| (i as f32 * 0.37).sin()).collect();
+    /// let strides = Strides::new(fused.len(), width, 3 * heads * width);
+    /// let problem = Problem::new(Shape::self_attention(1, heads, length, width), Method::Exact)?
+    ///     .with_input_strides(strides, strides, strides)?;
+    /// let part = |index: usize| &fused[index * heads * width..];
+    /// let output = Attention::new_blocking(Backend::Cpu)?
+    ///     .run_blocking(&problem, &Inputs::new(part(0), part(1), part(2)))?;
+    /// assert_eq!(output.len(), heads * length * width);
+    /// # Ok::<(), clustered_attention::Error>(())
+    /// ```
+    pub fn with_input_strides(mut self, queries: Strides, keys: Strides, values: Strides) -> Result<Self> {
+        let widths = [self.shape.width, self.shape.width, self.shape.value_width];
+        let names = ["row stride of queries", "row stride of keys", "row stride of values"];
+        for ((argument, strides), width) in names.into_iter().zip([queries, keys, values]).zip(widths) {
+            let most = 1 << 32;
+            let largest = strides.batch.max(strides.head).max(strides.row) as u64;
+            if strides.row < width || largest >= most {
+                let value = format!("{} of {strides:?}", strides.row);
+                let allowed = format!("at least {width}, and all below {most}");
+                return Err(Error::OutOfRange { argument, value, allowed });
+            }
+        }
+        self.input_strides = Some([queries, keys, values]);
+        Ok(self)
+    }
+
+    /// Elements from the first of the queries to the last.
+    pub fn query_elements(&self) -> usize {
+        let shape = &self.shape;
+        extent(self.query_strides(), [shape.batch, shape.query_heads, shape.queries, shape.width])
+    }
+
+    /// Elements from the first of the keys to the last.
+    pub fn key_elements(&self) -> usize {
+        let shape = &self.shape;
+        extent(self.key_strides(), [shape.batch, shape.key_heads, shape.keys, shape.width])
+    }
+
+    /// Elements from the first of the values to the last.
+    pub fn value_elements(&self) -> usize {
+        let shape = &self.shape;
+        extent(self.value_strides(), [shape.batch, shape.key_heads, shape.keys, shape.value_width])
+    }
+
+    /// Whether all inputs lie without gaps, as the layout says.
+    pub(crate) fn is_dense(&self) -> bool {
+        self.input_strides.is_none()
+    }
+
     pub(crate) fn query_strides(&self) -> Strides {
-        Strides::new(self.layout, self.shape.query_heads, self.shape.queries, self.shape.width)
+        let dense = || Strides::dense(self.layout, self.shape.query_heads, self.shape.queries, self.shape.width);
+        self.input_strides.map_or_else(dense, |[queries, ..]| queries)
     }
 
     pub(crate) fn key_strides(&self) -> Strides {
-        Strides::new(self.layout, self.shape.key_heads, self.shape.keys, self.shape.width)
+        let dense = || Strides::dense(self.layout, self.shape.key_heads, self.shape.keys, self.shape.width);
+        self.input_strides.map_or_else(dense, |[_, keys, _]| keys)
     }
 
     pub(crate) fn value_strides(&self) -> Strides {
-        Strides::new(self.layout, self.shape.key_heads, self.shape.keys, self.shape.value_width)
+        let dense = || Strides::dense(self.layout, self.shape.key_heads, self.shape.keys, self.shape.value_width);
+        self.input_strides.map_or_else(dense, |[.., values]| values)
     }
 
     pub(crate) fn output_strides(&self) -> Strides {
-        Strides::new(self.layout, self.shape.query_heads, self.shape.queries, self.shape.value_width)
+        Strides::dense(self.layout, self.shape.query_heads, self.shape.queries, self.shape.value_width)
     }
+}
+
+/// Elements from the first of a tensor to the last.
+fn extent(strides: Strides, [batch, heads, rows, width]: [usize; 4]) -> usize {
+    strides.offset(batch - 1, heads - 1, rows - 1) + width
 }

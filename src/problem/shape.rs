@@ -114,16 +114,27 @@ pub enum Layout {
     LengthFirst,
 }
 
-/// Distances, in elements, between neighbours along the outer axes of a tensor.
+/// Distances, in elements, between neighbours along the outer axes of a tensor; the elements of a row are neighbours in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Strides {
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Strides {
+    /// From a sequence to the next; 0 where all are the same.
     pub batch: usize,
+    /// From a head to the next; 0 where all are the same.
     pub head: usize,
+    /// From a row to the next, at least its width.
     pub row: usize,
 }
 
 impl Strides {
-    pub fn new(layout: Layout, heads: usize, length: usize, width: usize) -> Self {
+    /// The distances between sequences, heads and rows.
+    pub fn new(batch: usize, head: usize, row: usize) -> Self {
+        Self { batch, head, row }
+    }
+
+    /// Those of a tensor without gaps.
+    pub(crate) fn dense(layout: Layout, heads: usize, length: usize, width: usize) -> Self {
         let batch = heads * length * width;
         match layout {
             Layout::HeadsFirst => Self { batch, head: length * width, row: width },
@@ -133,7 +144,7 @@ impl Strides {
 
     /// Offset of the first element of a row.
     #[inline]
-    pub fn offset(&self, batch: usize, head: usize, row: usize) -> usize {
+    pub(crate) fn offset(&self, batch: usize, head: usize, row: usize) -> usize {
         batch * self.batch + head * self.head + row * self.row
     }
 }

@@ -18,4 +18,5 @@ mod properties;
 #[cfg(feature = "serde")]
 mod serialisation;
 mod stages;
+mod strides;
 mod windows;

@@ -16,6 +16,12 @@ const VECTORS: Variant = Variant { vectors: true, one_buffer: false };
 
 /// Sizes that differ in everything the shaders are compiled for: narrow, odd, wide, few and many words and clusters; the last with the
 /// registers of a software adapter.
+/// The variant for dense tensors.
+fn decide(cut: &Cut) -> Variant {
+    let problem = Problem::new(cut.shape, Method::Exact).expect("a valid problem");
+    Variant::decide(&problem, [], false)
+}
+
 fn cuts() -> Vec<Cut> {
     let hardware = Limits::webgpu_defaults();
     let software = Limits { query_registers: 4, value_registers: 8, ..hardware };
@@ -203,7 +209,7 @@ fn checks_have_the_layout_of_their_shader() {
 fn workgroup_memory_stays_within_the_defaults() {
     for cut in cuts() {
         for kernel in KERNELS.iter() {
-            let (module, _) = parse(&module(kernel, &cut, Variant::decide(&cut.shape, [], false)));
+            let (module, _) = parse(&module(kernel, &cut, decide(&cut)));
             let bytes: u32 = module
                 .global_variables
                 .iter()
@@ -220,7 +226,7 @@ fn every_kernel_translates_to_every_platform() {
     // For the real compilers, which run on Windows (or under Wine): `SET_KERNEL_ELEMENT.hlsl` for each kernel.
     let hlsl_folder = std::env::var_os("CLUSTERED_ATTENTION_HLSL_FOLDER").map(std::path::PathBuf::from);
     for (set, cut) in cuts().iter().enumerate() {
-        let aligned = Variant::decide(&cut.shape, [], false).vectors;
+        let aligned = decide(&cut).vectors;
         for kernel in KERNELS.iter() {
             for vectors in [false, true] {
                 if vectors && !aligned {

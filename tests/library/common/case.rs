@@ -31,7 +31,7 @@ pub fn row_offset(layout: Layout, [heads, length, width]: [usize; 3], batch: usi
     width
         * match layout {
             Layout::HeadsFirst => (batch * heads + head) * length + row,
-            Layout::LengthFirst => (batch * length + row) * heads + head,
+            _ => (batch * length + row) * heads + head,
         }
 }
 
