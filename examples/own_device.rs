@@ -52,12 +52,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{}: attention will hold {} bytes of scratch memory", adapter.get_info().name, plan.scratch_bytes());
     let kernels = Kernels::new(&device)?;
     let mut attention = DeviceAttention::new(&kernels, &problem, DEFAULT_SCRATCH_BUDGET_BYTES)?;
-    let tensors = DeviceTensors {
-        queries: floats.slice(..size),
-        keys: floats.slice(size..2 * size),
-        values: floats.slice(2 * size..),
-        output: output.slice(..),
-    };
+    let tensors = DeviceTensors::new(
+        floats.slice(..size),
+        floats.slice(size..2 * size),
+        floats.slice(2 * size..),
+        output.slice(..),
+    );
     attention.prepare(&tensors)?; // compiles the kernels; otherwise the first `record` does
 
     // As often as there is new data: the app's commands, attention, the app's commands, in one submission. The first can be slow: some

@@ -85,7 +85,7 @@ fn check_visibility(file: &VectorFile, engine: &Engine, findings: &mut Findings,
     let inputs = Inputs::new(file.floats("queries"), file.floats("keys"), file.floats("values"))
         .with_lengths(file.integers("query_lengths"), file.integers("key_lengths"));
     let (left, right, sinks) = (file.bound("left"), file.bound("right"), file.size("sinks"));
-    let mut methods = vec![Method::Window { left, right, sinks }];
+    let mut methods = vec![Method::sliding_window(left, right).with_sinks(sinks)];
     if left.is_none() && right.is_none() {
         methods.push(Method::Exact);
     }
@@ -108,11 +108,8 @@ fn check(file: &VectorFile, engine: &Engine, findings: &mut Findings, worst: &mu
     let shape = file.shape();
     let inputs = Inputs::new(file.floats("queries"), file.floats("keys"), file.floats("values"))
         .with_lengths(file.integers("query_lengths"), file.integers("key_lengths"));
-    let supplied = Supplied {
-        planes: Some(file.floats("planes")),
-        initial_positions: Some(file.integers("init_idx")),
-        assignment: None,
-    };
+    let supplied =
+        Supplied::default().with_planes(file.floats("planes")).with_initial_positions(file.integers("init_idx"));
     let run = |method: Method, supplied: &Supplied| -> Trace {
         engine
             .attention
@@ -123,8 +120,11 @@ fn check(file: &VectorFile, engine: &Engine, findings: &mut Findings, worst: &mu
     let mut report = Report { file, engine, findings, worst, compared: 0 };
 
     // Clustered attention is where a case has it; otherwise its top-k keys and groups are those of the stitched method.
-    let stitched = Method::Stitched { clustering, top_k, window: file.window() };
-    let improved = Method::Improved { clustering, top_k };
+    let stitched = Method::stitched(1)
+        .with_clustering(|options| *options = clustering)
+        .with_top_k(top_k)
+        .with_window(file.window());
+    let improved = Method::improved(1).with_clustering(|options| *options = clustering).with_top_k(top_k);
     let trace = run(if file.find_floats("out_stitched").is_some() { stitched } else { improved }, &supplied);
     report.clustering(&trace);
     report.top_keys(&trace);
@@ -135,9 +135,12 @@ fn check(file: &VectorFile, engine: &Engine, findings: &mut Findings, worst: &mu
         } else {
             report.output("out_improved", &trace.output);
             report.floats("topk_mass", &trace.top_mass, 1e-5);
-            report.output("out_clustered", &run(Method::Clustered { clustering }, &supplied).output);
+            report.output(
+                "out_clustered",
+                &run(Method::clustered(1).with_clustering(|options| *options = clustering), &supplied).output,
+            );
             // The same assignment from outside gives the same result without hashing.
-            let assignment = Supplied { assignment: Some(&trace.assignment), ..Supplied::default() };
+            let assignment = Supplied::default().with_assignment(trace.assignment.as_slice());
             let given = run(improved, &assignment);
             assert!(given.stages.iter().all(|(stage, _)| *stage != Stage::HashCodes));
             report.output("out_improved", &given.output);

@@ -17,7 +17,7 @@ pub fn call_bytes(problem: &Problem, scratch_bytes: u64, on_adapter: bool) -> u1
 }
 
 fn input_elements(shape: &Shape) -> u128 {
-    let Shape { batch, query_heads, key_heads, queries, keys, width, value_width } = shape;
+    let Shape { batch, query_heads, key_heads, queries, keys, width, value_width, .. } = shape;
     product(&[batch, query_heads, queries, width])
         + product(&[batch, key_heads, keys, width])
         + product(&[batch, key_heads, keys, value_width])

@@ -5,7 +5,7 @@ use clustered_attention::{Method, Shape};
 
 /// Such as `8 heads, 1500 positions, width 64`.
 pub fn describe(shape: &Shape) -> String {
-    let Shape { batch, query_heads, key_heads, queries, keys, width, value_width } = *shape;
+    let Shape { batch, query_heads, key_heads, queries, keys, width, value_width, .. } = *shape;
     let heads = if key_heads == query_heads {
         format!("{query_heads} head{}", if query_heads == 1 { "" } else { "s" })
     } else {
@@ -31,7 +31,7 @@ pub fn describe_options(options: &Options, shape: &Shape) -> String {
             (None, false) => text += ", no window (queries and keys differ in number)",
         }
     }
-    if let Some(Method::Window { left, right, sinks }) = methods.iter().find(|method| method.name() == "window") {
+    if let Some(Method::Window { left, right, sinks, .. }) = methods.iter().find(|method| method.name() == "window") {
         let bound = |keys: &Option<usize>| keys.map_or("all".to_owned(), |keys| keys.to_string());
         text += &format!(", {} keys before and {} behind", bound(left), bound(right));
         if *sinks > 0 {

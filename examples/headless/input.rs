@@ -63,15 +63,8 @@ pub fn parse(bytes: &[u8], source: String) -> Result<Tensors> {
         "`q` is {q:?} and `k` is {k:?}; they must have as many sequences and the same width"
     );
     ensure!(k[..3] == v[..3], "`k` is {k:?} and `v` is {v:?}; they may differ in nothing but the last dimension");
-    let shape = Shape {
-        batch: q[0],
-        query_heads: q[1],
-        key_heads: k[1],
-        queries: q[2],
-        keys: k[2],
-        width: q[3],
-        value_width: v[3],
-    };
+    let shape =
+        Shape::self_attention(q[0], q[1], q[2], q[3]).with_key_heads(k[1]).with_keys(k[2]).with_value_width(v[3]);
     Ok(Tensors { source, shape, queries, keys, values })
 }
 

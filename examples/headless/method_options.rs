@@ -55,7 +55,7 @@ impl MethodOptions {
 
     fn configure(&self, name: MethodName, square: bool, seed: u64) -> Method {
         if name == MethodName::Window {
-            return Method::Window { left: self.left.0, right: self.right.0, sinks: self.sinks };
+            return Method::sliding_window(self.left.0, self.right.0).with_sinks(self.sinks);
         }
         let method = name.with_clusters(self.clusters).with_top_k(self.top_k).with_clustering(|clustering| {
             clustering.seed = seed;

@@ -165,7 +165,7 @@ struct StageDocument {
 
 impl<'a> Document<'a> {
     fn new(origin: &'a Origin, measurements: &Measurements) -> Self {
-        let Shape { batch, query_heads, key_heads, queries, keys, width, value_width } = origin.shape;
+        let Shape { batch, query_heads, key_heads, queries, keys, width, value_width, .. } = origin.shape;
         let accuracy = measurements.runs.first().map(|run| run.accuracy);
         Self {
             version: env!("CARGO_PKG_VERSION"),
@@ -189,7 +189,7 @@ impl RunDocument {
     fn new(run: &Run, speedup_vs_exact: Option<f64>) -> Self {
         let clustering = run.method.clustering();
         let (left, right, sinks) = match run.method {
-            Method::Window { left, right, sinks } => (left, right, Some(sinks)),
+            Method::Window { left, right, sinks, .. } => (left, right, Some(sinks)),
             _ => (None, None, None),
         };
         let refined = matches!(run.method.name(), "improved" | "stitched" | "auto");

@@ -14,6 +14,7 @@ use std::collections::HashMap;
 /// of its own: where it shares one, the kernels that write it must declare their inputs as written too, which keeps some GPUs from reading
 /// them through read-only caches.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct DeviceTensors<'a> {
     /// Queries, `[N, H, L, E]` or `[N, L, H, E]`, float32.
     pub queries: wgpu::BufferSlice<'a>,
@@ -23,6 +24,18 @@ pub struct DeviceTensors<'a> {
     pub values: wgpu::BufferSlice<'a>,
     /// Output, `[N, H, L, M]` or `[N, L, H, M]`, float32.
     pub output: wgpu::BufferSlice<'a>,
+}
+
+impl<'a> DeviceTensors<'a> {
+    /// Slices of queries, keys, values and output, in this order.
+    pub fn new(
+        queries: wgpu::BufferSlice<'a>,
+        keys: wgpu::BufferSlice<'a>,
+        values: wgpu::BufferSlice<'a>,
+        output: wgpu::BufferSlice<'a>,
+    ) -> Self {
+        Self { queries, keys, values, output }
+    }
 }
 
 /// Attention for one problem on an app's device: build it once, then record it into the app's command encoders.

@@ -10,6 +10,7 @@ use crate::{Error, Result};
 /// of a slice's values stay within float32: up to 1e18 and, for values, up to float32's largest number divided by the number of keys, all is
 /// well. Beyond, what would overflow is an [`Error::Overflow`], also where the mean of the values would be representable.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Inputs<'a> {
     /// Queries, `[N, H, L, E]` or `[N, L, H, E]`.
     pub queries: &'a [f32],
@@ -30,10 +31,18 @@ impl<'a> Inputs<'a> {
     }
 
     /// The same inputs with lengths a sequence.
-    pub fn with_lengths(mut self, query_lengths: &'a [u32], key_lengths: &'a [u32]) -> Self {
-        self.query_lengths = Some(query_lengths);
-        self.key_lengths = Some(key_lengths);
-        self
+    pub fn with_lengths(self, query_lengths: &'a [u32], key_lengths: &'a [u32]) -> Self {
+        self.with_query_lengths(query_lengths).with_key_lengths(key_lengths)
+    }
+
+    /// The same inputs with valid queries of each sequence; `None`: all.
+    pub fn with_query_lengths(self, lengths: impl Into<Option<&'a [u32]>>) -> Self {
+        Self { query_lengths: lengths.into(), ..self }
+    }
+
+    /// The same inputs with valid keys of each sequence; `None`: all.
+    pub fn with_key_lengths(self, lengths: impl Into<Option<&'a [u32]>>) -> Self {
+        Self { key_lengths: lengths.into(), ..self }
     }
 
     /// Checks sizes, lengths, that every valid element is finite, and that so is what is computed from queries and keys.
@@ -102,6 +111,7 @@ pub(crate) enum Sums {
 
 /// Intermediate results given from outside instead of computed, for research and tests.
 #[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
 pub struct Supplied<'a> {
     /// Hash planes `[bits, width + 1]`: `a_b` and the threshold `c_b`, instead of those of the seed.
     pub planes: Option<&'a [f32]>,
@@ -112,7 +122,22 @@ pub struct Supplied<'a> {
     pub assignment: Option<&'a [u32]>,
 }
 
-impl Supplied<'_> {
+impl<'a> Supplied<'a> {
+    /// With hash planes, or without.
+    pub fn with_planes(self, planes: impl Into<Option<&'a [f32]>>) -> Self {
+        Self { planes: planes.into(), ..self }
+    }
+
+    /// With positions that start the clusters, or without.
+    pub fn with_initial_positions(self, positions: impl Into<Option<&'a [u32]>>) -> Self {
+        Self { initial_positions: positions.into(), ..self }
+    }
+
+    /// With the cluster of each query, or without.
+    pub fn with_assignment(self, assignment: impl Into<Option<&'a [u32]>>) -> Self {
+        Self { assignment: assignment.into(), ..self }
+    }
+
     pub(crate) fn validate(&self, problem: &Problem, query_lengths: Option<&[u32]>) -> Result<()> {
         let shape = problem.shape();
         let Some(clustering) = problem.method().clustering() else {

@@ -9,6 +9,7 @@ use crate::{Error, Result};
 /// Euclidean steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Clustering {
     /// Clusters of a slice (`C`). More than there are valid queries is allowed; the surplus stays empty.
     pub clusters: usize,
@@ -76,11 +77,13 @@ pub enum Method {
     /// Softmax attention over all valid keys, fused: `O(L·S·(E+M))` operations, at most `O(L)` scratch.
     Exact,
     /// Every query takes its centroid's attention (paper, section 3.2): `O(C·S·(E+M))`.
+    #[non_exhaustive]
     Clustered {
         /// How queries are grouped.
         clustering: Clustering,
     },
     /// The centroid's attention with its `top_k` keys computed exactly (paper, section 3.3): `+ O(L·k·(E+M))`.
+    #[non_exhaustive]
     Improved {
         /// How queries are grouped.
         clustering: Clustering,
@@ -89,6 +92,7 @@ pub enum Method {
     },
     /// One softmax over a row that is exact at the cluster's `top_k` keys and inside the window, and the centroid's elsewhere
     /// (this crate's own; `docs/method.md`): `+ O(L·(k+2w+1)·(E+M))`.
+    #[non_exhaustive]
     Stitched {
         /// How queries are grouped.
         clustering: Clustering,
@@ -103,6 +107,7 @@ pub enum Method {
     /// Query `i` of a sequence stands at key `i + key_length - query_length`, by the sequence's own lengths, so that fewer queries than keys
     /// are the last positions; never below `i` where the tensors hold as many queries as keys. A query whose window holds no key gives zeros. With [`Problem::with_causal`](crate::Problem::with_causal)
     /// nothing behind the position is seen, the first keys included.
+    #[non_exhaustive]
     Window {
         /// Keys before the position that a query sees; `None`: all.
         left: Option<usize>,
@@ -116,6 +121,7 @@ pub enum Method {
     /// [`Plan::new`](crate::Plan::new) chooses, from counts and not by measuring (`docs/method.md`): the same problem and target always
     /// get the same method, and [`Plan::method`](crate::Plan::method) tells which. Results are those of the method taken, bit for bit.
     /// Another target may take the other one; memory has no say.
+    #[non_exhaustive]
     Auto {
         /// How queries are grouped, where stitched attention is taken.
         clustering: Clustering,
@@ -147,9 +153,9 @@ impl Method {
         Self::Stitched { clustering: Clustering::stitched(clusters), top_k: 32, window: Some(16) }
     }
 
-    /// Exact attention to the `left` keys before each position, the one at it, and the `right` ones behind it.
-    pub fn sliding_window(left: usize, right: usize) -> Self {
-        Self::Window { left: Some(left), right: Some(right), sinks: 0 }
+    /// Exact attention to the `left` keys before each position, the one at it, and the `right` ones behind it; `None` is all.
+    pub fn sliding_window(left: impl Into<Option<usize>>, right: impl Into<Option<usize>>) -> Self {
+        Self::Window { left: left.into(), right: right.into(), sinks: 0 }
     }
 
     /// The faster of exact and stitched attention, with the defaults of [`Method::stitched`].

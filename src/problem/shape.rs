@@ -9,6 +9,7 @@ use crate::{Error, Result};
 /// Query head `h` reads key/value head `h / (query_heads / key_heads)` (grouped-query attention).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Shape {
     /// Sequences (`N`).
     pub batch: usize,
@@ -35,6 +36,40 @@ impl Shape {
         Self { batch, query_heads: heads, key_heads: heads, queries: length, keys: length, width, value_width: width }
     }
 
+    /// The same with so many sequences.
+    pub fn with_batch(self, batch: usize) -> Self {
+        Self { batch, ..self }
+    }
+
+    /// The same with so many query heads; key heads stay as they are.
+    pub fn with_query_heads(self, query_heads: usize) -> Self {
+        Self { query_heads, ..self }
+    }
+
+    /// The same with so many key/value heads, which query heads share.
+    pub fn with_key_heads(self, key_heads: usize) -> Self {
+        Self { key_heads, ..self }
+    }
+
+    /// The same with so many queries a head.
+    pub fn with_queries(self, queries: usize) -> Self {
+        Self { queries, ..self }
+    }
+
+    /// The same with so many keys a head.
+    pub fn with_keys(self, keys: usize) -> Self {
+        Self { keys, ..self }
+    }
+
+    /// The same with so many columns of queries and keys.
+    pub fn with_width(self, width: usize) -> Self {
+        Self { width, ..self }
+    }
+
+    /// The same with so many columns of values.
+    pub fn with_value_width(self, value_width: usize) -> Self {
+        Self { value_width, ..self }
+    }
     /// Slices (`N * H`): independent pieces of attention, one for a sequence and query head.
     pub fn slices(&self) -> usize {
         self.batch * self.query_heads

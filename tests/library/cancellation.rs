@@ -10,7 +10,7 @@ use clustered_attention::{Method, Shape, Supplied};
 /// lie `gap` below the centroid's. Keys at the end have low logits for the centroid and are all that windows leave to it.
 fn disagreeing(gap: f32, length: usize, window: usize, top_k: usize) -> Case {
     let method = Method::stitched(1).with_top_k(top_k).with_window(Some(window));
-    let shape = Shape { value_width: 20, ..Shape::self_attention(1, 1, length, 12) };
+    let shape = Shape::self_attention(1, 1, length, 12).with_value_width(20);
     let mut case = Case::of(shape, method, 41).with_scale(1.0);
     for (position, query) in case.queries.chunks_mut(12).enumerate() {
         query.iter_mut().for_each(|value| *value *= 0.05);

@@ -23,13 +23,12 @@ fn devices() -> Vec<OwnDevice> {
 const NAMES: [&str; 4] = ["queries", "keys", "values", "output"];
 
 fn problem() -> Problem {
-    Problem::new(Shape { value_width: 20, ..Shape::self_attention(1, 2, 30, 12) }, Method::stitched(3))
-        .expect("a problem")
+    Problem::new(Shape::self_attention(1, 2, 30, 12).with_value_width(20), Method::stitched(3)).expect("a problem")
 }
 
 fn tensors(buffers: &[wgpu::Buffer; 4], offsets: [u64; 4], bytes: [u64; 4]) -> DeviceTensors<'_> {
     let slice = |i: usize| buffers[i].slice(offsets[i]..offsets[i] + bytes[i]);
-    DeviceTensors { queries: slice(0), keys: slice(1), values: slice(2), output: slice(3) }
+    DeviceTensors::new(slice(0), slice(1), slice(2), slice(3))
 }
 
 #[test]

@@ -7,7 +7,7 @@ use clustered_attention::{Layout, Method, Shape, Supplied};
 
 /// Small self-attention; most tests share its widths, and so its kernels.
 fn small(batch: usize, heads: usize, length: usize) -> Shape {
-    Shape { value_width: 20, ..Shape::self_attention(batch, heads, length, 12) }
+    Shape::self_attention(batch, heads, length, 12).with_value_width(20)
 }
 
 /// All four methods, and stitched without a window.
@@ -90,14 +90,15 @@ fn a_window_over_all_keys_is_exact_attention() {
 fn without_top_k_and_window_all_methods_are_clustered_attention() {
     for engine in shared_engines() {
         let clustering = *Method::stitched(6).clustering().expect("clusters");
-        let stitched = Method::Stitched { clustering, top_k: 0, window: None };
+        let stitched =
+            Method::stitched(1).with_clustering(|options| *options = clustering).with_top_k(0).with_window(None);
         let case = Case::of(small(1, 3, 61), stitched, 4).with_lengths(&[58], &[61]);
-        let clustered = case.with_method(Method::Clustered { clustering });
+        let clustered = case.with_method(Method::clustered(1).with_clustering(|options| *options = clustering));
         let expected = checked(&clustered, engine);
         let trace = clustered.trace(engine, &Supplied::default());
         let (truth, plain) =
             (reference::output::<f64>(&clustered, Some(&trace)), reference::output::<f32>(&clustered, Some(&trace)));
-        for method in [stitched, Method::Improved { clustering, top_k: 0 }] {
+        for method in [stitched, Method::improved(1).with_clustering(|options| *options = clustering).with_top_k(0)] {
             let output = checked(&case.with_method(method), engine);
             within_twice_plain(&output, &plain, &truth).unwrap_or_else(|error| panic!("{}: {error}", engine.name));
         }
@@ -110,7 +111,7 @@ fn auto_is_the_method_that_it_takes() {
     for engine in shared_engines() {
         let short = Case::of(small(1, 2, 40), Method::auto(3), 16);
         let long = Case::of(small(1, 8, 1500), Method::auto(3), 16).with_lengths(&[1499], &[1500]);
-        let cross = Case::of(Shape { keys: 1400, ..small(1, 8, 1500) }, Method::auto(3), 16);
+        let cross = Case::of(small(1, 8, 1500).with_keys(1400), Method::auto(3), 16);
         let without_window = Method::stitched(3).with_window(None);
         for (case, expected) in [(short, Method::Exact), (long, Method::stitched(3)), (cross, without_window)] {
             let plan = engine.attention.plan(&case.problem).expect("a plan");
@@ -159,7 +160,7 @@ fn one_query_of_many_keys_and_many_queries_of_one_key() {
     for engine in shared_engines() {
         for (queries, keys) in [(1, 70), (70, 1)] {
             for method in methods(3, 4, 1).into_iter().filter(|method| method.window().is_none()) {
-                checked(&Case::of(Shape { queries, keys, ..small(1, 2, 1) }, method, 7), engine);
+                checked(&Case::of(small(1, 2, 1).with_queries(queries).with_keys(keys), method, 7), engine);
             }
         }
     }
@@ -260,7 +261,7 @@ fn an_empty_cluster_is_never_chosen() {
         // No bit is ever set, so that all queries begin in the first cluster.
         let mut planes = vec![0.0; 63 * 13];
         planes.iter_mut().skip(12).step_by(13).for_each(|threshold| *threshold = 1.0);
-        let trace = case.trace(engine, &Supplied { planes: Some(&planes), ..Supplied::default() });
+        let trace = case.trace(engine, &Supplied::default().with_planes(planes.as_slice()));
         assert!(trace.codes.iter().all(|&word| word == 0), "{}", engine.name);
         assert_eq!(trace.counts, [40, 0, 0, 0, 0, 40, 0, 0, 0, 0], "{}", engine.name);
     }
@@ -316,7 +317,7 @@ fn the_same_seed_gives_the_same_bits_and_another_seed_other_clusters() {
 fn length_first_is_heads_first_transposed() {
     for engine in shared_engines() {
         for (query_heads, key_heads) in [(4, 2), (1, 1)] {
-            let shape = Shape { query_heads, key_heads, ..small(2, 1, 55) };
+            let shape = small(2, 1, 55).with_query_heads(query_heads).with_key_heads(key_heads);
             for method in methods(6, 7, 3) {
                 let heads_first = Case::of(shape, method, 15).with_lengths(&[55, 31], &[55, 40]);
                 let expected = checked(&heads_first, engine);
@@ -332,7 +333,7 @@ fn length_first_is_heads_first_transposed() {
 #[test]
 fn grouped_heads_equal_repeated_heads() {
     for engine in shared_engines() {
-        let grouped = Shape { query_heads: 6, key_heads: 2, ..small(2, 1, 37) };
+        let grouped = small(2, 1, 37).with_query_heads(6).with_key_heads(2);
         for method in methods(5, 6, 2) {
             let case = Case::of(grouped, method, 16).with_lengths(&[37, 20], &[30, 37]);
             let repeat = |tensor: &[f32], width: usize| -> Vec<f32> {
@@ -340,7 +341,7 @@ fn grouped_heads_equal_repeated_heads() {
                 let rows = |i: usize| tensor[head(i / 6, i % 6)..][..37 * width].to_vec();
                 (0..12).flat_map(rows).collect()
             };
-            let mut repeated = Case::of(Shape { key_heads: 6, ..grouped }, method, 16);
+            let mut repeated = Case::of(grouped.with_key_heads(6), method, 16);
             repeated.queries.clone_from(&case.queries);
             (repeated.keys, repeated.values) = (repeat(&case.keys, 12), repeat(&case.values, 20));
             let repeated = repeated.with_lengths(&[37, 20], &[30, 37]);

@@ -19,7 +19,7 @@ fn refused<T: Debug>(result: Result<T>, texts: &[&str]) -> Error {
 }
 
 fn shape() -> Shape {
-    Shape { batch: 2, query_heads: 4, key_heads: 2, queries: 9, keys: 9, width: 12, value_width: 20 }
+    Shape::self_attention(2, 4, 9, 12).with_key_heads(2).with_value_width(20)
 }
 
 fn cpu() -> Attention {
@@ -50,31 +50,31 @@ fn dimensions_out_of_range_are_named() {
         }
     }
     for width in [257, 1000] {
-        refused(Problem::new(Shape { width, ..shape() }, Method::Exact), &["`width`", "from 1 to 256"]);
+        refused(Problem::new(shape().with_width(width), Method::Exact), &["`width`", "from 1 to 256"]);
     }
 }
 
 #[test]
 fn sizes_that_overflow_are_named() {
-    let huge = Shape { queries: 1 << 28, keys: 1 << 28, batch: 1 << 20, ..shape() };
+    let huge = shape().with_queries(1 << 28).with_keys(1 << 28).with_batch(1 << 20);
     let error = refused(Problem::new(huge, Method::Exact), &["`queries`", "268435456", "1048576", "overflows", "2^48"]);
     assert!(matches!(error, Error::SizeOverflow { tensor: "queries", .. }));
-    let keys = Shape { batch: 1 << 20, keys: 1 << 28, ..shape() };
+    let keys = shape().with_batch(1 << 20).with_keys(1 << 28);
     refused(Problem::new(keys, Method::Exact), &["`keys`", "overflows"]);
-    let values = Shape { value_width: 256, width: 1, keys: 1 << 28, batch: 1 << 12, ..shape() };
+    let values = shape().with_value_width(256).with_width(1).with_keys(1 << 28).with_batch(1 << 12);
     refused(Problem::new(values, Method::Exact), &["`values`", "overflows"]);
-    let output = Shape { value_width: 256, width: 1, queries: 1 << 28, batch: 1 << 12, ..shape() };
+    let output = shape().with_value_width(256).with_width(1).with_queries(1 << 28).with_batch(1 << 12);
     refused(Problem::new(output, Method::Exact), &["`output`", "overflows"]);
 }
 
 #[test]
 fn heads_and_windows_that_do_not_fit_are_named() {
-    let heads = Shape { query_heads: 5, key_heads: 3, ..shape() };
+    let heads = shape().with_query_heads(5).with_key_heads(3);
     let error = refused(Problem::new(heads, Method::Exact), &["`query_heads` is 5", "`key_heads` is 3", "multiple"]);
     assert!(matches!(error, Error::HeadsNotDivisible { query_heads: 5, key_heads: 3 }));
-    let few = Shape { query_heads: 2, key_heads: 4, ..shape() };
+    let few = shape().with_query_heads(2).with_key_heads(4);
     refused(Problem::new(few, Method::Exact), &["`query_heads` is 2"]);
-    let cross = Shape { queries: 8, ..shape() };
+    let cross = shape().with_queries(8);
     let error = refused(Problem::new(cross, Method::stitched(3)), &["`window`", "8 queries", "9 keys", "None"]);
     assert!(matches!(error, Error::WindowNeedsSquare { queries: 8, keys: 9 }));
     Problem::new(cross, Method::stitched(3).with_window(None)).expect("no window, no complaint");
@@ -178,14 +178,12 @@ fn supplied_results_are_checked() {
     padding_assigned[36 + 4] = u32::MAX;
     for engine in engines() {
         let trace = |supplied: Supplied| engine.attention.trace_blocking(&case.problem, &case.inputs(), &supplied);
-        let with_planes = |planes: &[f32]| trace(Supplied { planes: Some(planes), ..Supplied::default() });
-        let with_positions =
-            |positions: &[u32]| trace(Supplied { initial_positions: Some(positions), ..Supplied::default() });
-        let with_assignment =
-            |assignment: &[u32]| trace(Supplied { assignment: Some(assignment), ..Supplied::default() });
+        let with_planes = |planes: &[f32]| trace(Supplied::default().with_planes(planes));
+        let with_positions = |positions: &[u32]| trace(Supplied::default().with_initial_positions(positions));
+        let with_assignment = |assignment: &[u32]| trace(Supplied::default().with_assignment(assignment));
         refused(with_planes(&[0.0; 103]), &["`planes`", "103 elements", "104 are needed", "[8, 13]"]);
         refused(with_planes(&bad_planes), &["`planes` holds NaN", "element 17", "row 1, column 4"]);
-        with_planes(&planes).expect("planes of the right size");
+        with_planes(planes.as_slice()).expect("planes of the right size");
         refused(with_positions(&[0, 1]), &["`initial_positions`", "2 elements", "3 are needed"]);
         refused(with_positions(&[0, 9, 1]), &["`initial_positions[1]` is 9", "at most 8"]);
         with_positions(&[8, 8, 0]).expect("positions may repeat and may be padding");
@@ -197,7 +195,7 @@ fn supplied_results_are_checked() {
 
 #[test]
 fn a_scratch_budget_that_is_too_small_says_what_is_needed() {
-    let case = Case::of(Shape { value_width: 20, ..Shape::self_attention(2, 3, 200, 12) }, Method::stitched(9), 4);
+    let case = Case::of(Shape::self_attention(2, 3, 200, 12).with_value_width(20), Method::stitched(9), 4);
     for engine in engines() {
         let name = engine.name.clone();
         let attention = engine.attention.with_scratch_budget_bytes(1000);
@@ -237,8 +235,7 @@ fn an_adapter_that_is_not_there_is_named_beside_those_that_are() {
 #[test]
 fn wrong_slices_are_named_before_anything_is_allocated() {
     // An output of 512 TiB, if it were allocated first.
-    let huge =
-        Shape { batch: 1 << 11, query_heads: 1, key_heads: 1, queries: 1 << 28, keys: 1, width: 1, value_width: 255 };
+    let huge = Shape::self_attention(1 << 11, 1, 1 << 28, 1).with_keys(1).with_value_width(255);
     let problem = Problem::new(huge, Method::Exact).expect("below 2^48 elements");
     let attention = cpu();
     refused(attention.run_blocking(&problem, &Inputs::new(&[], &[], &[])), &["`queries`", " 0 elements"]);

@@ -28,7 +28,7 @@ fn check(case: &Case, engine: &Engine) {
 fn narrowest_and_widest_rows_and_codes() {
     for engine in engines() {
         for (width, value_width, bits) in [(1, 1, 1), (256, 256, 256), (1, 256, 33), (255, 1, 32)] {
-            let shape = Shape { width, value_width, ..Shape::self_attention(1, 2, 70, 1) };
+            let shape = Shape::self_attention(1, 2, 70, 1).with_width(width).with_value_width(value_width);
             let method = Method::stitched(6).with_top_k(5).with_window(Some(3));
             let method = method.with_clustering(|clustering| clustering.bits = bits);
             check(&Case::of(shape, method, 21), &engine);
@@ -40,7 +40,7 @@ fn narrowest_and_widest_rows_and_codes() {
 #[test]
 fn a_small_scratch_budget_changes_nothing() {
     // Several sequences and heads, more clusters than memory: chunks of slices, and several passes over the clusters of a slice.
-    let shape = Shape { query_heads: 4, key_heads: 2, ..Shape::self_attention(3, 1, 700, 16) };
+    let shape = Shape::self_attention(3, 1, 700, 16).with_query_heads(4).with_key_heads(2);
     for engine in engines() {
         for method in [Method::Exact, Method::clustered(40), Method::improved(40), Method::stitched(40)] {
             let method = method.with_clustering(|clustering| clustering.iterations = 3);

@@ -50,15 +50,9 @@ fn problems(longest: usize) -> impl Strategy<Value = Problem> {
     let sizes = (1usize..=3, 1usize..=3, 1usize..=3, 1..=longest, 1usize..=80, 1usize..=80);
     (sizes, 0usize..5, 1usize..=3000, prop::option::of(0usize..50)).prop_map(|(sizes, method, clusters, window)| {
         let (batch, key_heads, group, length, width, value_width) = sizes;
-        let shape = Shape {
-            batch,
-            query_heads: key_heads * group,
-            key_heads,
-            queries: length,
-            keys: length,
-            width,
-            value_width,
-        };
+        let shape = Shape::self_attention(batch, key_heads * group, length, width)
+            .with_key_heads(key_heads)
+            .with_value_width(value_width);
         let clusters = clusters.min(4 * length);
         let method = match method {
             0 => Method::Exact,
@@ -104,8 +98,7 @@ fn webgl2_and_small_buffers_are_refused_by_name() {
     assert!(error.to_string().contains("max_storage_buffers_per_shader_stage"), "{error}");
     // Logits of 2,000 clusters fit a binding, not a buffer: computed in passes.
     let limits = wgpu::Limits { max_buffer_size: 16 << 20, ..wgpu::Limits::defaults() };
-    let shape =
-        Shape { batch: 1, query_heads: 1, key_heads: 1, queries: 2048, keys: 16_384, width: 16, value_width: 16 };
+    let shape = Shape::self_attention(1, 1, 2048, 16).with_keys(16_384);
     let many = Problem::new(shape, Method::stitched(2000).with_window(None)).expect("a problem");
     assert!(plan(limits.clone(), &many).expect("a plan in passes") <= DEFAULT_SCRATCH_BUDGET_BYTES);
     for own in own_devices(&limits) {

@@ -32,7 +32,7 @@ fn a_long_sequence_runs_under_default_limits_and_budget() {
     let trace = attention.trace_blocking(&problem, &inputs, &Supplied::default()).expect("it runs");
     assert_eq!(trace.scratch_bytes, plan.scratch_bytes());
 
-    let supplied = Supplied { assignment: Some(&trace.assignment), ..Supplied::default() };
+    let supplied = Supplied::default().with_assignment(trace.assignment.as_slice());
     let cpu = Attention::new_blocking(Backend::Cpu).expect("the CPU");
     let twin = cpu.trace_blocking(&problem, &inputs, &supplied).expect("it runs");
     let difference = relative_difference(&trace.output, &twin.output);

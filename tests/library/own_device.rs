@@ -25,7 +25,7 @@ fn attention(kernels: &Kernels, case: &Case) -> DeviceAttention {
 
 /// All methods on grouped heads; few enough queries that near ties between adapters do not matter.
 fn cases(layout: Layout) -> Vec<Case> {
-    let shape = Shape { query_heads: 4, key_heads: 2, value_width: 20, ..Shape::self_attention(2, 1, 50, 12) };
+    let shape = Shape::self_attention(2, 1, 50, 12).with_query_heads(4).with_key_heads(2).with_value_width(20);
     let methods = [
         Method::Exact,
         Method::clustered(4),
@@ -77,13 +77,13 @@ impl Buffers {
 
     fn tensors(&self) -> DeviceTensors<'_> {
         let range = |i: usize| 4 * self.spans[i].0 as u64..4 * (self.spans[i].0 + self.spans[i].1) as u64;
-        DeviceTensors {
-            queries: self.inputs.slice(range(0)),
-            keys: self.inputs.slice(range(1)),
-            values: self.inputs.slice(range(2)),
-            // Room behind the tensor belongs to the slice and stays as it is.
-            output: self.output.slice(4 * self.spans[3].0 as u64..),
-        }
+        // Room behind the output belongs to the slice and stays as it is.
+        DeviceTensors::new(
+            self.inputs.slice(range(0)),
+            self.inputs.slice(range(1)),
+            self.inputs.slice(range(2)),
+            self.output.slice(4 * self.spans[3].0 as u64..),
+        )
     }
 
     /// The output; panics if anything around it was written.
@@ -148,12 +148,12 @@ fn all_tensors_in_one_buffer() {
             let output = place(&vec![CANARY; expected.len()]);
             let (keys, values) = (place(words(data[1])), place(words(data[2])));
             let buffer = own.buffer(&content);
-            let tensors = DeviceTensors {
-                queries: buffer.slice(queries),
-                keys: buffer.slice(keys),
-                values: buffer.slice(values),
-                output: buffer.slice(output.clone()),
-            };
+            let tensors = DeviceTensors::new(
+                buffer.slice(queries),
+                buffer.slice(keys),
+                buffer.slice(values),
+                buffer.slice(output.clone()),
+            );
             record(&own, &mut attention(&kernels, &case), &tensors);
             let (mut written, output) = (own.read(&buffer), output.start as usize / 4..output.end as usize / 4);
             let difference = relative_difference(floats(&written[output.clone()]), &expected);
@@ -179,12 +179,7 @@ fn commands_of_the_app_keep_their_order() {
         let work = [&case.queries, &case.keys, &case.values].map(|data| own.buffer(&vec![0; data.len()]));
         let output = own.buffer(&vec![CANARY; case.shape().output_elements()]);
         let mut attention = attention(&kernels, &case);
-        let tensors = DeviceTensors {
-            queries: work[0].slice(..),
-            keys: work[1].slice(..),
-            values: work[2].slice(..),
-            output: output.slice(..),
-        };
+        let tensors = DeviceTensors::new(work[0].slice(..), work[1].slice(..), work[2].slice(..), output.slice(..));
         own.without_complaint(|| {
             let mut encoder = own.device.create_command_encoder(&Default::default());
             for (sources, result) in &both {
@@ -274,12 +269,7 @@ fn the_same_buffers_at_other_offsets() {
             // Of one size wherever they begin, so that nothing else tells them apart.
             let range = |tensor, elements| 4 * begin(tensor) as u64..4 * (begin(tensor) + elements) as u64;
             let slice = |tensor: usize| buffers[tensor].slice(range(tensor, data[tensor].len()));
-            let tensors = DeviceTensors {
-                queries: slice(0),
-                keys: slice(1),
-                values: slice(2),
-                output: output.slice(range(3, expected.len())),
-            };
+            let tensors = DeviceTensors::new(slice(0), slice(1), slice(2), output.slice(range(3, expected.len())));
             record(&own, &mut attention, &tensors);
             let written = own.read(&output);
             assert_eq!(written[begin(3)..][..expected.len()], bits(&expected), "{} {moved}", own.name);

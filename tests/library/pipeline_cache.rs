@@ -120,12 +120,7 @@ fn on_device(own: &OwnDevice, kernels: &Kernels, case: &Case) -> Vec<u32> {
         DeviceAttention::new(kernels, &case.problem, DEFAULT_SCRATCH_BUDGET_BYTES).expect("the problem fits");
     let [queries, keys, values] = [&case.queries, &case.keys, &case.values].map(|data| own.buffer(words(data)));
     let output = own.buffer(&vec![0; case.shape().output_elements()]);
-    let tensors = DeviceTensors {
-        queries: queries.slice(..),
-        keys: keys.slice(..),
-        values: values.slice(..),
-        output: output.slice(..),
-    };
+    let tensors = DeviceTensors::new(queries.slice(..), keys.slice(..), values.slice(..), output.slice(..));
     let mut encoder = own.device.create_command_encoder(&Default::default());
     attention.record(&mut encoder, &tensors).expect("the slices fit");
     own.queue.submit([encoder.finish()]);

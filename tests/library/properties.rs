@@ -21,13 +21,21 @@ fn cases(largest_scale: f32) -> impl Strategy<Value = Case> {
         let (method, top_k, window, scale, length_first) = rest;
         let keys = if window.is_some() { queries } else { keys };
         let query_heads = key_heads * group;
-        let shape = Shape { batch, query_heads, key_heads, queries, keys, width, value_width };
-        let clustering = Clustering { clusters, bits, iterations, bias, center, euclidean_steps, seed };
+        let shape = Shape::self_attention(batch, query_heads, queries, width)
+            .with_key_heads(key_heads)
+            .with_keys(keys)
+            .with_value_width(value_width);
+        let mut clustering = Clustering::paper(clusters);
+        (clustering.bits, clustering.iterations, clustering.bias) = (bits, iterations, bias);
+        (clustering.center, clustering.euclidean_steps, clustering.seed) = (center, euclidean_steps, seed);
         let method = match method {
             0 => Method::Exact,
-            1 => Method::Clustered { clustering },
-            2 => Method::Improved { clustering, top_k },
-            _ => Method::Stitched { clustering, top_k, window },
+            1 => Method::clustered(1).with_clustering(|options| *options = clustering),
+            2 => Method::improved(1).with_clustering(|options| *options = clustering).with_top_k(top_k),
+            _ => Method::stitched(1)
+                .with_clustering(|options| *options = clustering)
+                .with_top_k(top_k)
+                .with_window(window),
         };
         let layout = if length_first { Layout::LengthFirst } else { Layout::HeadsFirst };
         let problem = Problem::new(shape, method).expect("a valid problem").with_layout(layout);

@@ -51,12 +51,18 @@ fn cases() -> impl Strategy<Value = Case> {
         let query_heads = key_heads * group;
         // Long sequences come alone.
         let batch = if batch * query_heads * queries * keys > 1_000_000 { 1 } else { batch };
-        let shape = Shape { batch, query_heads, key_heads, queries, keys, width, value_width };
+        let shape = Shape::self_attention(batch, query_heads, queries, width)
+            .with_key_heads(key_heads)
+            .with_keys(keys)
+            .with_value_width(value_width);
         let clusters = CLUSTERS[clusters];
-        let clustering = Clustering { clusters, bits, iterations, bias, center, euclidean_steps, seed };
+        let mut clustering = Clustering::paper(clusters);
+        (clustering.bits, clustering.iterations, clustering.bias) = (bits, iterations, bias);
+        (clustering.center, clustering.euclidean_steps, clustering.seed) = (center, euclidean_steps, seed);
         // Without one, stitched attention is run in any case.
         let window = (queries == keys).then_some(window);
-        let method = Method::Stitched { clustering, top_k, window };
+        let method =
+            Method::stitched(1).with_clustering(|options| *options = clustering).with_top_k(top_k).with_window(window);
         let layout = if length_first { Layout::LengthFirst } else { Layout::HeadsFirst };
         let problem = Problem::new(shape, method).expect("a valid problem").with_layout(layout);
         let scale = scale / (width as f32).sqrt();
@@ -78,19 +84,19 @@ fn check(case: &Case, engines: &[Engine], tally: &mut Tally) -> Result<(), Strin
         if let Some(first) = traces.first() {
             check_twins(case, first, &trace).map_err(named)?;
             // The CPU twin, given what this adapter chose.
-            let supplied = Supplied { assignment: Some(&trace.assignment), ..Supplied::default() };
+            let supplied = Supplied::default().with_assignment(trace.assignment.as_slice());
             check_results(case, &case.trace(&engines[0], &supplied)).map_err(named)?;
         }
         // The other methods, given the same clusters.
         let top_k = case.problem.method().top_k();
         let others = [
-            Method::Improved { clustering, top_k },
-            Method::Clustered { clustering },
-            Method::Stitched { clustering, top_k, window: None },
+            Method::improved(1).with_clustering(|options| *options = clustering).with_top_k(top_k),
+            Method::clustered(1).with_clustering(|options| *options = clustering),
+            Method::stitched(1).with_clustering(|options| *options = clustering).with_top_k(top_k).with_window(None),
         ];
         for method in others {
             let case = case.with_method(method);
-            let supplied = Supplied { assignment: Some(&trace.assignment), ..Supplied::default() };
+            let supplied = Supplied::default().with_assignment(trace.assignment.as_slice());
             let given = case.trace(engine, &supplied);
             assert!(given.stages.iter().all(|(stage, _)| *stage != Stage::HashCodes));
             if given.assignment != trace.assignment {

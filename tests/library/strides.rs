@@ -49,7 +49,7 @@ fn fused(case: &Case, gap: usize) -> Fused {
 fn cases() -> impl Iterator<Item = (Case, usize)> {
     [(8, 0), (8, 4), (8, 3), (7, 0), (13, 2)].into_iter().flat_map(|(width, gap)| {
         methods().into_iter().map(move |method| {
-            let shape = Shape { key_heads: 2, ..Shape::self_attention(2, 4, 37, width) };
+            let shape = Shape::self_attention(2, 4, 37, width).with_key_heads(2);
             (Case::of(shape, method, width as u64), gap)
         })
     })
@@ -85,9 +85,8 @@ fn a_fused_buffer_is_read_in_place() {
             let part = |index: usize| buffer.slice(4 * begins[index] as u64..);
             let outputs = [(); 2].map(|()| own.buffer(&vec![0; case.shape().output_elements()]));
             own.without_complaint(|| {
-                let dense = DeviceTensors { queries, keys, values, output: outputs[0].slice(..) };
-                let tensors =
-                    DeviceTensors { queries: part(0), keys: part(1), values: part(2), output: outputs[1].slice(..) };
+                let dense = DeviceTensors::new(queries, keys, values, outputs[0].slice(..));
+                let tensors = DeviceTensors::new(part(0), part(1), part(2), outputs[1].slice(..));
                 for (problem, tensors) in [(&case.problem, dense), (&problem, tensors)] {
                     let mut attention =
                         DeviceAttention::new(&kernels, problem, DEFAULT_SCRATCH_BUDGET_BYTES).expect("it fits");
@@ -106,9 +105,9 @@ fn a_fused_buffer_is_read_in_place() {
 fn heads_and_sequences_may_share_memory() {
     for engine in shared_engines() {
         for layout in [Layout::HeadsFirst, Layout::LengthFirst] {
-            let one = Case::of(Shape { key_heads: 1, ..Shape::self_attention(1, 2, 20, 8) }, Method::stitched(3), 1);
+            let one = Case::of(Shape::self_attention(1, 2, 20, 8).with_key_heads(1), Method::stitched(3), 1);
             // Keys of the only key head serve two, and both sequences.
-            let shape = Shape { batch: 2, key_heads: 2, ..*one.shape() };
+            let shape = one.shape().with_batch(2).with_key_heads(2);
             let problem = Problem::new(shape, *one.problem.method()).expect("a problem").with_layout(layout);
             let (queries, keys) = (Strides::new(0, 160, 8), Strides::new(0, 0, 8));
             let problem = problem.with_input_strides(queries, keys, keys).expect("strides");

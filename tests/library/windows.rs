@@ -17,8 +17,11 @@ fn cases() -> impl Strategy<Value = Case> {
         let (width, batch, key_heads, group, queries, keys, square) = sizes;
         let (left, right, sinks, causal, length_first, seed) = options;
         let ((width, value_width), keys) = (WIDTHS[width], if square { queries } else { keys });
-        let shape = Shape { batch, query_heads: key_heads * group, key_heads, queries, keys, width, value_width };
-        let method = Method::Window { left, right, sinks };
+        let shape = Shape::self_attention(batch, key_heads * group, queries, width)
+            .with_key_heads(key_heads)
+            .with_keys(keys)
+            .with_value_width(value_width);
+        let method = Method::sliding_window(left, right).with_sinks(sinks);
         let problem = Problem::new(shape, method).and_then(|problem| problem.with_causal(causal)).expect("a problem");
         let problem = problem.with_layout(if length_first { Layout::LengthFirst } else { Layout::HeadsFirst });
         let share = |length: usize, share: f64| ((length as f64 * share) as usize).min(length) as u32;
@@ -52,7 +55,7 @@ fn a_window_that_holds_everything_is_exact_attention() {
     for engine in engines() {
         let exact = long(Method::Exact, false).run(&engine);
         // Nothing is hidden: the same kernel, the same bits.
-        let open = Method::Window { left: None, right: None, sinks: 7 };
+        let open = Method::sliding_window(None, None).with_sinks(7);
         assert_eq!(long(open, false).run(&engine), exact, "{}", engine.name);
         for method in [Method::sliding_window(2999, 2999), Method::sliding_window(0, 0).with_sinks(3000)] {
             let output = long(method, false).run(&engine);
@@ -96,7 +99,7 @@ fn long_rows_are_cut_and_go_on() {
 
 #[test]
 fn sampled_rows_stand_where_they_stood() {
-    let shape = Shape { batch: 2, query_heads: 4, key_heads: 2, queries: 170, keys: 210, width: 16, value_width: 12 };
+    let shape = Shape::self_attention(2, 4, 170, 16).with_key_heads(2).with_keys(210).with_value_width(12);
     for engine in engines() {
         for layout in [Layout::HeadsFirst, Layout::LengthFirst] {
             let problem = Problem::new(shape, Method::Exact).and_then(|problem| problem.with_causal(true));

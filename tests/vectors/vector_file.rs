@@ -78,27 +78,20 @@ impl VectorFile {
 
     pub fn shape(&self) -> Shape {
         let heads = self.size("H");
-        Shape {
-            batch: self.size("N"),
-            query_heads: heads,
-            key_heads: self.number("KV").map_or(heads, |heads| heads as usize),
-            queries: self.size("L"),
-            keys: self.size("S"),
-            width: self.size("E"),
-            value_width: self.size("M"),
-        }
+        Shape::self_attention(self.size("N"), heads, self.size("L"), self.size("E"))
+            .with_key_heads(self.number("KV").map_or(heads, |heads| heads as usize))
+            .with_keys(self.size("S"))
+            .with_value_width(self.size("M"))
     }
 
     pub fn clustering(&self) -> Clustering {
-        Clustering {
-            clusters: self.size("clusters"),
-            bits: self.size("bits"),
-            iterations: self.size("iterations"),
-            bias: self.flag("hash_bias"),
-            center: self.flag("center"),
-            euclidean_steps: self.number("euclidean_steps").unwrap_or(0) as usize,
-            seed: 0,
-        }
+        let mut clustering = Clustering::paper(self.size("clusters"));
+        clustering.bits = self.size("bits");
+        clustering.iterations = self.size("iterations");
+        clustering.bias = self.flag("hash_bias");
+        clustering.center = self.flag("center");
+        clustering.euclidean_steps = self.number("euclidean_steps").unwrap_or(0) as usize;
+        clustering
     }
 
     /// Half-width of the window; `None` where the case has none.

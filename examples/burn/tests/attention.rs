@@ -9,7 +9,7 @@ use common::{devices, dimensions, expected, input, methods, relative_difference,
 
 /// Grouped heads, odd widths and lengths; few enough queries that near ties between adapters do not matter.
 fn shape() -> Shape {
-    Shape { query_heads: 4, key_heads: 2, value_width: 21, ..Shape::self_attention(2, 1, 59, 13) }
+    Shape::self_attention(2, 1, 59, 13).with_query_heads(4).with_key_heads(2).with_value_width(21)
 }
 
 fn close(actual: Tensor<4>, expected: &[f32], what: &str) {
@@ -71,8 +71,8 @@ fn slices_of_larger_tensors() {
         for method in [Method::Exact, Method::stitched(5).with_top_k(7).with_window(Some(3))] {
             let options = AttentionOptions::new(method);
             // Sequences of a batch one by one, which Burn cuts out of one buffer, and a part of the length, which has gaps.
-            let batch = Shape { batch: 5, ..shape };
-            let longer = Shape { queries: 67, keys: 67, ..shape };
+            let batch = shape.with_batch(5);
+            let longer = shape.with_queries(67).with_keys(67);
             let (data, long_data) = (input(&batch, 3), input(&longer, 4));
             let whole = tensors(&batch, &data, &device);
             for index in 0..batch.batch {

@@ -162,7 +162,7 @@ impl Engine {
     pub fn lengthen(&self, length: usize, seed: u64) -> Result<()> {
         self.check_device()?;
         let given = self.state.borrow().given.clone().ok_or_else(no_input)?;
-        let shape = Shape { queries: length, keys: length, ..given.shape };
+        let shape = given.shape.with_queries(length).with_keys(length);
         Problem::new(shape, Method::Exact)?;
         let input = Rc::new(given.lengthened(length, seed));
         *self.state.borrow_mut() = State { given: Some(given), input: Some(input), ..State::default() };

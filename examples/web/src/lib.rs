@@ -44,7 +44,7 @@ impl InputShape {
     }
 
     fn shape(&self) -> Shape {
-        Shape { value_width: self.value_width, ..Shape::self_attention(1, self.heads, self.length, self.width) }
+        Shape::self_attention(1, self.heads, self.length, self.width).with_value_width(self.value_width)
     }
 }
 

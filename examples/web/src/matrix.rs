@@ -22,12 +22,12 @@ pub async fn image(
     for key in 0..length {
         blocks[key * size + block_of(key, length, size)] = 1.0;
     }
-    let shape = Shape { value_width: size, ..Shape::self_attention(1, 1, length, input.shape.width) };
+    let shape = Shape::self_attention(1, 1, length, input.shape.width).with_value_width(size);
     let problem = Problem::new(shape, method)?;
     let inputs = Inputs::new(queries, keys, &blocks);
     let output = match assignment {
         None => attention.run(&problem, &inputs).await?,
-        Some(_) => attention.trace(&problem, &inputs, &Supplied { assignment, ..Default::default() }).await?.output,
+        Some(_) => attention.trace(&problem, &inputs, &Supplied::default().with_assignment(assignment)).await?.output,
     };
     Ok(mean_rows(&output, length, size))
 }

@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn heads_read_the_keys_of_their_group() {
-        let shape = Shape { query_heads: 4, key_heads: 2, value_width: 3, ..Shape::self_attention(2, 4, 5, 2) };
+        let shape = Shape::self_attention(2, 4, 5, 2).with_query_heads(4).with_key_heads(2).with_value_width(3);
         let input = counting(shape);
         let (queries, keys, values) = input.head(7);
         assert_eq!((queries[0], keys[0], values[0]), (70.0, 30.0, 45.0));

@@ -44,7 +44,10 @@ impl Settings {
 
     fn clustering(&self) -> Clustering {
         let Self { clusters, bits, iterations, euclidean_steps, center, bias, seed, .. } = *self;
-        Clustering { clusters, bits, iterations, bias, center, euclidean_steps, seed }
+        let mut clustering = Clustering::paper(clusters);
+        (clustering.bits, clustering.iterations, clustering.bias) = (bits, iterations, bias);
+        (clustering.center, clustering.euclidean_steps, clustering.seed) = (center, euclidean_steps, seed);
+        clustering
     }
 }
 
@@ -81,9 +84,14 @@ impl MethodName {
         let clustering = settings.clustering();
         match self {
             Self::Exact => Method::Exact,
-            Self::Clustered => Method::Clustered { clustering },
-            Self::Improved => Method::Improved { clustering, top_k: settings.top_k },
-            Self::Stitched => Method::Stitched { clustering, top_k: settings.top_k, window: settings.window },
+            Self::Clustered => Method::clustered(1).with_clustering(|options| *options = clustering),
+            Self::Improved => {
+                Method::improved(1).with_clustering(|options| *options = clustering).with_top_k(settings.top_k)
+            }
+            Self::Stitched => Method::stitched(1)
+                .with_clustering(|options| *options = clustering)
+                .with_top_k(settings.top_k)
+                .with_window(settings.window),
         }
     }
 }

@@ -24,7 +24,10 @@ struct Case {
 fn cases() -> [Case; 4] {
     let shape =
         |batch, [query_heads, key_heads]: [usize; 2], [queries, keys]: [usize; 2], [width, value_width]: [usize; 2]| {
-            Shape { batch, query_heads, key_heads, queries, keys, width, value_width }
+            Shape::self_attention(batch, query_heads, queries, width)
+                .with_key_heads(key_heads)
+                .with_keys(keys)
+                .with_value_width(value_width)
         };
     [
         Case {
@@ -119,7 +122,7 @@ async fn compare(case: &Case, method: Method, reference: &Attention, candidate: 
     }
     // With the same groups, only rounding is left to differ.
     let assignment = method.clustering().map(|_| expected.assignment.as_slice());
-    let given = trace(candidate, &problem, &inputs, &Supplied { assignment, ..Supplied::default() }).await?;
+    let given = trace(candidate, &problem, &inputs, &Supplied::default().with_assignment(assignment)).await?;
     let difference = relative_difference(&given.output, &expected.output)?;
     if difference > TOLERANCE {
         return Err(format!("the outputs differ by {difference:.1e} of the largest value"));

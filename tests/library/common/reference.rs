@@ -127,7 +127,7 @@ pub fn sees(slice: &Slice, method: &Method, query: usize, key: usize) -> bool {
     let offset = slice.keys.len() as i64 - slice.queries.len() as i64;
     let distance = key as i64 - (query as i64 + if slice.square { offset.max(0) } else { offset });
     let in_window = match *method {
-        Method::Window { left, right, sinks } => {
+        Method::Window { left, right, sinks, .. } => {
             let within = |bound: Option<usize>, distance: i64| bound.is_none_or(|bound| distance <= bound as i64);
             key < sinks || (within(left, -distance) && within(right, distance))
         }
