@@ -8,6 +8,8 @@ pub mod burn;
 mod clock;
 mod cpu;
 mod error;
+#[cfg(feature = "burn-host")]
+mod framework;
 mod gpu;
 mod limits;
 mod parallel;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The library's parts from the lowest on; a part imports only from those before it.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 15] = [
     "clock",
     "error",
     "parallel",
@@ -18,6 +18,7 @@ const ORDER: [&str; 14] = [
     "gpu",
     "attention",
     "accuracy",
+    "framework",
     "burn",
 ];
 

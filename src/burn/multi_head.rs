@@ -1,6 +1,6 @@
 //! Modules: attention alone, and the layer with its projections.
 
-use super::{attention, AttentionOptions};
+use super::{attention, attention_with_lengths, AttentionOptions, Lengths};
 use crate::Error;
 use ::burn::config::Config;
 use ::burn::module::Module;
@@ -27,6 +27,20 @@ impl ClusteredAttention {
     /// Those of [`attention`].
     pub fn forward(&self, queries: Tensor<4>, keys: Tensor<4>, values: Tensor<4>) -> crate::Result<Tensor<4>> {
         attention(queries, keys, values, &self.options)
+    }
+
+    /// [`ClusteredAttention::forward`] of sequences of different lengths, padded to one.
+    ///
+    /// # Errors
+    /// Those of [`attention`].
+    pub fn forward_with_lengths(
+        &self,
+        queries: Tensor<4>,
+        keys: Tensor<4>,
+        values: Tensor<4>,
+        lengths: Lengths,
+    ) -> crate::Result<Tensor<4>> {
+        attention_with_lengths(queries, keys, values, lengths, &self.options)
     }
 }
 
@@ -132,8 +146,16 @@ impl MultiHeadAttention {
     /// # Errors
     /// Those of [`attention`], and an input of another width.
     pub fn forward(&self, input: Tensor<3>) -> crate::Result<Tensor<3>> {
+        self.forward_with_lengths(input, Lengths::default())
+    }
+
+    /// [`MultiHeadAttention::forward`] of sequences of different lengths, padded to one.
+    ///
+    /// # Errors
+    /// Those of [`attention`], and an input of another width.
+    pub fn forward_with_lengths(&self, input: Tensor<3>, lengths: Lengths) -> crate::Result<Tensor<3>> {
         let context = input.clone();
-        self.forward_cross(input, context)
+        self.forward_cross_with_lengths(input, context, lengths)
     }
 
     /// Attention of `[batch, length, d_model]` over a context `[batch, keys, d_model]`, whose projections are keys and values; returns
@@ -142,8 +164,21 @@ impl MultiHeadAttention {
     /// # Errors
     /// Those of [`attention`], and tensors of another width.
     pub fn forward_cross(&self, input: Tensor<3>, context: Tensor<3>) -> crate::Result<Tensor<3>> {
+        self.forward_cross_with_lengths(input, context, Lengths::default())
+    }
+
+    /// [`MultiHeadAttention::forward_cross`] of sequences of different lengths, padded to one: `lengths.keys` are those of the context.
+    ///
+    /// # Errors
+    /// Those of [`attention`], and tensors of another width.
+    pub fn forward_cross_with_lengths(
+        &self,
+        input: Tensor<3>,
+        context: Tensor<3>,
+        lengths: Lengths,
+    ) -> crate::Result<Tensor<3>> {
         let [queries, keys, values] = self.project(input, context)?;
-        Ok(self.merge(attention(queries, keys, values, &self.options)?))
+        Ok(self.merge(attention_with_lengths(queries, keys, values, lengths, &self.options)?))
     }
 
     /// The first part of [`MultiHeadAttention::forward_cross`]: queries `[batch, heads, length, width]`, keys and values, as

@@ -5,7 +5,7 @@ mod common;
 use burn::nn::attention::{MhaInput, MultiHeadAttentionConfig as BurnConfig};
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use burn_store::{ModuleSnapshot, SafetensorsStore};
-use clustered_attention::burn::{AttentionOptions, MultiHeadAttention, MultiHeadAttentionConfig, USUAL_NAMES};
+use clustered_attention::burn::{AttentionOptions, Lengths, MultiHeadAttention, MultiHeadAttentionConfig, USUAL_NAMES};
 use clustered_attention::{Error, Method};
 use common::{devices, numbers, relative_difference, values};
 
@@ -77,13 +77,12 @@ fn names_of_bert_load_within_a_block() {
 #[test]
 fn lengths_are_burns_padding_mask() {
     for device in devices() {
-        let (burns, mut layer) = pair(&device, &[]);
+        let (burns, layer) = pair(&device, &[]);
         let input = sequence(2, 20, 4, &device);
         let padding: Vec<bool> = [11, 20].into_iter().flat_map(|length| (0..20).map(move |i| i >= length)).collect();
         let mask = Tensor::<2, Bool>::from_data(TensorData::new(padding, [2, 20]), &device);
         let expected = values(burns.forward(MhaInput::self_attn(input.clone()).mask_pad(mask)).context);
-        layer.options = layer.options.with_key_lengths([11, 20]);
-        let output = values(layer.forward(input).expect("attention"));
+        let output = values(layer.forward_with_lengths(input, Lengths::of_keys(&[11, 20])).expect("attention"));
         let difference = relative_difference(&output, &expected);
         assert!(difference < 1e-5, "{device:?}: {difference:e}");
     }
