@@ -5,10 +5,12 @@ mod accuracy;
 mod attention;
 #[cfg(feature = "burn-host")]
 pub mod burn;
+#[cfg(feature = "candle")]
+pub mod candle;
 mod clock;
 mod cpu;
 mod error;
-#[cfg(feature = "burn-host")]
+#[cfg(any(feature = "burn-host", feature = "candle"))]
 mod framework;
 mod gpu;
 mod limits;
