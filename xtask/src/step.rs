@@ -16,6 +16,7 @@ pub enum Step {
     Web,
     BurnLint,
     Burn,
+    Candle,
     Models,
     Package,
     RustVersion,
@@ -26,7 +27,7 @@ impl Step {
     pub const QUICK: [Self; 7] =
         [Self::Setup, Self::Format, Self::Lint, Self::Test, Self::Demo, Self::Wasm, Self::Browser];
     /// Every step, in order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Setup,
         Self::Format,
         Self::Lint,
@@ -38,6 +39,7 @@ impl Step {
         Self::Web,
         Self::BurnLint,
         Self::Burn,
+        Self::Candle,
         Self::Models,
         Self::Package,
         Self::RustVersion,
@@ -57,6 +59,7 @@ impl Step {
             Self::Web => "web",
             Self::BurnLint => "burn-lint",
             Self::Burn => "burn",
+            Self::Candle => "candle",
             Self::Models => "models",
             Self::Package => "package",
             Self::RustVersion => "msrv",
@@ -76,8 +79,9 @@ impl Step {
             Self::Browser => "every method in a headless Chromium, against the CPU",
             Self::Bench => "every benchmark runs once",
             Self::Web => "the page is built and does in Chromium and Firefox what it should",
-            Self::BurnLint => "Clippy and rustdoc have no warnings in what is built on Burn",
+            Self::BurnLint => "Clippy and rustdoc have no warnings in what is built on Burn and candle",
             Self::Burn => "attention on Burn's tensors, with Burn's fusion and without",
+            Self::Candle => "attention on candle's tensors, against candle's own operations",
             Self::Models => "speech recognition and embeddings with pretrained models, which are fetched",
             Self::Package => "the package builds by itself and is small enough to publish",
             Self::RustVersion => "the stated minimum Rust versions are true",

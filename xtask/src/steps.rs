@@ -69,6 +69,7 @@ fn run_step(step: Step, environment: &Environment, options: &Options) -> Result<
         }
         Step::BurnLint => burn::lint(environment)?,
         Step::Burn => burn::test(environment)?,
+        Step::Candle => burn::test_candle(environment)?,
         Step::Models => return burn::test_models(environment),
         Step::Package => package::check(environment)?,
         Step::RustVersion => return rust_version::check(environment),
