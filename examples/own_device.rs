@@ -13,7 +13,7 @@ const WIDEN: &str = "
 }";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // What the app has: a device, and queries, keys and values, `[1, 6, 1500, 64]` each, one after another in one buffer.
+    // What the app has: a device, and queries, keys and values, `[1, 2, 1500, 64]` each, one after another in one buffer.
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let Ok(adapter) = pollster::block_on(instance.request_adapter(&Default::default())) else {
         println!("There is no GPU adapter here, not even a software one. The example `quickstart` needs none.");
@@ -21,9 +21,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let descriptor = wgpu::DeviceDescriptor { required_limits: adapter.limits(), ..Default::default() };
     let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))?;
-    let file = safetensors::SafeTensors::deserialize(include_bytes!("data/speech_layer1.safetensors"))?;
+    let file = safetensors::SafeTensors::deserialize(include_bytes!("data/speech_heads.safetensors"))?;
     let halves = [file.tensor("q")?.data(), file.tensor("k")?.data(), file.tensor("v")?.data()].concat();
-    let shape = Shape::self_attention(1, 6, 1500, 64);
+    let shape = Shape::self_attention(1, 2, 1500, 64);
     let size = 4 * shape.query_elements() as u64;
     let buffer = |size, usage| {
         device.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false })

@@ -5,15 +5,15 @@ use safetensors::{SafeTensorError, SafeTensors};
 use std::time::Instant;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Real input that ships with the crate: `[batch, heads, length, width]` = `[1, 6, 1500, 64]`, as plain `f32`.
-    let file = SafeTensors::deserialize(include_bytes!("data/speech_layer1.safetensors"))?;
+    // Real input that ships with the crate: `[batch, heads, length, width]` = `[1, 2, 1500, 64]`, as plain `f32`.
+    let file = SafeTensors::deserialize(include_bytes!("data/speech_heads.safetensors"))?;
     let load = |name| -> Result<Vec<f32>, SafeTensorError> {
         let bytes = file.tensor(name)?.data().chunks_exact(2);
         Ok(bytes.map(|bytes| f16::from_le_bytes([bytes[0], bytes[1]]).to_f32()).collect())
     };
     let (queries, keys, values) = (load("q")?, load("k")?, load("v")?);
     let inputs = Inputs::new(&queries, &keys, &values);
-    let shape = Shape::self_attention(1, 6, 1500, 64);
+    let shape = Shape::self_attention(1, 2, 1500, 64);
 
     // A real GPU if there is one, otherwise the CPU. Opening it is slow: do it once.
     let attention = Attention::new_blocking(Backend::Auto)?;

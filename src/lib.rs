@@ -6,9 +6,13 @@ mod attention;
 mod background;
 #[cfg(feature = "burn-host")]
 pub mod burn;
+#[cfg(feature = "candle")]
+pub mod candle;
 mod clock;
 mod cpu;
 mod error;
+#[cfg(any(feature = "burn-host", feature = "candle"))]
+mod framework;
 #[cfg(feature = "gpu")]
 mod gpu;
 mod limits;
@@ -27,7 +31,7 @@ pub use gpu::adapters_blocking;
 #[cfg(feature = "gpu")]
 pub use gpu::{
     adapters, AdapterDescription, CheckedTensor, Compilation, DeviceAttention, DeviceTensors, FiniteCheck, Kernels,
-    NO_BAD_ELEMENT,
+    StageTimes, NO_BAD_ELEMENT,
 };
 pub use limits::Limits;
 pub use plan::{Plan, PlanFigures, StageCost, DEFAULT_SCRATCH_BUDGET_BYTES};

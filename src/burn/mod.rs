@@ -16,7 +16,12 @@
 //! Both features need Rust 1.95, which Burn does; the crate without them needs 1.88.
 //!
 //! # Limits
-//! Float32 only, forward only: tensors of a device with autodiff are refused, since no gradient would flow.
+//! Float32 only, forward only: tensors of a device with autodiff are refused, since no gradient would flow, unless
+//! [`AttentionOptions::without_gradients`] says that none is wanted.
+//!
+//! # When a program ends
+//! Burn submits what nobody reads, too. A software adapter compiles and computes in threads of the process, and crashes where the process
+//! ends under them: read what was computed, or call `Device::sync`, before `main` returns.
 //!
 //! ```
 //! use burn::tensor::{Device, Distribution, Tensor};
@@ -34,18 +39,18 @@
 
 mod host;
 mod multi_head;
-mod options;
 #[cfg(feature = "burn")]
 mod shared_device;
 #[cfg(feature = "burn")]
 mod wgpu;
 
+pub use crate::framework::{AttentionOptions, Lengths};
 pub use multi_head::{ClusteredAttention, MultiHeadAttention, MultiHeadAttentionConfig, USUAL_NAMES};
-pub use options::AttentionOptions;
 #[cfg(feature = "burn")]
 pub use shared_device::{init_wgpu, init_wgpu_async, share_device};
 
-use crate::{Error, Result, Shape};
+use crate::framework::shape_of;
+use crate::{Error, Result};
 use ::burn::tensor::{DType, Tensor};
 
 /// Attention of queries `[batch, heads, length, width]` over keys `[batch, key heads, keys, width]` and values
@@ -65,41 +70,45 @@ pub fn attention(
     values: Tensor<4>,
     options: &AttentionOptions,
 ) -> Result<Tensor<4>> {
-    let shape = shape_of(&queries, &keys, &values)?;
+    attention_with_lengths(queries, keys, values, Lengths::default(), options)
+}
+
+/// [`attention`] of sequences of different lengths, padded to one.
+///
+/// # Errors
+/// Those of [`attention`].
+pub fn attention_with_lengths(
+    queries: Tensor<4>,
+    keys: Tensor<4>,
+    values: Tensor<4>,
+    lengths: Lengths,
+    options: &AttentionOptions,
+) -> Result<Tensor<4>> {
+    let shape = shape_of([queries.dims(), keys.dims(), values.dims()])?;
+    let mut tensors = [queries, keys, values];
+    if options.without_gradients {
+        tensors = tensors.map(Tensor::without_autodiff);
+    }
+    let [queries, keys, values] = tensors;
     let device = queries.device();
     for (name, tensor) in [("queries", &queries), ("keys", &keys), ("values", &values)] {
         if tensor.dtype() != DType::F32 {
             return Err(Error::DataType { tensor: name, actual: tensor.dtype().name().into(), needed: "f32" });
         }
         if tensor.device().is_autodiff() {
-            return Err(Error::Unsupported { feature: "attention on a Burn device with autodiff" });
+            return Err(Error::Unsupported {
+                feature: "a gradient through attention (for inference: `AttentionOptions::without_gradients`), on a Burn device with autodiff,",
+            });
         }
         if tensor.device() != device {
             let (actual, needed) = (format!("{:?}", tensor.device()), format!("{device:?}"));
             return Err(Error::DifferentDevices { tensor: name, actual, needed });
         }
     }
-    let problem = options.problem(shape)?;
-    crate::problem::check_lengths(&problem, options.query_lengths.as_deref(), options.key_lengths.as_deref())?;
+    let problem = options.problem(shape, lengths)?;
     #[cfg(feature = "burn")]
     if let Some(wgpu_device) = wgpu::wgpu_device(&device) {
-        return wgpu::attention(&wgpu_device, problem, options, [queries, keys, values]);
+        return wgpu::attention(&wgpu_device, problem, lengths, options, [queries, keys, values]);
     }
-    host::attention(&device, &problem, options, [queries, keys, values])
-}
-
-/// The sizes of a call, if those of the tensors agree.
-fn shape_of(queries: &Tensor<4>, keys: &Tensor<4>, values: &Tensor<4>) -> Result<Shape> {
-    let [batch, query_heads, query_length, width] = queries.dims();
-    let [_, key_heads, key_length, _] = keys.dims();
-    let [.., value_width] = values.dims();
-    for (tensor, actual, needed) in [
-        ("keys", keys.dims(), [batch, key_heads, key_length, width]),
-        ("values", values.dims(), [batch, key_heads, key_length, value_width]),
-    ] {
-        if actual != needed {
-            return Err(Error::TensorShape { tensor, actual: format!("{actual:?}"), needed: format!("{needed:?}") });
-        }
-    }
-    Ok(Shape { batch, query_heads, key_heads, queries: query_length, keys: key_length, width, value_width })
+    host::attention(&device, &problem, lengths, options, [queries, keys, values])
 }

@@ -1,7 +1,7 @@
 //! Modules: attention alone, and the layer with its projections.
 
-use super::{attention, AttentionOptions};
-use crate::Error;
+use super::{attention, attention_with_lengths, AttentionOptions, Lengths};
+use crate::{Error, Method};
 use ::burn::config::Config;
 use ::burn::module::Module;
 use ::burn::nn::{Initializer, Linear, LinearConfig};
@@ -27,6 +27,20 @@ impl ClusteredAttention {
     /// Those of [`attention`].
     pub fn forward(&self, queries: Tensor<4>, keys: Tensor<4>, values: Tensor<4>) -> crate::Result<Tensor<4>> {
         attention(queries, keys, values, &self.options)
+    }
+
+    /// [`ClusteredAttention::forward`] of sequences of different lengths, padded to one.
+    ///
+    /// # Errors
+    /// Those of [`attention`].
+    pub fn forward_with_lengths(
+        &self,
+        queries: Tensor<4>,
+        keys: Tensor<4>,
+        values: Tensor<4>,
+        lengths: Lengths,
+    ) -> crate::Result<Tensor<4>> {
+        attention_with_lengths(queries, keys, values, lengths, &self.options)
     }
 }
 
@@ -67,17 +81,28 @@ pub struct MultiHeadAttentionConfig {
     /// Whether the projection of the output has a bias.
     #[config(default = true)]
     pub output_bias: bool,
+    /// The method as text, with its options: `stitched`, `improved:clusters=50,top_k=16` ([`Method`]'s `FromStr`).
+    #[config(default = "String::from(\"stitched\")")]
+    pub method: String,
     /// How weights begin where none are loaded.
     #[config(default = "Initializer::KaimingUniform{gain:1.0/3f64.sqrt(), fan_out_only:false}")]
     pub initializer: Initializer,
 }
 
 impl MultiHeadAttentionConfig {
-    /// Makes the layer.
+    /// Makes the layer with the method that it names.
+    ///
+    /// # Errors
+    /// A method that cannot be read; and as [`MultiHeadAttentionConfig::init_with`].
+    pub fn init(&self, device: &Device) -> crate::Result<MultiHeadAttention> {
+        self.init_with(AttentionOptions::new(self.method.parse::<Method>()?), device)
+    }
+
+    /// Makes the layer with other options, whatever its method is.
     ///
     /// # Errors
     /// `n_heads` does not divide `d_model`, or `n_key_heads` does not divide `n_heads`.
-    pub fn init(&self, options: AttentionOptions, device: &Device) -> crate::Result<MultiHeadAttention> {
+    pub fn init_with(&self, options: AttentionOptions, device: &Device) -> crate::Result<MultiHeadAttention> {
         let (d_model, heads, key_heads) = (self.d_model, self.n_heads, self.n_key_heads.unwrap_or(self.n_heads));
         let divides = |argument, value: usize, whole: usize, name| {
             if value > 0 && whole.is_multiple_of(value) {
@@ -132,8 +157,16 @@ impl MultiHeadAttention {
     /// # Errors
     /// Those of [`attention`], and an input of another width.
     pub fn forward(&self, input: Tensor<3>) -> crate::Result<Tensor<3>> {
+        self.forward_with_lengths(input, Lengths::default())
+    }
+
+    /// [`MultiHeadAttention::forward`] of sequences of different lengths, padded to one.
+    ///
+    /// # Errors
+    /// Those of [`attention`], and an input of another width.
+    pub fn forward_with_lengths(&self, input: Tensor<3>, lengths: Lengths) -> crate::Result<Tensor<3>> {
         let context = input.clone();
-        self.forward_cross(input, context)
+        self.forward_cross_with_lengths(input, context, lengths)
     }
 
     /// Attention of `[batch, length, d_model]` over a context `[batch, keys, d_model]`, whose projections are keys and values; returns
@@ -142,8 +175,21 @@ impl MultiHeadAttention {
     /// # Errors
     /// Those of [`attention`], and tensors of another width.
     pub fn forward_cross(&self, input: Tensor<3>, context: Tensor<3>) -> crate::Result<Tensor<3>> {
+        self.forward_cross_with_lengths(input, context, Lengths::default())
+    }
+
+    /// [`MultiHeadAttention::forward_cross`] of sequences of different lengths, padded to one: `lengths.keys` are those of the context.
+    ///
+    /// # Errors
+    /// Those of [`attention`], and tensors of another width.
+    pub fn forward_cross_with_lengths(
+        &self,
+        input: Tensor<3>,
+        context: Tensor<3>,
+        lengths: Lengths,
+    ) -> crate::Result<Tensor<3>> {
         let [queries, keys, values] = self.project(input, context)?;
-        Ok(self.merge(attention(queries, keys, values, &self.options)?))
+        Ok(self.merge(attention_with_lengths(queries, keys, values, lengths, &self.options)?))
     }
 
     /// The first part of [`MultiHeadAttention::forward_cross`]: queries `[batch, heads, length, width]`, keys and values, as

@@ -1,6 +1,6 @@
 //! The handles of Burn's wgpu devices, and what is kept for each.
 
-use super::AttentionOptions;
+use super::{AttentionOptions, Lengths};
 use crate::background::Cancellation;
 use crate::gpu::{guarded, submit};
 use crate::{DeviceAttention, DeviceTensors, Error, Kernels, Limits, Plan, Problem, Result};
@@ -95,14 +95,19 @@ impl SharedDevice {
     }
 
     /// Records and submits attention. What was submitted to the queue before comes before it.
-    pub fn submit(&self, problem: &Problem, options: &AttentionOptions, tensors: &DeviceTensors) -> Result<()> {
+    pub fn submit(
+        &self,
+        problem: &Problem,
+        lengths: Lengths,
+        options: &AttentionOptions,
+        tensors: &DeviceTensors,
+    ) -> Result<()> {
         let device = self.kernels.device();
         let work = guarded(device, || {
             let plan = Plan::new(problem, &self.limits, options.scratch_budget_bytes)?;
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             let mut attention = self.take(&mut kept, plan, options.scratch_budget_bytes)?;
-            let lengths = (options.query_lengths.as_deref(), options.key_lengths.as_deref());
-            attention.set_lengths(&self.queue, lengths.0, lengths.1)?;
+            attention.set_lengths(&self.queue, lengths.queries, lengths.keys)?;
             submit(device, &self.queue, attention.recording(tensors)?, &Cancellation::default())?;
             kept.push(attention);
             Ok(())

@@ -6,7 +6,7 @@
 
 use super::shared_device::find;
 pub(super) use super::shared_device::selector as wgpu_device;
-use super::AttentionOptions;
+use super::{AttentionOptions, Lengths};
 use crate::{DeviceTensors, Error, Layout, Problem, Result};
 use ::burn::backend::{AutoCompiler, Backend, Cube, DType, TensorMetadata, WgpuDevice};
 use ::burn::tensor::Tensor;
@@ -22,6 +22,7 @@ use burn_ir::{InitOperationIr, OperationIr};
 pub(super) fn attention(
     selector: &WgpuDevice,
     problem: Problem,
+    lengths: Lengths,
     options: &AttentionOptions,
     tensors: [Tensor<4>; 3],
 ) -> Result<Tensor<4>> {
@@ -39,13 +40,14 @@ pub(super) fn attention(
     }
     let problem = problem.with_layout(layout.unwrap_or_default());
     let output = empty_output(&problem, &inputs[0]);
-    submit(&shared, &problem, options, &inputs, &output)?;
+    submit(&shared, &problem, lengths, options, &inputs, &output)?;
     Ok(Tensor::from_primitive::<Cube>(Cube::from_cube(output)))
 }
 
 fn submit(
     shared: &super::shared_device::SharedDevice,
     problem: &Problem,
+    lengths: Lengths,
     options: &AttentionOptions,
     inputs: &[CubeTensor],
     output: &CubeTensor,
@@ -72,7 +74,7 @@ fn submit(
         resource.buffer.slice(resource.offset..resource.offset + resource.size)
     });
     let [queries, keys, values, output] = slices;
-    shared.submit(problem, options, &DeviceTensors { queries, keys, values, output })
+    shared.submit(problem, lengths, options, &DeviceTensors { queries, keys, values, output })
 }
 
 fn failed(message: String) -> Error {

@@ -143,6 +143,10 @@ impl DeviceAttention {
         self.plan.scratch_bytes()
     }
 
+    pub(super) fn device(&self) -> &wgpu::Device {
+        self.kernels.device()
+    }
+
     pub(super) fn memory(&self) -> &Memory {
         &self.memory
     }

@@ -20,6 +20,8 @@ pub(super) struct Liveness(Arc<Asked>);
 struct Asked {
     device: wgpu::Device,
     canary: Mutex<wgpu::Buffer>,
+    /// Whether the device was gone when the canary was made.
+    was_lost: bool,
 }
 
 /// In the browser everyone may listen for the loss.
@@ -36,9 +38,14 @@ impl Liveness {
             label: Some("clustered-attention canary"),
             size: 4,
             usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
+            mapped_at_creation: true,
         });
-        Self(Arc::new(Asked { device: device.clone(), canary: Mutex::new(canary) }))
+        // On a lost device there is no error, and no memory either.
+        let was_lost = canary.slice(..).get_mapped_range().is_err();
+        if !was_lost {
+            canary.unmap();
+        }
+        Self(Arc::new(Asked { device: device.clone(), canary: Mutex::new(canary), was_lost }))
     }
 
     #[cfg(target_arch = "wasm32")]
@@ -51,8 +58,10 @@ impl Liveness {
 
     #[cfg(not(target_arch = "wasm32"))]
     fn is_lost(&self) -> bool {
+        if self.0.was_lost {
+            return true;
+        }
         let canary = self.0.canary.lock().unwrap_or_else(PoisonError::into_inner);
-        // A buffer that was made after the loss is an invalid one, which is a validation error to map.
         let scope = self.0.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let refused = Arc::new(AtomicBool::new(false));
         let heard = refused.clone();
@@ -60,12 +69,23 @@ impl Liveness {
             heard.store(mapped.is_err(), Ordering::Relaxed);
         });
         // It is refused at once or not at all; from here on only the `unmap` below can refuse it.
-        let lost = refused.load(Ordering::Relaxed);
-        if !lost {
+        let refused = refused.load(Ordering::Relaxed);
+        if !refused {
             canary.unmap();
         }
-        drop(scope.pop());
-        lost
+        let error = pollster::block_on(scope.pop());
+        match (refused, error) {
+            (false, _) => false,
+            // The loss is the one reason that wgpu keeps to itself.
+            (true, None) => true,
+            // Another thread's poll mapped it the last time, between the two steps above.
+            (true, Some(_)) => {
+                let scope = self.0.device.push_error_scope(wgpu::ErrorFilter::Validation);
+                canary.unmap();
+                drop(scope.pop());
+                false
+            }
+        }
     }
 
     #[cfg(target_arch = "wasm32")]

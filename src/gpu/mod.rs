@@ -16,6 +16,7 @@ mod pipeline_cache;
 mod pipelines;
 mod read_back;
 mod recorder;
+mod stage_times;
 mod submission;
 mod tracer;
 
@@ -26,6 +27,7 @@ pub use device_attention::{DeviceAttention, DeviceTensors};
 pub use finite_check::{CheckedTensor, FiniteCheck, NO_BAD_ELEMENT};
 pub(crate) use host_engine::HostEngine;
 pub use pipelines::{Compilation, Kernels};
+pub use stage_times::StageTimes;
 #[cfg(feature = "burn")]
 pub(crate) use submission::{guarded, submit};
 

@@ -159,14 +159,18 @@ impl Recording {
         Self { ranges: ranges.clone(), chunks }
     }
 
-    /// Records every step into one compute pass.
+    /// Records every step into one compute pass, each run of a stage in a debug group of its name.
     pub fn record(&self, encoder: &mut wgpu::CommandEncoder) {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
             label: Some("clustered-attention"),
             timestamp_writes: None,
         });
-        for step in self.chunks.iter().flat_map(|chunk| &chunk.steps) {
-            step.record(&mut pass);
+        for chunk in &self.chunks {
+            for run in chunk.steps.chunk_by(|one, next| one.stage == next.stage) {
+                pass.push_debug_group(run[0].stage.name());
+                run.iter().for_each(|step| step.record(&mut pass));
+                pass.pop_debug_group();
+            }
         }
     }
 }

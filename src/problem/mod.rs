@@ -9,7 +9,7 @@ mod recipe;
 mod shape;
 mod visibility;
 
-#[cfg(any(feature = "gpu", feature = "burn-host"))]
+#[cfg(any(feature = "gpu", feature = "burn-host", feature = "candle"))]
 pub(crate) use inputs::check_lengths;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use inputs::OwnedCall;

@@ -4,6 +4,8 @@ use crate::common::case::Case;
 use crate::common::device::{own_devices, OwnDevice};
 use clustered_attention::{wgpu, Attention, CheckedTensor, DeviceAttention, DeviceTensors, FiniteCheck, Kernels};
 use clustered_attention::{Error, Layout, Limits, Method, Plan, Problem, Result, Shape, DEFAULT_SCRATCH_BUDGET_BYTES};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use wgpu::BufferUsages;
 
 fn refused<T>(result: Result<T>, texts: &[&str]) -> Error {
@@ -234,5 +236,24 @@ fn plans_for_other_targets_are_refused() {
         refused(host, &["max_storage_buffer_binding_size"]);
         let larger = wgpu::Limits { max_buffer_size: 1 << 50, ..wgpu::Limits::defaults() };
         refused(DeviceAttention::with_plan(&kernels, plan(&Limits::from(&larger))), &["max_buffer_size"]);
+    }
+}
+
+#[test]
+fn a_device_that_others_wait_for_is_not_taken_for_lost() {
+    for own in devices() {
+        let kernels = Kernels::new(&own.device).expect("kernels");
+        let attention = DeviceAttention::new(&kernels, &problem(), DEFAULT_SCRATCH_BUDGET_BYTES).expect("it fits");
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    own.device.poll(wgpu::PollType::Poll).expect("the device works");
+                }
+            });
+            let asked = (0..20_000).try_for_each(|_| attention.set_lengths(&own.queue, Some(&[3]), None));
+            done.store(true, Ordering::Relaxed);
+            asked.unwrap_or_else(|error| panic!("{}: {error}", own.name));
+        });
     }
 }

@@ -3,9 +3,9 @@
 mod not_finite;
 
 use crate::common::case::Case;
-use crate::common::device::{floats, own_devices, words, OwnDevice};
+use crate::common::device::{floats, own_devices, own_devices_with, words, OwnDevice};
 use crate::common::{relative_difference, Engine};
-use clustered_attention::{wgpu, DeviceAttention, DeviceTensors, Kernels};
+use clustered_attention::{wgpu, DeviceAttention, DeviceTensors, Error, Kernels, Stage, StageTimes};
 use clustered_attention::{Attention, Backend, Layout, Method, Shape, DEFAULT_SCRATCH_BUDGET_BYTES};
 
 /// A word that no computation writes.
@@ -307,5 +307,41 @@ fn lengths_can_be_set_between_recordings_and_filled_on_the_device() {
             });
             assert_eq!(bits(&buffers.output(&own)), bits(&set), "{}", own.name);
         }
+    }
+}
+
+#[test]
+fn stages_are_timed_on_an_apps_device() {
+    for own in own_devices_with(&wgpu::Limits::defaults(), wgpu::Features::TIMESTAMP_QUERY) {
+        let kernels = kernels(&own);
+        let case = &cases(Layout::HeadsFirst)[3];
+        let mut plain = attention(&kernels, case);
+        let buffers = Buffers::new(&own, case);
+        record(&own, &mut plain, &buffers.tensors());
+        let expected = buffers.output(&own);
+        let mut timed = attention(&kernels, case);
+        let times = match StageTimes::new(&mut timed, &buffers.tensors()) {
+            Err(Error::Unsupported { .. }) if !own.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) => {
+                continue
+            }
+            times => times.expect("the device has timestamps"),
+        };
+        own.without_complaint(|| {
+            let mut encoder = own.device.create_command_encoder(&Default::default());
+            timed.record_timed(&mut encoder, &buffers.tensors(), &times).expect("the same object");
+            own.queue.submit([encoder.finish()]);
+        });
+        assert_eq!(bits(&buffers.output(&own)), bits(&expected), "{}", own.name);
+        let words = own.read(times.buffer());
+        let seconds = times.seconds(bytemuck::cast_slice(&words), own.queue.get_timestamp_period());
+        let stages: Vec<Stage> = seconds.iter().map(|(stage, _)| *stage).collect();
+        let costs: Vec<Stage> = timed.plan().costs().iter().map(|cost| cost.stage).collect();
+        assert_eq!(stages, costs, "{}", own.name);
+        assert!(seconds.iter().all(|(_, seconds)| (0.0..10.0).contains(seconds)), "{seconds:?}");
+        assert!(seconds.iter().map(|(_, seconds)| seconds).sum::<f64>() > 0.0, "{seconds:?}");
+        let mut exact = attention(&kernels, &cases(Layout::HeadsFirst)[0]);
+        let mut encoder = own.device.create_command_encoder(&Default::default());
+        let other = exact.record_timed(&mut encoder, &buffers.tensors(), &times);
+        assert!(matches!(other, Err(Error::OutOfRange { argument: "times", .. })), "{other:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! What is built on Burn: the feature `burn`, and the examples with pretrained models.
+//! What is built on Burn, the feature `burn` and the examples with pretrained models, and on candle.
 
 use crate::environment::Environment;
 use crate::lint;
@@ -8,18 +8,20 @@ use anyhow::{Context, Result};
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The library and the packages on Burn. They are always built together, the library's tests or not, and with the same features: Burn is
-/// large, and most of it would be built once more for every other choice.
-const PACKAGES: [&str; 6] = [
+/// The library and the packages on Burn and candle. They are always built together, the library's tests or not, and with the same features:
+/// Burn is large, and most of it would be built once more for every other choice. Of candle's dependencies it has the half.
+const PACKAGES: [&str; 7] = [
     "clustered-attention",
     "clustered-attention-burn",
+    "clustered-attention-candle",
     "clustered-attention-models",
     "clustered-attention-whisper",
     "clustered-attention-embed",
     "clustered-attention-accuracy",
 ];
-/// Where the tests of the two steps lie.
+/// Where the tests of the three steps lie.
 const BURN_FOLDER: &str = "examples/burn";
+const CANDLE_FOLDER: &str = "examples/candle";
 /// The test of the program that takes times.
 const TIMES: &str = "layer_times";
 const MODEL_FOLDERS: [&str; 4] = ["examples/models", "examples/whisper", "examples/embed", "examples/accuracy"];
@@ -60,6 +62,18 @@ pub fn test(environment: &Environment) -> Result<()> {
     }
     let mut examples = on_packages(environment, "test");
     run(examples.args(["--doc", "--", "burn::"]))
+}
+
+/// Attention on candle's tensors, against candle's own operations.
+pub fn test_candle(environment: &Environment) -> Result<()> {
+    let mut tests = on_packages(environment, "test");
+    add_test_files(&mut tests, CANDLE_FOLDER)?;
+    run(&mut tests)?;
+    // Of the library, what is in the module `candle` alone.
+    for (kind, filter) in [("--lib", "candle::"), ("--doc", "candle")] {
+        run(on_packages(environment, "test").args([kind, "--", filter]))?;
+    }
+    Ok(())
 }
 
 /// Speech recognition and embeddings. Where the models cannot be fetched, only what needs none, which is said in the summary.
@@ -131,7 +145,7 @@ mod tests {
         let names = |packages: &[&str]| -> Vec<String> {
             packages.iter().flat_map(|package| test_names(package).expect("a folder of tests")).collect()
         };
-        let steps = [names(&["."]), names(&[BURN_FOLDER]), names(&MODEL_FOLDERS)];
+        let steps = [names(&["."]), names(&[BURN_FOLDER]), names(&[CANDLE_FOLDER]), names(&MODEL_FOLDERS)];
         assert!(steps[1].contains(&TIMES.to_string()));
         for (index, step) in steps.iter().enumerate() {
             assert!(!step.is_empty());

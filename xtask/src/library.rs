@@ -19,7 +19,20 @@ fn on_packages(environment: &Environment, command: &str) -> Command {
     for package in PACKAGES {
         cargo.args(["--package", package]);
     }
+    cargo.args(["--features", "clustered-attention/serde"]);
     cargo
+}
+
+/// Sets of features that no other step builds: without wgpu, and with wgpu for no API.
+const FEATURES: [&str; 3] = ["", "serde", "gpu"];
+
+/// The library alone has no warnings with any set of features.
+pub fn features(environment: &Environment) -> Result<()> {
+    for features in FEATURES {
+        let arguments = ["--package", "clustered-attention", "--lib", "--no-default-features", "--features", features];
+        lint::run(cargo(environment, "check").args(arguments))?;
+    }
+    Ok(())
 }
 
 /// rustfmt finds nothing to change.

@@ -6,8 +6,8 @@ use crate::say;
 use anyhow::{bail, Context, Result};
 use std::process::Command;
 
-/// What the package registry accepts.
-const LARGEST_BYTES: u64 = 10_000_000;
+/// What everyone who adds the crate downloads.
+const LARGEST_BYTES: u64 = 2_000_000;
 
 /// Packs the library, checks the size and compiles the library from nothing but the package, with the features that its users get.
 pub fn check(environment: &Environment) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Whether the stated minimum Rust versions are true: the library's, and that of its features for Burn.
+//! Whether the stated minimum Rust versions are true: the library's, and those of its features for Burn and candle.
 
 use crate::environment::Environment;
 use crate::outcome::Outcome;
@@ -11,9 +11,11 @@ use std::process::Command;
 
 /// What precedes the version that the optional dependencies need, in a comment of `Cargo.toml`.
 const FEATURES_NEED: &str = "need Rust ";
+/// The same of candle, which states no version, so that only a build can tell.
+const CANDLE_NEEDS: &str = "candle needs Rust ";
 
 /// Checks that no dependency of the library states a newer version than the library does, nor an optional one than `Cargo.toml` says of
-/// the features, and builds the library with its minimum version where rustup has that toolchain.
+/// the features, and builds the library with its minimum version, and with candle's, where rustup has those toolchains.
 pub fn check(environment: &Environment) -> Result<Outcome> {
     let metadata = metadata(environment)?;
     let library = Library::find(&metadata).context("`cargo metadata` printed something unexpected")?;
@@ -23,27 +25,40 @@ pub fn check(environment: &Environment) -> Result<Outcome> {
         bail!("rust-version is {version}, but these dependencies need more: {}", newer.join(", "));
     }
     say!("no dependency of the library states a newer Rust version than {version}")?;
-    check_features(&library)?;
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).context("Cargo.toml cannot be read")?;
+    check_features(&library, &manifest)?;
+    let candles = version_behind(&manifest, CANDLE_NEEDS)
+        .with_context(|| format!("no comment in Cargo.toml says `{CANDLE_NEEDS}...`"))?;
     let toolchains = output(Command::new("rustup").args(["toolchain", "list"])).unwrap_or_default();
-    let prefix = format!("{version}-");
-    let full_prefix = format!("{version}.");
-    let toolchain = toolchains
-        .lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .find(|name| name.starts_with(&prefix) || name.starts_with(&full_prefix) || *name == version);
-    let Some(toolchain) = toolchain else {
-        return Ok(Outcome::Skipped(format!(
-            "not built with Rust {version}, which is not installed: rustup toolchain install {version} --profile minimal"
-        )));
-    };
-    run(cargo_of(environment, Some(toolchain), "check").args(["--package", "clustered-attention", "--lib"]))?;
-    Ok(Outcome::Passed)
+    let mut missing = vec![];
+    for (version, features) in [(version, ""), (candles, "candle")] {
+        let Some(toolchain) = toolchain_of(&toolchains, version) else {
+            missing.push(version);
+            continue;
+        };
+        let arguments = ["--package", "clustered-attention", "--lib", "--features", features];
+        run(cargo_of(environment, Some(toolchain), "check").args(arguments))?;
+    }
+    if missing.is_empty() {
+        return Ok(Outcome::Passed);
+    }
+    Ok(Outcome::Skipped(format!(
+        "not built with what is not installed: rustup toolchain install {} --profile minimal",
+        missing.join(" ")
+    )))
+}
+
+/// The toolchain of a version in what `rustup toolchain list` prints.
+fn toolchain_of<'a>(toolchains: &'a str, version: &str) -> Option<&'a str> {
+    let mut names = toolchains.lines().filter_map(|line| line.split_whitespace().next());
+    names.find(|name| {
+        name.strip_prefix(version).is_some_and(|rest| rest.is_empty() || rest.starts_with('-') || rest.starts_with('.'))
+    })
 }
 
 /// The version that `Cargo.toml` states for the features is the newest that a dependency of theirs does.
-fn check_features(library: &Library) -> Result<()> {
-    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).context("Cargo.toml cannot be read")?;
-    let stated = version_of_features(&manifest);
+fn check_features(library: &Library, manifest: &str) -> Result<()> {
+    let stated = version_behind(manifest, FEATURES_NEED);
     let stated =
         stated.with_context(|| format!("no comment in Cargo.toml says `{FEATURES_NEED}...` of the features"))?;
     let needed = library.newest_behind_features().context("`cargo metadata` printed something unexpected")?;
@@ -54,8 +69,9 @@ fn check_features(library: &Library) -> Result<()> {
     Ok(())
 }
 
-fn version_of_features(manifest: &str) -> Option<&str> {
-    let comment = manifest.lines().find_map(|line| line.strip_prefix('#')?.split_once(FEATURES_NEED))?.1;
+/// The version that a comment states behind some words.
+fn version_behind<'a>(manifest: &'a str, words: &str) -> Option<&'a str> {
+    let comment = manifest.lines().find_map(|line| line.strip_prefix('#')?.split_once(words))?.1;
     let end = comment.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(comment.len());
     Some(comment[..end].trim_end_matches('.')).filter(|version| !version.is_empty())
 }
@@ -142,9 +158,20 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_states_the_version_of_the_features() {
-        assert_eq!(version_of_features("rust-version = \"1.88\"\n# These two need Rust 1.95.\n"), Some("1.95"));
-        assert_eq!(version_of_features("rust-version = \"1.88\"\n# These need Rust\n"), None);
+    fn comments_state_the_versions_of_the_features() {
+        let manifest = "rust-version = \"1.88\"\n# candle needs Rust 1.94, unsaid.\n# These two need Rust 1.95.\n";
+        assert_eq!(version_behind(manifest, FEATURES_NEED), Some("1.95"));
+        assert_eq!(version_behind(manifest, CANDLE_NEEDS), Some("1.94"));
+        assert_eq!(version_behind("rust-version = \"1.88\"\n# These need Rust\n", FEATURES_NEED), None);
+    }
+
+    #[test]
+    fn toolchains_are_found_by_version() {
+        let toolchains = "stable-x86_64 (active, default)\n1.95.0-x86_64\n1.8-x86_64\n1.94-x86_64\n";
+        assert_eq!(toolchain_of(toolchains, "1.95"), Some("1.95.0-x86_64"));
+        assert_eq!(toolchain_of(toolchains, "1.94"), Some("1.94-x86_64"));
+        assert_eq!(toolchain_of(toolchains, "1.88"), None);
+        assert_eq!(toolchain_of(toolchains, "1.9"), None);
     }
 
     #[test]

@@ -63,12 +63,14 @@ fn run_step(step: Step, environment: &Environment, options: &Options) -> Result<
         Step::Wasm => wasm::BROWSER_TEST.build(environment)?,
         Step::Browser => browser::test(environment)?,
         Step::Bench => return library::bench(environment),
+        Step::Features => library::features(environment)?,
         Step::Web => {
             web::build(environment)?;
             web::test(environment)?;
         }
         Step::BurnLint => burn::lint(environment)?,
         Step::Burn => burn::test(environment)?,
+        Step::Candle => burn::test_candle(environment)?,
         Step::Models => return burn::test_models(environment),
         Step::Package => package::check(environment)?,
         Step::RustVersion => return rust_version::check(environment),

@@ -9,7 +9,7 @@ fn main() -> clustered_attention::Result<()> {
     let options = AttentionOptions::new(Method::stitched(25));
 
     // In place of `burn::nn::attention::MultiHeadAttention`, with the same names of weights.
-    let layer = MultiHeadAttentionConfig::new(512, 8).init(options.clone(), &device)?;
+    let layer = MultiHeadAttentionConfig::new(512, 8).init_with(options.clone(), &device)?;
     let input = Tensor::<3>::random([1, 1024, 512], Distribution::Normal(0.0, 1.0), &device);
     println!("{}", layer.forward(input)?);
 

@@ -50,7 +50,7 @@ impl Layers {
     pub fn new(heads: usize, width: usize, device: &Device) -> Result<Self> {
         let burn = BurnConfig::new(heads * width, heads).with_dropout(0.0).init(device);
         let config = MultiHeadAttentionConfig::new(heads * width, heads);
-        let mut clustered = config.init(AttentionOptions::new(Method::Exact), device)?;
+        let mut clustered = config.init_with(AttentionOptions::new(Method::Exact), device)?;
         // The projections have the same names and types.
         clustered.query = burn.query.clone();
         clustered.key = burn.key.clone();

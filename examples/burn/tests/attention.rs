@@ -3,9 +3,12 @@
 mod common;
 
 use burn::tensor::Tensor;
-use clustered_attention::burn::{attention, AttentionOptions, ClusteredAttention};
+use clustered_attention::burn::{attention, attention_with_lengths, AttentionOptions, ClusteredAttention, Lengths};
 use clustered_attention::{Method, Shape};
-use common::{devices, dimensions, expected, input, methods, relative_difference, tensor, tensors, values, Idle};
+use common::{
+    devices, dimensions, expected, expected_with_lengths, input, methods, relative_difference, tensor, tensors, values,
+    Idle,
+};
 
 /// Grouped heads, odd widths and lengths; few enough queries that near ties between adapters do not matter.
 fn shape() -> Shape {
@@ -116,18 +119,21 @@ fn lengths_scale_and_budget() {
         // The same problem again and again with other lengths, which lie in one buffer.
         for lengths in [[50, 1, 17], [0, 50, 49], [23, 50, 50], [50, 50, 50]] {
             for method in methods() {
-                let options = AttentionOptions::new(method)
-                    .with_lengths(lengths)
-                    .with_scale(0.21)
-                    .with_scratch_budget_bytes(1 << 20);
+                let options = AttentionOptions::new(method).with_scale(0.21).with_scratch_budget_bytes(1 << 20);
+                let lengths = Lengths::new(&lengths);
+                let module = ClusteredAttention::new(options.clone());
                 let [queries, keys, values] = tensors(&shape, &data, &device);
-                let output = attention(queries, keys, values, &options).expect("attention");
-                close(output, &expected(&shape, &data, &options), &format!("{device:?} {lengths:?} {method:?}"));
+                let output = module.forward_with_lengths(queries, keys, values, lengths).expect("attention");
+                let expected = expected_with_lengths(&shape, &data, lengths, &options);
+                close(output, &expected, &format!("{device:?} {lengths:?} {method:?}"));
             }
         }
-        let options = AttentionOptions::new(Method::Exact).with_key_lengths([3, 0, 50]);
-        let [queries, keys, values] = tensors(&shape, &data, &device);
-        let output = attention(queries, keys, values, &options).expect("attention");
-        close(output, &expected(&shape, &data, &options), "keys alone");
+        let options = AttentionOptions::new(Method::Exact);
+        for (lengths, what) in [(Lengths::of_keys(&[3, 0, 50]), "keys"), (Lengths::of_queries(&[3, 0, 50]), "queries")]
+        {
+            let [queries, keys, values] = tensors(&shape, &data, &device);
+            let output = attention_with_lengths(queries, keys, values, lengths, &options).expect("attention");
+            close(output, &expected_with_lengths(&shape, &data, lengths, &options), &format!("{what} alone"));
+        }
     }
 }

@@ -5,7 +5,7 @@ mod common;
 use burn::nn::attention::{MhaInput, MultiHeadAttentionConfig as BurnConfig};
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use burn_store::{ModuleSnapshot, SafetensorsStore};
-use clustered_attention::burn::{AttentionOptions, MultiHeadAttention, MultiHeadAttentionConfig, USUAL_NAMES};
+use clustered_attention::burn::{AttentionOptions, Lengths, MultiHeadAttention, MultiHeadAttentionConfig, USUAL_NAMES};
 use clustered_attention::{Error, Method};
 use common::{devices, numbers, relative_difference, values, Idle};
 
@@ -33,7 +33,7 @@ fn pair(device: &Device, rename: &[(&str, &str)]) -> (burn::nn::attention::Multi
     for (from, to) in USUAL_NAMES {
         store = store.with_key_remapping(*from, *to);
     }
-    let mut layer = MultiHeadAttentionConfig::new(WIDTH, HEADS).init(exact(), device).expect("a layer");
+    let mut layer = MultiHeadAttentionConfig::new(WIDTH, HEADS).init_with(exact(), device).expect("a layer");
     let result = layer.load_from(&mut store).expect("the weights are loaded");
     assert!(result.missing.is_empty() && result.errors.is_empty(), "{result:?}");
     (burns, layer)
@@ -80,13 +80,12 @@ fn names_of_bert_load_within_a_block() {
 fn lengths_are_burns_padding_mask() {
     let _idle = Idle;
     for device in devices() {
-        let (burns, mut layer) = pair(&device, &[]);
+        let (burns, layer) = pair(&device, &[]);
         let input = sequence(2, 20, 4, &device);
         let padding: Vec<bool> = [11, 20].into_iter().flat_map(|length| (0..20).map(move |i| i >= length)).collect();
         let mask = Tensor::<2, Bool>::from_data(TensorData::new(padding, [2, 20]), &device);
         let expected = values(burns.forward(MhaInput::self_attn(input.clone()).mask_pad(mask)).context);
-        layer.options = layer.options.with_key_lengths([11, 20]);
-        let output = values(layer.forward(input).expect("attention"));
+        let output = values(layer.forward_with_lengths(input, Lengths::of_keys(&[11, 20])).expect("attention"));
         let difference = relative_difference(&output, &expected);
         assert!(difference < 1e-5, "{device:?}: {difference:e}");
     }
@@ -97,7 +96,7 @@ fn grouped_heads_and_methods() {
     let _idle = Idle;
     for device in devices() {
         let config = MultiHeadAttentionConfig::new(WIDTH, HEADS).with_n_key_heads(Some(2)).with_key_bias(false);
-        let mut layer = config.init(exact(), &device).expect("a layer");
+        let mut layer = config.init_with(exact(), &device).expect("a layer");
         assert_eq!(layer.key.weight.dims(), [WIDTH, WIDTH / 2]);
         assert!(layer.key.bias.is_none());
         let input = sequence(1, 90, 5, &device);
@@ -116,14 +115,20 @@ fn grouped_heads_and_methods() {
 fn what_does_not_fit_is_named() {
     let _idle = Idle;
     let device = Device::flex();
-    let refused = |config: MultiHeadAttentionConfig| match config.init(exact(), &device) {
+    let refused = |config: MultiHeadAttentionConfig| match config.init_with(exact(), &device) {
         Err(error) => error.to_string(),
         Ok(_) => panic!("must be refused"),
     };
     assert!(refused(MultiHeadAttentionConfig::new(48, 5)).contains("`n_heads` is 5"));
     assert!(refused(MultiHeadAttentionConfig::new(48, 0)).contains("`n_heads` is 0"));
     assert!(refused(MultiHeadAttentionConfig::new(48, 4).with_n_key_heads(Some(3))).contains("`n_key_heads` is 3"));
-    let layer = MultiHeadAttentionConfig::new(WIDTH, HEADS).init(exact(), &device).expect("a layer");
+    let config = MultiHeadAttentionConfig::new(WIDTH, HEADS);
+    let named = config.clone().with_method("improved:7,top_k=3".into());
+    assert_eq!(named.init(&device).expect("a layer").options.method, Method::improved(7).with_top_k(3));
+    assert_eq!(config.init(&device).expect("a layer").options.method, Method::stitched(25));
+    let error = config.with_method("linear".into()).init(&device).expect_err("no such method");
+    assert!(error.to_string().contains("`method` is `linear`"), "{error}");
+    let layer = MultiHeadAttentionConfig::new(WIDTH, HEADS).init_with(exact(), &device).expect("a layer");
     let narrow = Tensor::<3>::zeros([1, 5, 47], &device);
     let error = layer.forward(narrow).expect_err("must be refused");
     assert!(matches!(error, Error::TensorShape { tensor: "input", .. }), "{error}");

@@ -4,7 +4,9 @@ mod common;
 
 use burn::tensor::wgpu::WgpuSetup;
 use burn::tensor::{DType, Device, Tensor};
-use clustered_attention::burn::{attention, init_wgpu, share_device, AttentionOptions};
+use clustered_attention::burn::{
+    attention, attention_with_lengths, init_wgpu, share_device, AttentionOptions, Lengths,
+};
 use clustered_attention::{Error, Method};
 use common::{devices, opened, unknown_wgpu_device, wgpu_device, Idle};
 
@@ -13,8 +15,19 @@ fn zeros(dimensions: [usize; 4], device: &Device) -> Tensor<4> {
 }
 
 fn refused(tensors: [Tensor<4>; 3], options: &AttentionOptions, texts: &[&str]) -> Error {
+    refused_with_lengths(tensors, Lengths::default(), options, texts)
+}
+
+fn refused_with_lengths(
+    tensors: [Tensor<4>; 3],
+    lengths: Lengths,
+    options: &AttentionOptions,
+    texts: &[&str],
+) -> Error {
     let [queries, keys, values] = tensors;
-    let Err(error) = attention(queries, keys, values, options) else { panic!("must be refused, naming {texts:?}") };
+    let Err(error) = attention_with_lengths(queries, keys, values, lengths, options) else {
+        panic!("must be refused, naming {texts:?}")
+    };
     let message = error.to_string();
     for text in texts {
         assert!(message.contains(text), "`{message}` does not say `{text}`");
@@ -37,10 +50,11 @@ fn shapes_that_do_not_fit() {
         refused(with([2, 4, 9, 257], [2, 4, 9, 257], [2, 4, 9, 8]), &exact, &["`width` is 257"]);
         let stitched = AttentionOptions::new(Method::stitched(3));
         refused(of([2, 4, 7, 8], [2, 4, 7, 8]), &stitched, &["9 queries and 7 keys", "window: None"]);
-        let lengths = AttentionOptions::new(Method::Exact).with_key_lengths([9, 10]);
-        refused(of([2, 4, 9, 8], [2, 4, 9, 8]), &lengths, &["`key_lengths[1]` is 10", "at most 9"]);
-        let lengths = AttentionOptions::new(Method::Exact).with_query_lengths([9]);
-        refused(of([2, 4, 9, 8], [2, 4, 9, 8]), &lengths, &["`query_lengths` has 1 elements"]);
+        let with_lengths = |lengths, texts: &[&str]| {
+            refused_with_lengths(of([2, 4, 9, 8], [2, 4, 9, 8]), lengths, &exact, texts);
+        };
+        with_lengths(Lengths::of_keys(&[9, 10]), &["`key_lengths[1]` is 10", "at most 9"]);
+        with_lengths(Lengths::of_queries(&[9]), &["`query_lengths` has 1 elements"]);
         let scale = AttentionOptions::new(Method::Exact).with_scale(f32::NAN);
         refused(of([2, 4, 9, 8], [2, 4, 9, 8]), &scale, &["`scale` is NaN"]);
         let clusters = AttentionOptions::new(Method::clustered(0));
@@ -62,6 +76,13 @@ fn other_types_and_autodiff() {
         let training = [tensor(), tensor(), tensor().autodiff()];
         let error = refused(training, &exact, &["autodiff"]);
         assert!(matches!(error, Error::Unsupported { .. }));
+        // For inference they are constants.
+        let plain = attention(tensor() + 1.0, tensor(), tensor() + 2.0, &exact).expect("attention").into_data();
+        let training = [tensor().autodiff().require_grad() + 1.0, tensor(), tensor().autodiff() + 2.0];
+        let [queries, keys, values] = training;
+        let output = attention(queries, keys, values, &exact.clone().without_gradients()).expect("constants");
+        assert!(!output.is_autodiff());
+        assert_eq!(output.into_data(), plain);
     }
 }
 

@@ -7,7 +7,7 @@ use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, L
 use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Int, Tensor};
 use clustered_attention::burn::{
-    attention, AttentionOptions, MultiHeadAttention, MultiHeadAttentionConfig, USUAL_NAMES,
+    attention_with_lengths, AttentionOptions, Lengths, MultiHeadAttention, MultiHeadAttentionConfig, USUAL_NAMES,
 };
 use clustered_attention::Method;
 
@@ -103,7 +103,7 @@ impl Layer {
         let width = config.hidden_size;
         let attention = MultiHeadAttentionConfig::new(width, config.num_attention_heads);
         Ok(Self {
-            attention: attention.init(AttentionOptions::new(Method::Exact), device)?,
+            attention: attention.init_with(AttentionOptions::new(Method::Exact), device)?,
             attention_norm: norm(config, device),
             intermediate: LinearConfig::new(width, config.intermediate_size).init(device),
             output: LinearConfig::new(config.intermediate_size, width).init(device),
@@ -112,11 +112,11 @@ impl Layer {
     }
 
     fn forward(&self, states: Tensor<3>, lengths: &[u32], stopwatch: Option<&mut Stopwatch>) -> Result<Tensor<3>> {
-        let options = self.attention.options.clone().with_lengths(lengths);
         // In three parts, so that attention alone can be timed; otherwise it is `self.attention.forward`.
         let [queries, keys, values] = self.attention.project(states.clone(), states.clone())?;
         let device = states.device();
-        let attend = move || attention(queries, keys, values, &options);
+        let attend =
+            move || attention_with_lengths(queries, keys, values, Lengths::new(lengths), &self.attention.options);
         let heads = match stopwatch {
             Some(stopwatch) => stopwatch.time(&device, attend)??,
             None => attend()?,

@@ -2,7 +2,7 @@
 #![allow(dead_code)] // each test file uses a part
 
 use burn::tensor::{Device, DeviceKind, Tensor, TensorData};
-use clustered_attention::burn::{init_wgpu, AttentionOptions};
+use clustered_attention::burn::{init_wgpu, AttentionOptions, Lengths};
 use clustered_attention::{Attention, Backend, Inputs, Method, Problem, Shape};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -106,13 +106,23 @@ pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 
 /// What the crate's CPU back end makes of it, without Burn.
 pub fn expected(shape: &Shape, data: &[Vec<f32>; 3], options: &AttentionOptions) -> Vec<f32> {
+    expected_with_lengths(shape, data, Lengths::default(), options)
+}
+
+/// The same of sequences of different lengths.
+pub fn expected_with_lengths(
+    shape: &Shape,
+    data: &[Vec<f32>; 3],
+    lengths: Lengths,
+    options: &AttentionOptions,
+) -> Vec<f32> {
     let mut problem = Problem::new(*shape, options.method).expect("a problem");
     if let Some(scale) = options.scale {
         problem = problem.with_scale(scale).expect("a scale");
     }
     let inputs = Inputs {
-        query_lengths: options.query_lengths.as_deref(),
-        key_lengths: options.key_lengths.as_deref(),
+        query_lengths: lengths.queries,
+        key_lengths: lengths.keys,
         ..Inputs::new(&data[0], &data[1], &data[2])
     };
     let cpu = Attention::new_blocking(Backend::Cpu).expect("the CPU");

@@ -107,7 +107,7 @@ impl EncoderLayer {
         let attention = MultiHeadAttentionConfig::new(WIDTH, HEADS).with_key_bias(false);
         Ok(Self {
             self_attn_layer_norm: norm(device),
-            self_attn: attention.with_initializer(Initializer::Zeros).init(options, device)?,
+            self_attn: attention.with_initializer(Initializer::Zeros).init_with(options, device)?,
             final_layer_norm: norm(device),
             fc1: linear(WIDTH, HIDDEN_WIDTH, true, device),
             fc2: linear(HIDDEN_WIDTH, WIDTH, true, device),
