@@ -18,10 +18,13 @@ pub fn check_outputs(outputs: &[Named], inputs: &[Named]) -> Result<()> {
     let mut created = Created(Vec::new());
     let mut seen: Vec<(&str, Handle)> = Vec::new();
     for &(option, path) in outputs {
+        let before = created.0.len();
         let Some(handle) = open(path, &mut created).with_context(|| format!("cannot write {}", path.display()))? else {
             continue;
         };
-        if let Some((input, _)) = inputs.iter().find(|(_, input)| holds(input, &handle)) {
+        // What was created just now is nobody's input, though it lies in a folder that is one.
+        let was_there = created.0.len() == before;
+        if let Some((input, _)) = inputs.iter().find(|(_, input)| was_there && holds(input, &handle)) {
             bail!("{option} would write over {}, which {input} reads", path.display());
         }
         if let Some((other, _)) = seen.iter().find(|(_, other)| *other == handle) {

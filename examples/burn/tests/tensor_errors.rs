@@ -116,6 +116,25 @@ fn a_device_of_the_programs_own() {
     assert!(matches!(error, Error::OutOfRange { argument: "device", .. }));
 }
 
+#[test]
+fn a_lost_device_says_so() {
+    let setup = wgpu_setup();
+    // Not among the devices that are waited for: this one ends here.
+    let device = Device::wgpu_options().setup(setup.clone()).init().expect("Burn takes the handles");
+    share_device(&device, &setup).expect("a device with WebGPU's defaults");
+    let tensor = || zeros([1, 1, 5, 8], &device);
+    let exact = AttentionOptions::new(Method::Exact);
+    let inputs = [tensor(), tensor(), tensor()];
+    let [queries, keys, values] = inputs.clone();
+    attention(queries, keys, values, &exact).expect("attention").into_data();
+    device.sync().expect("all is done");
+    setup.device.destroy();
+    let error = refused(inputs, &exact, &["lost", "open it again"]);
+    assert!(matches!(error, Error::DeviceLost { .. }), "{error:?}");
+    let again = share_device(&device, &setup).expect_err("nothing runs there");
+    assert!(matches!(again, Error::DeviceLost { .. }), "{again:?}");
+}
+
 /// A device that the program opens by itself.
 fn wgpu_setup() -> WgpuSetup {
     use clustered_attention::wgpu::{DeviceDescriptor, Instance, InstanceDescriptor, Limits};

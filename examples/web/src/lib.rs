@@ -2,6 +2,10 @@
 //!
 //! Numbers and checks are in `engine.rs`, which is plain Rust and tested natively; here they are put into JavaScript's types.
 
+// What it shares with `headless` it uses in part.
+#[allow(dead_code)]
+#[path = "../../headless/available_memory.rs"]
+mod available_memory;
 mod device;
 mod engine;
 mod failure;
@@ -274,6 +278,7 @@ impl ClusteredAttention {
             return Err("`valueWidth` must be `width` in synthetic input".to_owned().into());
         }
         let tensors = synthetic::mixture(shape.length, shape.heads, shape.width, seed);
+        let tensors = tensors.map_err(|error| format!("{error:#}"))?;
         self.engine.set_input(Input::of(tensors)?)
     }
 

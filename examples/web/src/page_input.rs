@@ -98,7 +98,7 @@ impl Input {
             queries: repeat(&self.queries, self.shape.width),
             keys: repeat(&self.keys, self.shape.width),
             values: repeat(&self.values, self.shape.value_width),
-            shape: Shape { queries: length, keys: length, ..self.shape },
+            shape: self.shape.with_queries(length).with_keys(length),
         }
     }
 }

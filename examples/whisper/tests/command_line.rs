@@ -66,7 +66,7 @@ fn a_closed_pipe_ends_it_quietly() {
 #[test]
 fn outputs_are_checked_first_and_never_are_inputs() {
     let folder = tempfile::tempdir().unwrap();
-    let clip = wave(folder.path(), "clip.wav", PLAIN, &[1_000i16, -1_000].repeat(8_000));
+    let clip = wave(folder.path(), "clip.wav", PLAIN, &PLAIN.integers([1_000, -1_000].repeat(8_000)));
     let said = file(folder.path(), "said.txt", b"nothing");
     let path = |path: &std::path::Path| path.to_str().unwrap().to_owned();
     let (clip, said, absent) = (path(&clip), path(&said), path(&folder.path().join("none/of.json")));

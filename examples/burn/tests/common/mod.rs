@@ -120,11 +120,8 @@ pub fn expected_with_lengths(
     if let Some(scale) = options.scale {
         problem = problem.with_scale(scale).expect("a scale");
     }
-    let inputs = Inputs {
-        query_lengths: lengths.queries,
-        key_lengths: lengths.keys,
-        ..Inputs::new(&data[0], &data[1], &data[2])
-    };
+    let inputs = Inputs::new(&data[0], &data[1], &data[2]);
+    let inputs = inputs.with_query_lengths(lengths.queries).with_key_lengths(lengths.keys);
     let cpu = Attention::new_blocking(Backend::Cpu).expect("the CPU");
     cpu.run_blocking(&problem, &inputs).expect("attention")
 }
