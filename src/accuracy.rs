@@ -76,7 +76,8 @@ impl Chosen {
         if let Rows::Sample { per_head: 0, .. } = rows {
             return Err(Error::OutOfRange { argument: "per_head", value: "0".into(), allowed: "at least 1".into() });
         }
-        inputs.validate(problem)?;
+        // What is computed here is exact attention, whatever the method.
+        inputs.validate(&problem.with_method(Method::Exact))?;
         let shape = problem.shape();
         let valid = |batch: usize| inputs.query_lengths.map_or(shape.queries, |lengths| lengths[batch] as usize);
         let counts: Vec<u32> = (0..shape.batch).map(|batch| rows.count(valid(batch)) as u32).collect();

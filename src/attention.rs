@@ -9,20 +9,23 @@ use crate::limits::Limits;
 use crate::plan::{Plan, DEFAULT_SCRATCH_BUDGET_BYTES};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::problem::OwnedCall;
-use crate::problem::{check_output, Call, Sums, Supplied};
+use crate::problem::{check_output, empty_output, Call, Sums, Supplied};
 use crate::trace::Trace;
-use crate::{cpu, Error, Inputs, Problem, Result};
+#[cfg(not(feature = "gpu"))]
+use crate::Error;
+use crate::{cpu, Inputs, Problem, Result};
 use std::sync::Arc;
 
 /// Where attention is computed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Backend {
-    /// A real GPU if there is one, otherwise the CPU. Looks at all adapters, as [`adapters`](crate::adapters) does, so a driver that crashes
-    /// takes the process with it; [`Backend::Cpu`] touches none.
+    /// A real GPU if there is one, otherwise the CPU. Asks drivers as [`Backend::Gpu`] does, so one that crashes takes the process with it;
+    /// [`Backend::Cpu`] touches none.
     #[default]
     Auto,
-    /// The best adapter that can be opened, a software one if need be.
+    /// The best adapter that can be opened, a software one if need be. OpenGL is asked only where no hardware of another API was taken, and
+    /// `WGPU_BACKEND` narrows all of them, as for [`adapters`](crate::adapters).
     Gpu,
     /// The best adapter that can be opened of those whose name, driver or API contains this text, in any case. The name of an API (`vulkan`,
     /// `metal`, `dx12`, `gl`) is that API alone: no other driver is touched.
@@ -39,7 +42,10 @@ pub enum Backend {
 /// Calls may come from several threads. Natively the `async` functions compute on a thread of their own, so that an executor's other tasks go
 /// on; they copy what they are given once. Dropping their future stops what had not begun: stages on the CPU, submissions on a GPU. The
 /// `_blocking` ones compute and wait on the caller's thread and copy nothing. On OpenGL, which serves one thread at a time, all calls of a
-/// process wait for each other.
+/// process wait for each other, and dropping an `Attention` there waits too.
+///
+/// On the CPU all cores work by rayon. Within a pool of rayon's use the `_blocking` functions, which compute in the pool that they are called
+/// in: a worker that waits for an `async` call keeps a thread that this call may need.
 ///
 /// ```
 /// use clustered_attention::{Attention, Backend, Inputs, Method, Problem, Shape};
@@ -108,6 +114,9 @@ impl Attention {
     }
 
     /// [`Attention::new`] for programs without an async runtime. Not available in the browser.
+    ///
+    /// # Errors
+    /// As [`Attention::new`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new_blocking(backend: Backend) -> Result<Self> {
         Ok(Self::of(pollster::block_on(Engine::open(backend))?))
@@ -137,7 +146,8 @@ impl Attention {
     ///
     /// # Errors
     /// Wrong sizes, lengths out of range, NaN or infinity at a valid position, inputs so large that logits or sums may exceed float32, and
-    /// limits that the problem exceeds.
+    /// limits that the problem exceeds; on a device also [`DeviceLost`](crate::Error::DeviceLost), [`Device`](crate::Error::Device). Natively
+    /// [`OutOfMemory`](crate::Error::OutOfMemory) and [`Thread`](crate::Error::Thread), where the system has no more.
     pub async fn run(&self, problem: &Problem, inputs: &Inputs<'_>) -> Result<Vec<f32>> {
         self.run_placed(problem, inputs, None).await
     }
@@ -175,6 +185,9 @@ impl Attention {
     }
 
     /// [`Attention::run`] for programs without an async runtime: computes and waits on this thread. Not available in the browser.
+    ///
+    /// # Errors
+    /// As [`Attention::run`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn run_blocking(&self, problem: &Problem, inputs: &Inputs) -> Result<Vec<f32>> {
         self.run_placed_blocking(problem, inputs, None)
@@ -192,6 +205,9 @@ impl Attention {
     }
 
     /// [`Attention::run_into`] for programs without an async runtime: computes and waits on this thread. Not available in the browser.
+    ///
+    /// # Errors
+    /// As [`Attention::run_into`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn run_into_blocking(&self, problem: &Problem, inputs: &Inputs, output: &mut [f32]) -> Result<()> {
         check_output(problem, output)?;
@@ -201,6 +217,9 @@ impl Attention {
     }
 
     /// [`Attention::trace`] for programs without an async runtime: computes and waits on this thread. Not available in the browser.
+    ///
+    /// # Errors
+    /// As [`Attention::trace`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn trace_blocking(&self, problem: &Problem, inputs: &Inputs, supplied: &Supplied) -> Result<Trace> {
         let call = Call { inputs, supplied, positions: None };
@@ -211,7 +230,7 @@ impl Attention {
     /// Computes away from the caller's thread, from a copy of the call.
     #[cfg(not(target_arch = "wasm32"))]
     async fn compute(&self, problem: &Problem, call: &Call<'_>, tracing: bool) -> Result<(Vec<f32>, Trace)> {
-        let (this, problem, call) = (self.clone(), *problem, OwnedCall::of(call)?);
+        let (this, problem, call) = (self.clone(), *problem, OwnedCall::of(problem, call)?);
         background::run(move |cancellation| call.lend(|call| this.compute_here(&problem, call, tracing, cancellation)))
             .await
     }
@@ -283,16 +302,6 @@ impl Attention {
     }
 }
 
-/// Memory for an output.
-fn empty_output(problem: &Problem) -> Result<Vec<f32>> {
-    let elements = problem.shape().output_elements();
-    let mut output = Vec::new();
-    let bytes = 4 * elements as u64;
-    output.try_reserve_exact(elements).map_err(|_| Error::OutOfMemory { what: "output", bytes })?;
-    output.resize(elements, 0.0);
-    Ok(output)
-}
-
 /// What only a GPU has.
 #[cfg(feature = "gpu")]
 impl Attention {
@@ -308,6 +317,9 @@ impl Attention {
     }
 
     /// [`Attention::with_adapter`] for programs without an async runtime. Not available in the browser.
+    ///
+    /// # Errors
+    /// As [`Attention::with_adapter`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn with_adapter_blocking(adapter: AdapterDescription) -> Result<Self> {
         let engine = pollster::block_on(gpu::HostEngine::open_described(adapter))?;

@@ -1,10 +1,10 @@
 //! Work away from the thread that awaits it, without a runtime: a thread a call, and a channel back.
 
 use crate::{Error, Result};
+#[cfg(not(target_arch = "wasm32"))]
+use futures_intrusive::channel::shared::oneshot_channel;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
-#[cfg(not(target_arch = "wasm32"))]
-use {futures_intrusive::channel::shared::oneshot_channel, std::future::Future};
 
 /// Whether nobody waits for a result any more.
 #[derive(Debug, Clone, Default)]
@@ -37,31 +37,28 @@ impl Drop for Awaited {
 
 /// Runs work on a thread of its own, which begins at the first poll. Where the future is dropped, the work is told.
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) fn run<T: Send + 'static>(
+pub(crate) async fn run<T: Send + 'static>(
     work: impl FnOnce(&Cancellation) -> Result<T> + Send + 'static,
-) -> impl Future<Output = Result<T>> + Send {
-    async move {
-        let cancellation = Cancellation::default();
-        let awaited = Awaited(cancellation.clone());
-        let (sender, receiver) = oneshot_channel();
-        let run = move || {
-            // The receiver is only gone if the future was dropped.
-            let _ = sender.send(work(&cancellation));
-        };
-        let failed = |message: String| Error::Thread { message };
-        std::thread::Builder::new()
-            .name("clustered-attention".into())
-            .spawn(run)
-            .map_err(|error| failed(error.to_string()))?;
-        let result = receiver.receive().await;
-        drop(awaited);
-        result.unwrap_or_else(|| Err(failed("it ended without a result".into())))
-    }
+) -> Result<T> {
+    let cancellation = Cancellation::default();
+    let awaited = Awaited(cancellation.clone());
+    let (sender, receiver) = oneshot_channel();
+    let run = move || {
+        // The receiver is only gone if the future was dropped.
+        let _ = sender.send(work(&cancellation));
+    };
+    let failed = |message: String| Error::Thread { message };
+    let thread = std::thread::Builder::new().name("clustered-attention".into()).spawn(run);
+    thread.map_err(|error| failed(error.to_string()))?;
+    let result = receiver.receive().await;
+    drop(awaited);
+    result.unwrap_or_else(|| Err(failed("it ended without a result".into())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::future::Future;
     use std::sync::mpsc;
     use std::task::{Context, Poll, Waker};
 

@@ -2,7 +2,7 @@
 
 use crate::background::Cancellation;
 use crate::cpu::{self, Workspace};
-use crate::problem::{check_lengths, Call};
+use crate::problem::{check_lengths, empty_output, Call};
 use crate::{Error, Inputs, Limits, Method, Plan, Problem, Result, Shape, Supplied, DEFAULT_SCRATCH_BUDGET_BYTES};
 use std::sync::OnceLock;
 
@@ -110,7 +110,7 @@ pub(crate) fn compute_on_host(
     let inputs =
         Inputs { query_lengths: lengths.queries, key_lengths: lengths.keys, ..Inputs::new(queries, keys, values) };
     let sums = inputs.validate(problem)?;
-    let mut output = vec![0.0; problem.shape().output_elements()];
+    let mut output = empty_output(problem)?;
     let call = Call { inputs: &inputs, supplied: &Supplied::default(), positions: None };
     cpu::run(&plan, &call, &mut output, None, workspace(), &Cancellation::default())?;
     inputs.check_sums(problem, sums, &output)?;

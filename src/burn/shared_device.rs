@@ -103,23 +103,33 @@ impl SharedDevice {
         tensors: &DeviceTensors,
     ) -> Result<()> {
         let device = self.kernels.device();
-        let work = guarded(device, || {
-            let plan = Plan::new(problem, &self.limits, options.scratch_budget_bytes)?;
-            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut attention = self.take(&mut kept, plan, options.scratch_budget_bytes)?;
-            attention.set_lengths(&self.queue, lengths.queries, lengths.keys)?;
-            submit(device, &self.queue, attention.recording(tensors)?, &Cancellation::default())?;
-            kept.push(attention);
+        let mut outcome = Ok(());
+        let heard = guarded(device, || {
+            outcome = self.submit_unheard(problem, lengths, options, tensors);
             Ok(())
         });
         #[cfg(not(target_arch = "wasm32"))]
-        return pollster::block_on(work);
+        pollster::block_on(heard)?;
         // In the browser nothing may wait; the device's handler hears what the driver complains about.
         #[cfg(target_arch = "wasm32")]
-        {
-            drop(work);
-            Ok(())
-        }
+        drop(heard);
+        outcome
+    }
+
+    fn submit_unheard(
+        &self,
+        problem: &Problem,
+        lengths: Lengths,
+        options: &AttentionOptions,
+        tensors: &DeviceTensors,
+    ) -> Result<()> {
+        let plan = Plan::new(problem, &self.limits, options.scratch_budget_bytes)?;
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut attention = self.take(&mut kept, plan, options.scratch_budget_bytes)?;
+        attention.set_lengths(&self.queue, lengths.queries, lengths.keys)?;
+        submit(self.kernels.device(), &self.queue, attention.recording(tensors)?, &Cancellation::default())?;
+        kept.push(attention);
+        Ok(())
     }
 
     /// The kept object for a plan, or a new one after making room for it.

@@ -261,6 +261,14 @@ impl DeviceAttention {
 /// Checks that a plan, which may have been made for another target, fits a device.
 fn check_fits(plan: &Plan, limits: &Limits) -> Result<()> {
     let planned = &plan.limits;
+    let refused = |value: &str| {
+        let allowed = "made with `Limits::of` this device, or with lower limits".into();
+        Err(Error::OutOfRange { argument: "plan", value: value.into(), allowed })
+    };
+    if planned.host {
+        // Its cut has no partial results of workgroups.
+        return refused("for the host");
+    }
     let numbers = [
         (planned.binding_bytes, limits.binding_bytes, "bytes", "max_storage_buffer_binding_size"),
         (planned.buffer_bytes, limits.buffer_bytes, "bytes", "max_buffer_size"),
@@ -277,13 +285,11 @@ fn check_fits(plan: &Plan, limits: &Limits) -> Result<()> {
             return Err(Error::ExceedsLimit { what, needed, allowed, unit, limit });
         }
     }
-    // Bindings begin where the plan says, which this device must allow; the host's cut has no partial results of workgroups.
+    // Bindings begin where the plan says, which this device must allow.
     let aligned = planned.offset_alignment_bytes.is_multiple_of(limits.offset_alignment_bytes)
         && planned.uniform_alignment_bytes.is_multiple_of(limits.uniform_alignment_bytes);
-    if planned.host || !aligned {
-        let value = if planned.host { "for the host" } else { "for a device with smaller alignments" };
-        let allowed = "made with `Limits::of` this device, or with lower limits".into();
-        return Err(Error::OutOfRange { argument: "plan", value: value.into(), allowed });
+    if !aligned {
+        return refused("for a device with smaller alignments");
     }
     Ok(())
 }

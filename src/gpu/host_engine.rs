@@ -104,6 +104,7 @@ impl HostEngine {
 
     pub fn with_device(device: wgpu::Device, queue: wgpu::Queue) -> Self {
         let description = AdapterDescription::new(&device.adapter_info(), None);
+        let _turn = exclusive(device.adapter_info().backend);
         let kernels = Kernels::new(&device);
         Self::of(Open { device, queue, kernels, description, session: Mutex::default(), complaint: Arc::default() })
     }
@@ -123,6 +124,7 @@ impl HostEngine {
     /// As [`Kernels::with_pipeline_cache`].
     #[allow(unsafe_code)]
     pub unsafe fn with_pipeline_cache(&self, data: &[u8]) -> Self {
+        let _turn = self.exclusive();
         Self::of(Open {
             device: self.device.clone(),
             queue: self.queue.clone(),

@@ -34,17 +34,22 @@ struct Asked {
 impl Liveness {
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new(device: &wgpu::Device) -> Self {
+        let scopes =
+            [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation].map(|of| device.push_error_scope(of));
         let canary = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("clustered-attention canary"),
             size: 4,
             usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: true,
         });
-        // On a lost device there is no error, and no memory either.
-        let was_lost = canary.slice(..).get_mapped_range().is_err();
-        if !was_lost {
+        let is_there = canary.slice(..).get_mapped_range().is_ok();
+        if is_there {
             canary.unmap();
         }
+        let [memory, validation] = scopes;
+        let errors = [validation, memory].map(|scope| pollster::block_on(scope.pop()));
+        // On a lost device there is no memory, and no error either.
+        let was_lost = !is_there && errors.iter().all(Option::is_none);
         Self(Arc::new(Asked { device: device.clone(), canary: Mutex::new(canary), was_lost }))
     }
 

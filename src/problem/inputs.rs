@@ -7,8 +7,8 @@ use crate::{Error, Result};
 /// Inputs on the host: three tensors in the problem's layout and, where sequences are shorter than the tensors, their lengths.
 ///
 /// Everything valid must be finite, and so small that logits (`query · key`), squared distances of queries (where there are clusters) and sums
-/// of a slice's values stay within float32: up to 1e18 and, for values, up to float32's largest number divided by the number of keys, all is
-/// well. Beyond, what would overflow is an [`Error::Overflow`], also where the mean of the values would be representable.
+/// of a slice's values stay within float32: up to 5e17, with a scale of at most 1, and, for values, up to float32's largest number divided by the
+/// number of keys, all is well. Beyond, what would overflow is an [`Error::Overflow`], also where the mean of the values would be representable.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Inputs<'a> {
@@ -211,8 +211,13 @@ pub(crate) struct OwnedCall {
 
 #[cfg(not(target_arch = "wasm32"))]
 impl OwnedCall {
-    pub fn of(call: &Call) -> Result<Self> {
+    /// With strides, slices may go on behind their tensors; what does is left out.
+    pub fn of(problem: &Problem, call: &Call) -> Result<Self> {
         let Inputs { queries, keys, values, query_lengths, key_lengths } = *call.inputs;
+        let cut = |data: &'_ [f32], most: usize| data.len().min(if problem.is_dense() { usize::MAX } else { most });
+        let queries = &queries[..cut(queries, problem.query_elements())];
+        let keys = &keys[..cut(keys, problem.key_elements())];
+        let values = &values[..cut(values, problem.value_elements())];
         let Supplied { planes, initial_positions, assignment } = *call.supplied;
         let optional = |entries: Option<&[u32]>| entries.map(<[u32]>::to_vec);
         Ok(Self {
@@ -259,6 +264,16 @@ pub(crate) fn check_lengths(
 pub(crate) fn check_output(problem: &Problem, output: &[f32]) -> Result<()> {
     let shape = problem.shape();
     check_length("output", output.len(), &[shape.batch, shape.query_heads, shape.queries, shape.value_width])
+}
+
+/// Memory for an output.
+pub(crate) fn empty_output(problem: &Problem) -> Result<Vec<f32>> {
+    let elements = problem.shape().output_elements();
+    let mut output = Vec::new();
+    let bytes = 4 * elements as u64;
+    output.try_reserve_exact(elements).map_err(|_| Error::OutOfMemory { what: "output", bytes })?;
+    output.resize(elements, 0.0);
+    Ok(output)
 }
 
 fn check_length(argument: &'static str, actual: usize, dimensions: &[usize]) -> Result<()> {

@@ -86,17 +86,18 @@ impl Valid<'_> {
 /// where those leave it open, by the norms of the rows (Cauchy and Schwarz), which bound every partial sum too.
 pub(super) fn check(problem: &Problem, queries: &Valid, query: f32, keys: &Valid, key: f32) -> Result<()> {
     let shape = problem.shape();
-    let factor = f64::from(problem.scale().abs()).max(1.0);
+    // The scale comes before the product on the CPU and behind it on a GPU; both have to be numbers.
+    let factor = f64::from(problem.scale()).max(1.0);
     let clustered = !matches!(problem.method(), Method::Exact | Method::Window { .. });
     let (query, key, width) = (f64::from(query), f64::from(key), shape.width as f64);
-    if width * query * key * factor <= MOST && (!clustered || 4.0 * width * query * query <= MOST) {
+    if width * query * key.max(1.0) * factor <= MOST && (!clustered || 4.0 * width * query * query <= MOST) {
         return Ok(());
     }
     for batch in 0..shape.batch {
         for head in 0..shape.query_heads {
             let query = queries.largest_norm(batch, head);
             let key = keys.largest_norm(batch, head / (shape.query_heads / shape.key_heads));
-            let logits = query * key * factor;
+            let logits = query * key.max(1.0) * factor;
             let what = if logits > MOST { "logits" } else { "squared distances of queries" };
             let bound = if logits > MOST { logits } else { 4.0 * query * query };
             if logits > MOST || (clustered && bound > MOST) {

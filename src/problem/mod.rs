@@ -13,7 +13,7 @@ mod visibility;
 pub(crate) use inputs::check_lengths;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use inputs::OwnedCall;
-pub(crate) use inputs::{check_output, Call, Sums};
+pub(crate) use inputs::{check_output, empty_output, Call, Sums};
 pub use inputs::{Inputs, Supplied};
 pub use method::{Clustering, Method};
 pub(crate) use neighbourhood::Neighbourhood;
@@ -130,7 +130,7 @@ impl Problem {
     /// of host memory or buffers, begin at a tensor's first element and reach at least to its last ([`Problem::query_elements`] and the like).
     ///
     /// # Errors
-    /// A row that is closer to the next than it is wide, and distances beyond what devices address (2^32).
+    /// A row that is closer to the next than it is wide, distances beyond what devices address (2^32), and a tensor that reaches beyond memory.
     ///
     /// ```
     /// use clustered_attention::{Attention, Backend, Inputs, Method, Problem, Shape, Strides};
@@ -159,6 +159,19 @@ impl Problem {
             }
         }
         self.input_strides = Some([queries, keys, values]);
+        let shape = &self.shape;
+        for (tensor, strides, heads, rows, width) in [
+            ("queries", queries, shape.query_heads, shape.queries, shape.width),
+            ("keys", keys, shape.key_heads, shape.keys, shape.width),
+            ("values", values, shape.key_heads, shape.keys, shape.value_width),
+        ] {
+            let along = |stride: usize, count: usize| stride as u128 * (count as u128 - 1);
+            let extent = along(strides.batch, shape.batch) + along(strides.head, heads) + along(strides.row, rows);
+            let elements = extent + width as u128;
+            if elements >= 1 << 48 || 4 * elements > isize::MAX as u128 {
+                return Err(Error::SizeOverflow { tensor, dimensions: format!("{strides:?}") });
+            }
+        }
         Ok(self)
     }
 

@@ -70,6 +70,7 @@ impl Shape {
     pub fn with_value_width(self, value_width: usize) -> Self {
         Self { value_width, ..self }
     }
+
     /// Slices (`N * H`): independent pieces of attention, one for a sequence and query head.
     pub fn slices(&self) -> usize {
         self.batch * self.query_heads

@@ -281,6 +281,17 @@ fn finite_inputs_that_overflow_are_named() {
                 Err(error) => assert!(matches!(error, Error::Overflow { what: "sums of values", .. }), "{error:?}"),
             }
         }
+        // As large as promised, at the greatest width.
+        let widest = Case::of(Shape::self_attention(1, 1, 20, 256), Method::stitched(3), 1);
+        let largest = vec![5e17; widest.queries.len()];
+        let inputs = Inputs::new(&largest, &largest, &widest.values);
+        engine
+            .attention
+            .run_blocking(&widest.problem, &inputs)
+            .unwrap_or_else(|error| panic!("{}: {error}", engine.name));
+        // The scale alone, before a product that would be small.
+        let scaled = sized(Method::Exact, [1e38, 1e-30, 1.0]).with_scale(10.0);
+        refused(engine.attention.run_blocking(&scaled.problem, &scaled.inputs()), &["logits"]);
         // Large where it does no harm: orthogonal rows, and lengths that hide the rest.
         let mut case = sized(Method::Exact, [0.0, 0.0, 1.0]);
         case.queries[0] = 1e19;

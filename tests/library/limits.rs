@@ -1,13 +1,14 @@
 //! Targets that offer little: every limit from 0 to WebGPU's default. What cannot be is refused by its name before anything is made.
 
-use crate::common::assert_holds;
 use crate::common::case::Case;
 use crate::common::device::own_devices;
+use crate::common::{assert_holds, relative_difference};
 use clustered_attention::{
     wgpu, Attention, DeviceAttention, Error, Kernels, Limits, Method, Plan, Problem, Shape,
     DEFAULT_SCRATCH_BUDGET_BYTES,
 };
 use proptest::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A limit's value out of 0 to its default, small ones and the default often.
 fn value(default: u64, draw: (u8, u64)) -> u64 {
@@ -110,15 +111,27 @@ fn webgl2_and_small_buffers_are_refused_by_name() {
 
 #[test]
 fn devices_with_any_limits_compute_or_refuse() {
+    let computed = AtomicUsize::new(0);
     assert_holds(30, 12, &(limits(), problems(300), any::<u64>()), |(limits, problem, seed)| {
-        for own in own_devices(&limits) {
+        let defaults = own_devices(&wgpu::Limits::defaults());
+        for (own, full) in own_devices(&limits).into_iter().zip(defaults) {
             let case = Case::new(problem, seed);
             let attention = Attention::with_device(own.device.clone(), own.queue.clone());
             let result = own.without_complaint(|| attention.run_blocking(&case.problem, &case.inputs()));
-            if let Err(error) = result {
-                says_what_does_not_fit(&error).map_err(|error| format!("{}: {error}", own.name))?;
+            match result {
+                Err(error) => says_what_does_not_fit(&error).map_err(|error| format!("{}: {error}", own.name))?,
+                Ok(output) => {
+                    computed.fetch_add(1, Ordering::Relaxed);
+                    let attention = Attention::with_device(full.device.clone(), full.queue.clone());
+                    let expected = attention.run_blocking(&case.problem, &case.inputs()).map_err(|e| e.to_string())?;
+                    let difference = relative_difference(&output, &expected);
+                    if difference > 1e-5 {
+                        return Err(format!("{}: {difference:e}", own.name));
+                    }
+                }
             }
         }
         Ok(())
     });
+    assert!(computed.into_inner() > 0, "not one problem was computed");
 }

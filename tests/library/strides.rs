@@ -66,6 +66,14 @@ fn a_fused_slice_is_read_in_place() {
             let expected = engine.attention.run_blocking(&case.problem, &case.inputs()).expect("attention");
             let output = engine.attention.run_blocking(&problem, &inputs).expect("attention");
             assert_eq!(output, expected, "{name}");
+            // Later chunks begin elsewhere in the fused tensor.
+            let budget = engine.attention.plan(&problem).expect("a plan").scratch_bytes() / 8;
+            let chunked = engine.attention.clone().with_scratch_budget_bytes(budget);
+            if let Ok(output) = chunked.run_blocking(&problem, &inputs) {
+                assert_eq!(output, expected, "{name}, in chunks");
+            }
+            let asynchronous = pollster::block_on(engine.attention.run(&problem, &inputs)).expect("attention");
+            assert_eq!(asynchronous, expected, "{name}, awaited");
             let exact = ExactRows::compute_blocking(&engine.attention, &problem, &inputs, Rows::All).expect("rows");
             let dense = ExactRows::compute_blocking(&engine.attention, &case.problem, &case.inputs(), Rows::All);
             assert_eq!(exact.compare(&output), dense.expect("rows").compare(&output), "{name}");
@@ -132,6 +140,10 @@ fn strides_that_cannot_be_are_named() {
         assert!(matches!(error, Error::OutOfRange { argument: "row stride of keys", .. }), "{error}");
         assert!(error.to_string().contains(named), "{error}");
     }
+    let far = Strides::new(1 << 31, 1 << 31, 1 << 31);
+    let many = Problem::new(Shape::self_attention(1 << 20, 1, 10, 8), Method::Exact).expect("a problem");
+    let error = many.with_input_strides(far, far, far).expect_err("beyond memory");
+    assert!(matches!(error, Error::SizeOverflow { tensor: "queries", .. }), "{error}");
     let gaps = problem.with_input_strides(dense, Strides::new(200, 100, 10), dense).expect("strides");
     assert_eq!((gaps.query_elements(), gaps.key_elements()), (160, 198));
     let (queries, keys) = (vec![0.5; 160], vec![0.5; 197]);

@@ -24,7 +24,7 @@ fn on_packages(environment: &Environment, command: &str) -> Command {
 }
 
 /// Sets of features that no other step builds: without wgpu, and with wgpu for no API.
-const FEATURES: [&str; 3] = ["", "serde", "gpu"];
+const FEATURES: [&str; 4] = ["", "serde", "candle", "gpu"];
 
 /// The library alone has no warnings with any set of features.
 pub fn features(environment: &Environment) -> Result<()> {

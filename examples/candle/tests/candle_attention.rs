@@ -14,7 +14,7 @@ fn tensor(dimensions: (usize, usize, usize, usize), seed: u32) -> Tensor {
 }
 
 fn input(shape: &Shape, seed: u32) -> [Tensor; 3] {
-    let Shape { batch, query_heads, key_heads, queries, keys, width, value_width } = *shape;
+    let Shape { batch, query_heads, key_heads, queries, keys, width, value_width, .. } = *shape;
     [
         tensor((batch, query_heads, queries, width), seed),
         tensor((batch, key_heads, keys, width), seed + 1),

@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn the_image_is_the_mean_of_the_rows() {
         let attention = Attention::new_blocking(Backend::Cpu).expect("the CPU");
-        let input = Input::of(crate::synthetic::mixture(70, 2, 16, 3)).expect("self-attention");
+        let input = Input::of(crate::synthetic::mixture(70, 2, 16, 3).expect("little memory")).expect("self-attention");
         let settings = Settings { clusters: 4, top_k: 5, window: Some(2), ..Settings::stitched() };
         let (head, size) = (1, 9);
         let problem = Problem::new(input.shape, MethodName::Improved.with(&settings)).expect("a valid problem");

@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn rows_are_those_of_the_methods() {
         let attention = Attention::new_blocking(Backend::Cpu).expect("the CPU");
-        let tensors = crate::synthetic::mixture(83, 3, 20, 5);
+        let tensors = crate::synthetic::mixture(83, 3, 20, 5).expect("little memory");
         let input = Input::of(tensors).expect("self-attention");
         let shape = input.shape;
         for (top_k, window, clusters) in [(7, Some(3), 5), (0, None, 4), (200, Some(0), 3), (5, Some(500), 90)] {
