@@ -138,6 +138,7 @@ fn top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_inde
     let rest_maximum = max(params.sizes.scale * rest_logit, LOWEST);
     let top_maximum = max(params.sizes.scale * maximum.y, LOWEST);
 
+    // The difference comes before the scale: a compiler may fuse a product with what is taken from it, and the maximum was rounded.
     let list = (slice.index * params.sizes.clusters + cluster) * params.sizes.top_k;
     var slot = before.x + min(before.y, wanted);
     var ties = before.y;
@@ -151,10 +152,10 @@ fn top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_inde
         if (selected) {
             top_keys[list + min(slot, params.sizes.top_k - 1u)] = key;
             slot++;
-            top_sum += exp(params.sizes.scale * logit - top_maximum);
+            top_sum += exp(params.sizes.scale * (logit - maximum.y));
             weights[row + key] = SELECTED;
         } else {
-            weights[row + key] = exp(params.sizes.scale * logit - rest_maximum);
+            weights[row + key] = exp(params.sizes.scale * (logit - rest_logit));
         }
     }
     for (var unused = selected_count + lane; unused < params.sizes.top_k; unused += INVOCATIONS) {

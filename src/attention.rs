@@ -308,7 +308,7 @@ impl Attention {
     /// Opens one of the adapters that [`adapters`](crate::adapters) lists.
     ///
     /// # Errors
-    /// [`Error::Device`] if it cannot be opened.
+    /// [`Error::Device`](crate::Error::Device) if it cannot be opened.
     pub async fn with_adapter(adapter: AdapterDescription) -> Result<Self> {
         #[cfg(not(target_arch = "wasm32"))]
         return background::run(move |_| Self::with_adapter_blocking(adapter)).await;
