@@ -82,7 +82,7 @@ pub fn end(error: &(dyn Error + 'static), message: fmt::Arguments) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Prints a line to standard output, as `println!` does, but gives a [`PrintError`] back.
+/// Prints a line to standard output, as `println!` does, but gives a `PrintError` back.
 #[macro_export]
 macro_rules! say {
     () => { $crate::terminal::print(format_args!("\n")) };
