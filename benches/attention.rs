@@ -10,6 +10,9 @@
 //! `CLUSTERED_ATTENTION_BENCH_LENGTHS=512,2048,8192` sets the lengths. The input is the synthetic one of the example
 //! `headless`. A time says nothing about the error, nor about what the machine could do: `headless bench` tells both.
 
+#[path = "../examples/headless/available_memory.rs"]
+#[allow(dead_code)]
+mod available_memory;
 #[path = "../examples/headless/input.rs"]
 #[allow(dead_code)]
 mod input;
@@ -75,13 +78,18 @@ fn inputs(tensors: &Tensors) -> Inputs<'_> {
     Inputs::new(&tensors.queries, &tensors.keys, &tensors.values)
 }
 
+/// The synthetic input of a length.
+fn mixture(length: usize) -> Tensors {
+    synthetic::mixture(length, HEADS, WIDTH, 0).expect("memory for the input")
+}
+
 /// Whole calls: `methods/METHOD BACK-END/LENGTH`.
 fn methods(criterion: &mut Criterion, engines: &[Engine]) {
     let mut group = criterion.benchmark_group("methods");
     group.sampling_mode(SamplingMode::Flat).sample_size(10);
     group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
     for length in lengths() {
-        let tensors = synthetic::mixture(length, HEADS, WIDTH, 0);
+        let tensors = mixture(length);
         let mut output = vec![0.0; tensors.shape.output_elements()];
         group.throughput(Throughput::Elements((HEADS * length) as u64));
         for Engine { name, attention } in engines {
@@ -101,8 +109,7 @@ fn methods(criterion: &mut Criterion, engines: &[Engine]) {
 
 /// The stages of exact and of stitched attention, a group each: `stages/STAGE/BACK-END/LENGTH`.
 fn stages(criterion: &mut Criterion, engines: &[Engine]) {
-    let inputs: Vec<Tensors> =
-        lengths().into_iter().map(|length| synthetic::mixture(length, HEADS, WIDTH, 0)).collect();
+    let inputs: Vec<Tensors> = lengths().into_iter().map(mixture).collect();
     for method in [Method::stitched(CLUSTERS), Method::Exact] {
         for stage in stages_of(method) {
             let mut group = criterion.benchmark_group(format!("stages/{}", stage.name()));
