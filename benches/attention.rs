@@ -138,7 +138,7 @@ fn stages(criterion: &mut Criterion, engines: &[Engine]) {
 
 /// The stages that a method runs, whatever the back end and the length.
 fn stages_of(method: Method) -> Vec<Stage> {
-    let tensors = synthetic::mixture(TEST_LENGTH, 1, WIDTH, 0);
+    let tensors = mixture(TEST_LENGTH);
     let problem = Problem::new(tensors.shape, method).expect("a valid problem");
     let cpu = Attention::new_blocking(Backend::Cpu).expect("the CPU is always there");
     let trace = cpu.trace_blocking(&problem, &inputs(&tensors), &Supplied::default()).expect("the method runs");
