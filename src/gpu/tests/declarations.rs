@@ -226,7 +226,7 @@ fn every_kernel_translates_to_every_platform() {
     // For the real compilers, which run on Windows (or under Wine): `SET_KERNEL_ELEMENT.hlsl` for each kernel.
     let hlsl_folder = std::env::var_os("CLUSTERED_ATTENTION_HLSL_FOLDER").map(std::path::PathBuf::from);
     for (set, cut) in cuts().iter().enumerate() {
-        let aligned = decide(&cut).vectors;
+        let aligned = decide(cut).vectors;
         for kernel in KERNELS.iter() {
             for vectors in [false, true] {
                 if vectors && !aligned {
