@@ -110,8 +110,8 @@ pub fn adapters_blocking() -> Vec<AdapterDescription> {
 
 /// Tries adapters one after another, the best first, until `open` takes one: all, or those that match a text.
 ///
-/// OpenGL's driver is loaded only where no hardware of another API was taken. With an NVIDIA driver (580.159), threads that open and close
-/// Vulkan devices beside one that closes OpenGL can lock each other out for good.
+/// OpenGL's driver is loaded only where no hardware of another API was taken: beside Vulkan it makes threads of an NVIDIA driver lock each other
+/// out far more often (docs/gpu.md).
 pub(super) async fn try_each<T, F>(name: Option<&str>, mut open: impl FnMut(AdapterDescription) -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
