@@ -40,7 +40,8 @@ impl<'a> DeviceTensors<'a> {
 
 /// Attention for one problem on an app's device: build it once, then record it into the app's command encoders.
 ///
-/// Recording neither submits nor waits nor reads back; after the first call with the same buffers it allocates nothing. Scratch memory is
+/// Recording neither submits nor waits nor reads back; after the first call with the same buffers it allocates nothing but four bytes, by
+/// which it asks whether the device is still there. Scratch memory is
 /// held by this object ([`DeviceAttention::scratch_bytes`]; [`Plan::scratch_bytes`] tells it beforehand), so two recordings of one object
 /// must not run at the same time; commands of one queue never do. Memory is allocated on the app's device, so running out of it is reported
 /// to the app's error scope or handler, as for any other buffer.
