@@ -14,6 +14,8 @@ use crate::trace::Trace;
 #[cfg(not(feature = "gpu"))]
 use crate::Error;
 use crate::{cpu, Inputs, Problem, Result};
+#[cfg(not(target_arch = "wasm32"))]
+use std::future::Future;
 use std::sync::Arc;
 
 /// Where attention is computed.
@@ -213,7 +215,7 @@ impl Attention {
         check_output(problem, output)?;
         let call = Call { inputs, supplied: &Supplied::default(), positions: None };
         let checked = self.check(problem, &call)?;
-        self.compute_waiting(&checked, &call, output, None, &Cancellation::default())
+        self.in_turn(self.compute_into(&checked, &call, output, None, &Cancellation::default()))
     }
 
     /// [`Attention::trace`] for programs without an async runtime: computes and waits on this thread. Not available in the browser.
@@ -255,26 +257,19 @@ impl Attention {
     ) -> Result<(Vec<f32>, Trace)> {
         let checked = self.check(problem, call)?;
         let (mut output, mut trace) = (empty_output(problem)?, Trace::default());
-        self.compute_waiting(&checked, call, &mut output, tracing.then_some(&mut trace), cancellation)?;
+        self.in_turn(self.compute_into(&checked, call, &mut output, tracing.then_some(&mut trace), cancellation))?;
         Ok((output, trace))
     }
 
-    /// Computes on this thread, when it is its turn.
+    /// Waits on this thread for its turn, and then for the future.
     #[cfg(not(target_arch = "wasm32"))]
-    fn compute_waiting(
-        &self,
-        checked: &(Plan, Sums),
-        call: &Call<'_>,
-        output: &mut [f32],
-        trace: Option<&mut Trace>,
-        cancellation: &Cancellation,
-    ) -> Result<()> {
+    fn in_turn<T>(&self, future: impl Future<Output = T>) -> T {
         #[cfg(feature = "gpu")]
         let _turn = match &self.engine {
             Engine::Cpu(_) => None,
             Engine::Gpu(engine) => engine.exclusive(),
         };
-        pollster::block_on(self.compute_into(checked, call, output, trace, cancellation))
+        pollster::block_on(future)
     }
 
     /// Checks everything that is given, before anything is allocated.

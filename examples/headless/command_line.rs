@@ -1,15 +1,18 @@
 //! Reads a command line by clap. Shared by the programs that have clap.
 
-use crate::terminal::{complain, PrintError};
+use crate::terminal::{self, complain, PrintError};
 use clap::Parser;
 use std::process::ExitCode;
 
-/// The options of a program; where it is to end at once, for a message or for `--help`, the code to end with.
-///
-/// # Errors
-/// The command line asks for what there is not, or for help.
-pub fn read<T: Parser>(check: impl FnOnce(T) -> Result<T, clap::Error>) -> Result<T, ExitCode> {
-    T::try_parse().and_then(check).map_err(|error| ending(&error))
+/// A program from its command line, by what a check makes of it, to the code that it ends with.
+pub fn run<T: Parser>(
+    check: impl FnOnce(T) -> Result<T, clap::Error>,
+    work: impl FnOnce(&T) -> anyhow::Result<ExitCode>,
+) -> ExitCode {
+    match T::try_parse().and_then(check) {
+        Ok(options) => work(&options).unwrap_or_else(|error| terminal::end(error.as_ref(), format_args!("{error:#}"))),
+        Err(error) => ending(&error),
+    }
 }
 
 /// Prints what clap has to say, and tells how to end. `clap::Error::exit` would take help for printed that was not.

@@ -34,19 +34,14 @@ use std::process::ExitCode;
 static ALLOCATOR: bench::memory::Counting = bench::memory::Counting;
 
 fn main() -> ExitCode {
-    let options = match command_line::read(Options::check) {
-        Ok(options) => options,
-        Err(code) => return code,
-    };
-    let result = match &options.command {
-        Some(Command::Bench(bench)) => bench::run(bench),
-        None if options.list_adapters => options.probe.adapters().and_then(|adapters| list(&adapters)),
-        None => run(&options),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => terminal::end(error.as_ref(), format_args!("{error:#}")),
-    }
+    command_line::run(Options::check, |options| {
+        match &options.command {
+            Some(Command::Bench(bench)) => bench::run(bench),
+            None if options.list_adapters => options.probe.adapters().and_then(|adapters| list(&adapters)),
+            None => run(options),
+        }?;
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
 fn list(adapters: &[AdapterDescription]) -> Result<()> {

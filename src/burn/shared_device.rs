@@ -2,7 +2,7 @@
 
 use super::{AttentionOptions, Lengths};
 use crate::background::Cancellation;
-use crate::gpu::{guarded, submit};
+use crate::gpu::{heard, submit};
 use crate::{DeviceAttention, DeviceTensors, Error, Kernels, Limits, Plan, Problem, Result};
 use ::burn::backend::{CubeDevice, DispatchDevice, WgpuDevice};
 use ::burn::tensor::wgpu::{WgpuOptions, WgpuSetup};
@@ -103,33 +103,23 @@ impl SharedDevice {
         tensors: &DeviceTensors,
     ) -> Result<()> {
         let device = self.kernels.device();
-        let mut outcome = Ok(());
-        let heard = guarded(device, || {
-            outcome = self.submit_unheard(problem, lengths, options, tensors);
+        let (result, complaint) = heard(device, || {
+            let plan = Plan::new(problem, &self.limits, options.scratch_budget_bytes)?;
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut attention = self.take(&mut kept, plan, options.scratch_budget_bytes)?;
+            attention.write_lengths(&self.queue, lengths.queries, lengths.keys)?;
+            submit(device, &self.queue, attention.recording(tensors)?, &Cancellation::default())?;
+            kept.push(attention);
             Ok(())
         });
         #[cfg(not(target_arch = "wasm32"))]
-        pollster::block_on(heard)?;
+        if let Some(error) = pollster::block_on(complaint) {
+            return Err(Error::Device { message: error.to_string() });
+        }
         // In the browser nothing may wait; the device's handler hears what the driver complains about.
         #[cfg(target_arch = "wasm32")]
-        drop(heard);
-        outcome
-    }
-
-    fn submit_unheard(
-        &self,
-        problem: &Problem,
-        lengths: Lengths,
-        options: &AttentionOptions,
-        tensors: &DeviceTensors,
-    ) -> Result<()> {
-        let plan = Plan::new(problem, &self.limits, options.scratch_budget_bytes)?;
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut attention = self.take(&mut kept, plan, options.scratch_budget_bytes)?;
-        attention.set_lengths(&self.queue, lengths.queries, lengths.keys)?;
-        submit(self.kernels.device(), &self.queue, attention.recording(tensors)?, &Cancellation::default())?;
-        kept.push(attention);
-        Ok(())
+        drop(complaint);
+        result
     }
 
     /// The kept object for a plan, or a new one after making room for it.

@@ -75,6 +75,7 @@ impl DeviceAttention {
     /// # Errors
     /// [`Error::ExceedsLimit`] if the plan was made for a device that can more than this one, or needs a buffer that this one cannot make.
     pub fn with_plan(kernels: &Kernels, plan: Plan) -> Result<Self> {
+        kernels.check_alive()?;
         Self::with_supplied(kernels, plan, &Supplied::default(), None)
     }
 
@@ -85,7 +86,6 @@ impl DeviceAttention {
         supplied: &Supplied,
         positions: Option<&[i32]>,
     ) -> Result<Self> {
-        kernels.check_alive()?;
         let device = kernels.device();
         let given = Given {
             positions: supplied.initial_positions.is_some(),
@@ -148,6 +148,10 @@ impl DeviceAttention {
         self.kernels.device()
     }
 
+    pub(super) fn check_alive(&self) -> Result<()> {
+        self.kernels.check_alive()
+    }
+
     pub(super) fn memory(&self) -> &Memory {
         &self.memory
     }
@@ -164,6 +168,16 @@ impl DeviceAttention {
         key_lengths: Option<&[u32]>,
     ) -> Result<()> {
         self.kernels.check_alive()?;
+        self.write_lengths(queue, query_lengths, key_lengths)
+    }
+
+    /// [`DeviceAttention::set_lengths`] on a device that is known to be there.
+    pub(crate) fn write_lengths(
+        &self,
+        queue: &wgpu::Queue,
+        query_lengths: Option<&[u32]>,
+        key_lengths: Option<&[u32]>,
+    ) -> Result<()> {
         let shape = self.plan.problem.shape();
         check_lengths(&self.plan.problem, query_lengths, key_lengths)?;
         for (lengths, full, first) in [(query_lengths, shape.queries, 0), (key_lengths, shape.keys, shape.batch)] {
@@ -191,6 +205,7 @@ impl DeviceAttention {
     /// # Errors
     /// Names a slice that is too small, lacks a usage or is misaligned; [`Error::DeviceLost`].
     pub fn prepare(&mut self, tensors: &DeviceTensors) -> Result<()> {
+        self.kernels.check_alive()?;
         self.recording(tensors).map(|_| ())
     }
 
@@ -199,12 +214,13 @@ impl DeviceAttention {
     /// # Errors
     /// Names a slice that is too small, lacks a usage or is misaligned; [`Error::DeviceLost`]. Nothing was recorded then.
     pub fn record(&mut self, encoder: &mut wgpu::CommandEncoder, tensors: &DeviceTensors) -> Result<()> {
+        self.kernels.check_alive()?;
         self.recording(tensors)?.record(encoder);
         Ok(())
     }
 
+    /// Does not ask whether the device is there: callers do, once a call.
     pub(crate) fn recording(&mut self, tensors: &DeviceTensors) -> Result<&Recording> {
-        self.kernels.check_alive()?;
         let slices = [tensors.queries, tensors.keys, tensors.values, tensors.output];
         let known = self.recordings.iter().position(|recording| {
             recording.ranges.iter().zip(&slices).all(|(range, slice)| {

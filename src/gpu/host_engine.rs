@@ -29,6 +29,7 @@ pub(crate) struct Open {
     queue: wgpu::Queue,
     kernels: Result<Kernels>,
     description: AdapterDescription,
+    api: wgpu::Backend,
     /// The last problem's memory, for callers that repeat one shape.
     session: Mutex<Option<Session>>,
     /// What the driver complained about outside of any call.
@@ -99,14 +100,17 @@ impl HostEngine {
         }));
         let kernels = Kernels::new(&device);
         kernels.as_ref().map_err(Clone::clone)?;
-        Ok(Self::of(Open { device, queue, kernels, description, session: Mutex::default(), complaint }))
+        let api = device.adapter_info().backend;
+        Ok(Self::of(Open { device, queue, kernels, description, api, session: Mutex::default(), complaint }))
     }
 
     pub fn with_device(device: wgpu::Device, queue: wgpu::Queue) -> Self {
-        let description = AdapterDescription::new(&device.adapter_info(), None);
-        let _turn = exclusive(device.adapter_info().backend);
+        let info = device.adapter_info();
+        let (description, api) = (AdapterDescription::new(&info, None), info.backend);
+        let _turn = exclusive(api);
         let kernels = Kernels::new(&device);
-        Self::of(Open { device, queue, kernels, description, session: Mutex::default(), complaint: Arc::default() })
+        let (session, complaint) = (Mutex::default(), Arc::default());
+        Self::of(Open { device, queue, kernels, description, api, session, complaint })
     }
 
     fn of(open: Open) -> Self {
@@ -115,7 +119,7 @@ impl HostEngine {
 
     /// Waits for its turn, where the API needs one.
     pub fn exclusive(&self) -> Option<MutexGuard<'static, ()>> {
-        exclusive(self.device.adapter_info().backend)
+        exclusive(self.api)
     }
 
     /// The same device with nothing compiled and data of an earlier run.
@@ -131,6 +135,7 @@ impl HostEngine {
             // SAFETY: what this function demands.
             kernels: unsafe { Kernels::with_pipeline_cache(&self.device, data) },
             description: self.description.clone(),
+            api: self.api,
             session: Mutex::default(),
             complaint: self.complaint.clone(),
         })
@@ -163,50 +168,41 @@ impl HostEngine {
     ) -> Result<()> {
         let kernels = self.kernels.as_ref().map_err(Clone::clone)?;
         kernels.check_alive()?;
-        let result = self.run_alive(plan, call, output, trace, cancellation).await;
-        result.map_err(|error| kernels.explain(error))
-    }
-
-    async fn run_alive(
-        &self,
-        plan: &Plan,
-        call: &Call<'_>,
-        output: &mut [f32],
-        trace: Option<&mut Trace>,
-        cancellation: &Cancellation,
-    ) -> Result<()> {
-        cancellation.check()?;
-        let tracing = trace.is_some();
-        let mut session = guarded(&self.device, || self.begin(plan, call, tracing)).await?;
-        let Session { attention, tensors: buffers, staging } = &mut session;
-        let (tensors, out) = (tensors_of(buffers), &buffers[Tensor::Output as usize]);
-        match trace {
-            Some(trace) => {
-                let tracer = Tracer::new(&self.device, &self.queue);
-                tracer.run(attention, &tensors, call, trace).await?;
+        let work = async {
+            cancellation.check()?;
+            let tracing = trace.is_some();
+            let mut session = guarded(&self.device, || self.begin(plan, call, tracing)).await?;
+            let Session { attention, tensors: buffers, staging } = &mut session;
+            let (tensors, out) = (tensors_of(buffers), &buffers[Tensor::Output as usize]);
+            match trace {
+                Some(trace) => {
+                    let tracer = Tracer::new(&self.device, &self.queue);
+                    tracer.run(attention, &tensors, call, trace).await?;
+                }
+                None => {
+                    guarded(&self.device, || {
+                        submit(&self.device, &self.queue, attention.recording(&tensors)?, cancellation)
+                    })
+                    .await?
+                }
             }
-            None => {
-                guarded(&self.device, || {
-                    submit(&self.device, &self.queue, attention.recording(&tensors)?, cancellation)
-                })
-                .await?
+            let copy = || {
+                let mut encoder = self.device.create_command_encoder(&Default::default());
+                encoder.copy_buffer_to_buffer(out, 0, staging, 0, out.size());
+                self.queue.submit([encoder.finish()]);
+                Ok(())
+            };
+            guarded(&self.device, copy).await?;
+            read_back(&self.device, staging, bytemuck::cast_slice_mut(output)).await?;
+            if let Some(message) = self.complaint.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                return Err(Error::Device { message });
             }
-        }
-        let copy = || {
-            let mut encoder = self.device.create_command_encoder(&Default::default());
-            encoder.copy_buffer_to_buffer(out, 0, staging, 0, out.size());
-            self.queue.submit([encoder.finish()]);
+            if !tracing && call.positions.is_none() {
+                *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
+            }
             Ok(())
         };
-        guarded(&self.device, copy).await?;
-        read_back(&self.device, staging, bytemuck::cast_slice_mut(output)).await?;
-        if let Some(message) = self.complaint.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            return Err(Error::Device { message });
-        }
-        if !tracing && call.positions.is_none() {
-            *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
-        }
-        Ok(())
+        work.await.map_err(|error| kernels.explain(error))
     }
 
     /// Memory for the problem, with its inputs uploaded and its kernels compiled.
@@ -216,13 +212,13 @@ impl HostEngine {
             Some(session) => session,
             None => self.open_session(plan, call)?,
         };
-        session.attention.set_lengths(&self.queue, inputs.query_lengths, inputs.key_lengths)?;
+        session.attention.write_lengths(&self.queue, inputs.query_lengths, inputs.key_lengths)?;
         let inputs = [inputs.queries, inputs.keys, inputs.values];
         for ((tensor, buffer), data) in Tensor::ALL.into_iter().zip(&session.tensors).zip(inputs) {
             // With strides, a slice may go on behind the tensor.
             self.queue.write_buffer(buffer, 0, bytemuck::cast_slice(&data[..tensor.elements(&plan.problem)]));
         }
-        session.attention.prepare(&tensors_of(&session.tensors))?;
+        session.attention.recording(&tensors_of(&session.tensors))?;
         Ok(session)
     }
 

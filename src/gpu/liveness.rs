@@ -1,6 +1,8 @@
 //! Whether a device is still there. wgpu keeps silent about calls on a lost device, and the one callback that it has for the loss belongs to
 //! whoever opened the device.
 
+#[cfg(not(target_arch = "wasm32"))]
+use super::submission::heard;
 use crate::{Error, Result};
 
 /// Asks a device whether it was lost.
@@ -30,20 +32,18 @@ impl Liveness {
     /// By four bytes that nobody else ever sees: mapping a buffer that is kept would race with every thread that polls the device.
     #[cfg(not(target_arch = "wasm32"))]
     fn is_lost(&self) -> bool {
-        let scopes =
-            [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation].map(|of| self.0.push_error_scope(of));
-        let probe = self.0.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("clustered-attention probe"),
-            size: 4,
-            usage: wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
-            mapped_at_creation: true,
+        let (is_there, complaint) = heard(&self.0, || {
+            let probe = self.0.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("clustered-attention probe"),
+                size: 4,
+                usage: wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
+                mapped_at_creation: true,
+            });
+            let memory = probe.slice(..).get_mapped_range_mut();
+            memory.is_ok()
         });
-        let is_there = probe.slice(..).get_mapped_range_mut().is_ok();
-        drop(probe);
-        let [memory, validation] = scopes;
-        let errors = [validation, memory].map(|scope| pollster::block_on(scope.pop()));
         // On a lost device there is no memory, and no error either.
-        !is_there && errors.iter().all(Option::is_none)
+        !is_there && pollster::block_on(complaint).is_none()
     }
 
     #[cfg(target_arch = "wasm32")]

@@ -29,7 +29,7 @@ pub(crate) use host_engine::HostEngine;
 pub use pipelines::{Compilation, Kernels};
 pub use stage_times::StageTimes;
 #[cfg(feature = "burn")]
-pub(crate) use submission::{guarded, submit};
+pub(crate) use submission::{heard, submit};
 
 #[cfg(test)]
 mod tests;

@@ -48,6 +48,7 @@ impl StageTimes {
     /// [`Error::Unsupported`] on a device without [`wgpu::Features::TIMESTAMP_QUERY`], [`Error::ExceedsLimit`] where there are too many chunks;
     /// and as [`DeviceAttention::prepare`].
     pub fn new(attention: &mut DeviceAttention, tensors: &DeviceTensors) -> Result<Self> {
+        attention.check_alive()?;
         let device = attention.device().clone();
         if !device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
             return Err(Error::Unsupported { feature: "timing stages on a device without `TIMESTAMP_QUERY`" });
@@ -111,6 +112,7 @@ impl DeviceAttention {
         tensors: &DeviceTensors,
         times: &StageTimes,
     ) -> Result<()> {
+        self.check_alive()?;
         let recording = self.recording(tensors)?;
         let all: Vec<&[Step]> = recording.chunks.iter().flat_map(|chunk| runs(&chunk.steps)).collect();
         if !all.iter().map(|run| run[0].stage).eq(times.stages.iter().copied()) {

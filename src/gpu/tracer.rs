@@ -33,7 +33,7 @@ impl<'a> Tracer<'a> {
         trace: &mut Trace,
     ) -> Result<()> {
         let plan = attention.plan().clone();
-        attention.prepare(tensors)?;
+        attention.recording(tensors)?;
         for chunk in 0..plan.chunks().count() {
             if let Some(assignment) = call.supplied.assignment {
                 self.upload_assignment(attention, &plan, chunk, assignment, call)?;

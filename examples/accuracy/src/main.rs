@@ -18,14 +18,7 @@ use results::{Results, Task};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let options: Options = match command_line::read(Ok) {
-        Ok(options) => options,
-        Err(code) => return code,
-    };
-    match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => terminal::end(error.as_ref(), format_args!("{error:#}")),
-    }
+    command_line::run(Ok, |options: &Options| run(options).map(|()| ExitCode::SUCCESS))
 }
 
 fn run(options: &Options) -> Result<()> {

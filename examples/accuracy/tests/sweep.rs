@@ -1,7 +1,8 @@
 //! The program, from outside, on as little as shows that it does what it says.
 
-use clustered_attention_models::{testing::fetched, Asset};
-use std::process::{Command, Output, Stdio};
+use clustered_attention_models::testing::{ends_quietly_unread, fetched};
+use clustered_attention_models::Asset;
+use std::process::{Command, Output};
 
 fn run(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_accuracy")).args(arguments).output().expect("the program starts")
@@ -33,13 +34,7 @@ fn a_sweep_is_written_as_page_and_json() {
 
 #[test]
 fn a_closed_pipe_ends_it_quietly() {
-    let (reader, writer) = std::io::pipe().expect("a pipe");
-    drop(reader);
-    let mut help = Command::new(env!("CARGO_BIN_EXE_accuracy"));
-    let child = help.arg("--help").stdout(writer).stderr(Stdio::piped()).spawn().expect("the program starts");
-    let output = child.wait_with_output().expect("it ends");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && errors.is_empty(), "{}: {errors}", output.status);
+    ends_quietly_unread(Command::new(env!("CARGO_BIN_EXE_accuracy")).arg("--help"));
 }
 
 #[test]

@@ -16,14 +16,7 @@ use std::time::Instant;
 use ways::{Layers, Way};
 
 fn main() -> ExitCode {
-    let options: Options = match command_line::read(Ok) {
-        Ok(options) => options,
-        Err(code) => return code,
-    };
-    match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => terminal::end(error.as_ref(), format_args!("{error:#}")),
-    }
+    command_line::run(Ok, |options: &Options| run(options).map(|()| ExitCode::SUCCESS))
 }
 
 fn run(options: &Options) -> Result<()> {

@@ -1,5 +1,10 @@
 //! Attention of a layer by candle's own operations and by this crate: times, and how far apart the outputs are.
 
+#[path = "../../headless/command_line.rs"]
+mod command_line;
+#[path = "../../headless/terminal.rs"]
+mod terminal;
+
 use anyhow::{ensure, Context, Result};
 use candle_core::{safetensors, DType, Device, Tensor};
 use clap::Parser;
@@ -8,6 +13,7 @@ use clustered_attention::Method;
 use clustered_attention_candle::{plain_attention, relative_error};
 use comfy_table::{presets::UTF8_FULL_CONDENSED, CellAlignment, Table};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Instant;
 
 /// Runs attention on queries, keys and values of a file by candle's own operations, and by this crate exact and stitched.
@@ -28,10 +34,13 @@ struct Options {
 /// A layer of a speech recogniser, which is in the repository.
 const SHIPPED_LAYER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/speech_layer1.safetensors");
 
-fn main() -> Result<()> {
-    let options = Options::parse();
+fn main() -> ExitCode {
+    command_line::run(Ok, |options: &Options| compare(options).map(|()| ExitCode::SUCCESS))
+}
+
+fn compare(options: &Options) -> Result<()> {
     let [queries, keys, values] = load(&options.input)?;
-    println!("queries {:?}, keys {:?}, values {:?}", queries.dims(), keys.dims(), values.dims());
+    say!("queries {:?}, keys {:?}, values {:?}", queries.dims(), keys.dims(), values.dims())?;
     let scale = (queries.dim(3)? as f64).sqrt().recip();
     let ours = |method| {
         let options = AttentionOptions::new(method);
@@ -66,12 +75,12 @@ fn main() -> Result<()> {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    println!("{table}");
-    println!(
+    say!("{table}")?;
+    say!(
         "Medians of {} calls that take turns, after one of each. Inputs are views of [batch, length, heads, width], as projections leave \
          them; candle's products copy them. Differences are L2, relative to candle's output.",
         options.repeat
-    );
+    )?;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The program, from outside.
 
 use candle_core::{safetensors, Device, Tensor};
+use clustered_attention_models::testing::ends_quietly_unread;
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -53,4 +54,11 @@ fn files_that_do_not_serve() {
     refused(&["--input", &save("candle_flat.safetensors", &["q", "k", "v"], &[5, 4])], &["`q` is [5, 4]"]);
     refused(&["--repeat", "0"], &["--repeat"]);
     refused(&["--clusters", "0"], &["`clusters` is 0"]);
+}
+
+#[test]
+fn a_closed_pipe_ends_it_quietly() {
+    let file = save("candle_unread.safetensors", &["q", "k", "v"], &[1, 1, 9, 4]);
+    let mut candle = Command::new(env!("CARGO_BIN_EXE_candle"));
+    ends_quietly_unread(candle.args(["--input", &file, "--clusters", "2", "--repeat", "1"]));
 }

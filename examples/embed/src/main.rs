@@ -17,7 +17,7 @@ use clustered_attention_models::method_options::MethodName;
 use clustered_attention_models::methods::method_json;
 use clustered_attention_models::progress::Progress;
 use clustered_attention_models::table::{origin, write_json};
-use clustered_attention_models::terminal::{self, complain};
+use clustered_attention_models::terminal::complain;
 use clustered_attention_models::{command_line, say};
 use options::Options;
 use serde_json::json;
@@ -25,15 +25,11 @@ use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let options: Options = match command_line::read(Ok) {
-        Ok(options) => options,
-        Err(code) => return code,
-    };
-    let work = if options.compare { compare_methods } else { embed };
-    match options.check_files().and_then(|()| work(&options)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => terminal::end(error.as_ref(), format_args!("{error:#}")),
-    }
+    command_line::run(Ok, |options: &Options| {
+        options.check_files()?;
+        let work = if options.compare { compare_methods } else { embed };
+        work(options).map(|()| ExitCode::SUCCESS)
+    })
 }
 
 fn load(options: &Options, device: &Device) -> Result<Model> {

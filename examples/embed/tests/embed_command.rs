@@ -2,6 +2,7 @@
 
 mod common;
 
+use clustered_attention_models::testing::ends_quietly_unread;
 use common::{small_model, WIDTH};
 use serde_json::Value;
 use std::path::Path;
@@ -61,15 +62,9 @@ fn a_text_that_is_cut_off_is_noted() {
     assert_eq!(errors, "note: text 1 is longer than 6 tokens; its last 2 are left out\n");
 }
 
-/// Runs the program when nobody reads what it prints: it ends quietly.
+/// Runs the program when nobody reads what it prints.
 fn unread(model: &Path, arguments: &[&str]) {
-    let (reader, writer) = std::io::pipe().expect("a pipe");
-    drop(reader);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_embed"));
-    command.arg("--model").arg(model).args(arguments).stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped());
-    let output = command.spawn().expect("the program starts").wait_with_output().expect("it ends");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && errors.is_empty(), "{arguments:?}: {}: {errors}", output.status);
+    ends_quietly_unread(Command::new(env!("CARGO_BIN_EXE_embed")).arg("--model").arg(model).args(arguments));
 }
 
 #[test]

@@ -1,16 +1,11 @@
 //! The program that fetches, from outside.
 
-use std::process::{Command, Stdio};
+use clustered_attention_models::testing::ends_quietly_unread;
+use std::process::Command;
 
 #[test]
 fn a_closed_pipe_ends_it_quietly() {
-    let (reader, writer) = std::io::pipe().expect("a pipe");
-    drop(reader);
-    let mut help = Command::new(env!("CARGO_BIN_EXE_clustered-attention-models"));
-    let child = help.arg("--help").stdout(writer).stderr(Stdio::piped()).spawn().expect("the program starts");
-    let output = child.wait_with_output().expect("it ends");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && errors.is_empty(), "{}: {errors}", output.status);
+    ends_quietly_unread(Command::new(env!("CARGO_BIN_EXE_clustered-attention-models")).arg("--help"));
 }
 
 #[test]

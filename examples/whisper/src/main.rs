@@ -4,19 +4,14 @@ mod cli;
 
 use anyhow::Result;
 use cli::options::Options;
-use clustered_attention_models::{command_line, terminal};
+use clustered_attention_models::command_line;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let options: Options = match command_line::read(Ok) {
-        Ok(options) => options,
-        Err(code) => return code,
-    };
-    match options.check_files().and_then(|()| run(&options)) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => terminal::end(error.as_ref(), format_args!("{error:#}")),
-    }
+    command_line::run(Ok, |options: &Options| {
+        options.check_files()?;
+        Ok(if run(options)? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    })
 }
 
 /// Does what is asked; `false` if a file could not be transcribed.

@@ -3,9 +3,10 @@
 mod common;
 
 use clustered_attention_models::assets::FOLDER_VARIABLE;
-use clustered_attention_models::{testing::fetched, Asset};
+use clustered_attention_models::testing::{ends_quietly_unread, fetched};
+use clustered_attention_models::Asset;
 use common::files::{file, wave, PLAIN};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 fn whisper(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_whisper"));
@@ -55,12 +56,7 @@ fn bad_files_and_options_are_named() {
 
 #[test]
 fn a_closed_pipe_ends_it_quietly() {
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    let mut help = whisper(&["--help"]);
-    let output = help.stdout(writer).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
-    let (_, errors) = text(&output);
-    assert!(output.status.success() && errors.is_empty(), "{}: {errors}", output.status);
+    ends_quietly_unread(&mut whisper(&["--help"]));
 }
 
 #[test]
