@@ -1,7 +1,7 @@
 //! Attention in an app's own command encoder, between the app's own commands, on slices of the app's own buffers.
 use clustered_attention::wgpu::{self, util::DeviceExt, BufferUsages as Usage};
 use clustered_attention::{Attention, Backend, DeviceAttention, DeviceTensors, ExactRows, Inputs, Kernels, Limits};
-use clustered_attention::{Method, Plan, Problem, Rows, Shape, DEFAULT_SCRATCH_BUDGET_BYTES};
+use clustered_attention::{Method, Plan, Problem, Rows, Shape};
 use std::time::Instant;
 
 /// The app's own kernel: it keeps its data in half precision and makes floats of them for attention.
@@ -48,10 +48,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Once: the device's kernels, the problem's scratch memory, the bind groups of these slices.
     let problem = Problem::new(shape, Method::stitched(25))?;
-    let plan = Plan::new(&problem, &Limits::of(&device), DEFAULT_SCRATCH_BUDGET_BYTES)?;
+    let plan = Plan::new(&problem, &Limits::of(&device))?;
     println!("{}: attention will hold {} bytes of scratch memory", adapter.get_info().name, plan.scratch_bytes());
     let kernels = Kernels::new(&device)?;
-    let mut attention = DeviceAttention::new(&kernels, &problem, DEFAULT_SCRATCH_BUDGET_BYTES)?;
+    let mut attention = DeviceAttention::new(&kernels, &problem)?;
     let tensors = DeviceTensors::new(
         floats.slice(..size),
         floats.slice(size..2 * size),

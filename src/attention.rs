@@ -5,8 +5,8 @@ use crate::background;
 use crate::background::Cancellation;
 #[cfg(feature = "gpu")]
 use crate::gpu::{self, AdapterDescription, Compilation};
-use crate::limits::Limits;
-use crate::plan::{Plan, DEFAULT_SCRATCH_BUDGET_BYTES};
+use crate::limits::{Limits, DEFAULT_SCRATCH_BUDGET_BYTES};
+use crate::plan::Plan;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::problem::OwnedCall;
 use crate::problem::{check_output, empty_output, Call, Sums, Supplied};
@@ -140,7 +140,7 @@ impl Attention {
             #[cfg(feature = "gpu")]
             Engine::Gpu(engine) => engine.limits(),
         };
-        Plan::new(problem, &limits, self.scratch_budget_bytes)
+        Plan::new(problem, &limits.with_scratch_budget_bytes(self.scratch_budget_bytes))
     }
 
     /// Computes a problem; the output is in the problem's layout, `[N, H, L, M]` or `[N, L, H, M]`. Natively on a thread of its own, from a copy

@@ -106,7 +106,7 @@ pub(crate) fn compute_on_host(
     lengths: Lengths,
     scratch_budget_bytes: u64,
 ) -> Result<Vec<f32>> {
-    let plan = Plan::new(problem, &Limits::host(), scratch_budget_bytes)?;
+    let plan = Plan::new(problem, &Limits::host().with_scratch_budget_bytes(scratch_budget_bytes))?;
     let inputs =
         Inputs { query_lengths: lengths.queries, key_lengths: lengths.keys, ..Inputs::new(queries, keys, values) };
     let sums = inputs.validate(problem)?;

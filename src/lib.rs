@@ -35,8 +35,8 @@ pub use gpu::{
     adapters, AdapterDescription, CheckedTensor, Compilation, DeviceAttention, DeviceTensors, FiniteCheck, Kernels,
     StageTimes, NO_BAD_ELEMENT,
 };
-pub use limits::Limits;
-pub use plan::{Plan, PlanFigures, StageCost, DEFAULT_SCRATCH_BUDGET_BYTES};
+pub use limits::{Limits, DEFAULT_SCRATCH_BUDGET_BYTES};
+pub use plan::{Plan, PlanFigures, StageCost};
 pub use problem::{Clustering, Inputs, Layout, Method, Problem, Shape, Strides, Supplied};
 pub use stages::Stage;
 pub use trace::{Trace, NO_CLUSTER, NO_KEY};

@@ -2,7 +2,11 @@
 
 use crate::{Error, Result};
 
-/// The limits of a target that decide how a problem is cut: from a [`wgpu::Device`], from [`wgpu::Limits`], or the host's.
+/// Scratch memory that is used unless another budget is given: 128 MiB.
+pub const DEFAULT_SCRATCH_BUDGET_BYTES: u64 = 128 << 20;
+
+/// The limits of a target that decide how a problem is cut: from a [`wgpu::Device`], from [`wgpu::Limits`], or the host's; and how
+/// much scratch memory may be taken of it.
 ///
 /// Every limit that a kernel, a buffer or a dispatch depends on is read here, once; what falls short is refused by its name before anything
 /// is made.
@@ -28,6 +32,8 @@ pub struct Limits {
     pub(crate) host: bool,
     /// Whether the device is a software adapter, which computes on the host after all.
     pub(crate) software: bool,
+    /// Scratch memory that may be taken.
+    pub(crate) scratch_budget_bytes: u64,
     /// The first limit that is below what kernels need whatever the problem.
     pub(crate) shortage: Option<Shortage>,
 }
@@ -58,8 +64,15 @@ impl Limits {
             value_registers: Self::HARDWARE_REGISTERS.1,
             host: true,
             software: false,
+            scratch_budget_bytes: DEFAULT_SCRATCH_BUDGET_BYTES,
             shortage: None,
         }
+    }
+
+    /// Bounds the scratch memory; the default is [`DEFAULT_SCRATCH_BUDGET_BYTES`].
+    pub fn with_scratch_budget_bytes(mut self, bytes: u64) -> Self {
+        self.scratch_budget_bytes = bytes;
+        self
     }
 
     /// Refuses a target on which no kernel can run.
@@ -151,6 +164,7 @@ impl From<&wgpu::Limits> for Limits {
             value_registers: Self::HARDWARE_REGISTERS.1,
             host: false,
             software: false,
+            scratch_budget_bytes: DEFAULT_SCRATCH_BUDGET_BYTES,
             shortage: Self::shortage(limits),
         }
     }

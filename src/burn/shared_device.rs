@@ -104,7 +104,7 @@ impl SharedDevice {
     ) -> Result<()> {
         let device = self.kernels.device();
         let (result, complaint) = heard(device, || {
-            let plan = Plan::new(problem, &self.limits, options.scratch_budget_bytes)?;
+            let plan = Plan::new(problem, &self.limits.with_scratch_budget_bytes(options.scratch_budget_bytes))?;
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             let mut attention = self.take(&mut kept, plan, options.scratch_budget_bytes)?;
             attention.write_lengths(&self.queue, lengths.queries, lengths.keys)?;

@@ -61,12 +61,13 @@ impl DeviceAttention {
     /// Sets of buffers whose bind groups are kept.
     const RECORDINGS: usize = 8;
 
-    /// Allocates scratch memory for a problem. Kernels are compiled by the first recording, or by [`DeviceAttention::prepare`].
+    /// Allocates scratch memory for a problem, within the default budget; a plan has another ([`DeviceAttention::with_plan`]). Kernels are
+    /// compiled by the first recording, or by [`DeviceAttention::prepare`].
     ///
     /// # Errors
     /// Those of [`Plan::new`] with the device's limits.
-    pub fn new(kernels: &Kernels, problem: &Problem, scratch_budget_bytes: u64) -> Result<Self> {
-        let plan = Plan::new(problem, &Limits::of(kernels.device()), scratch_budget_bytes)?;
+    pub fn new(kernels: &Kernels, problem: &Problem) -> Result<Self> {
+        let plan = Plan::new(problem, &Limits::of(kernels.device()))?;
         Self::with_plan(kernels, plan)
     }
 

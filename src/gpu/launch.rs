@@ -143,7 +143,7 @@ mod tests {
 
     fn plan(shape: Shape, method: Method) -> Plan {
         let problem = Problem::new(shape, method).expect("a valid problem");
-        Plan::new(&problem, &Limits::webgpu_defaults(), 1 << 27).expect("a plan")
+        Plan::new(&problem, &Limits::webgpu_defaults()).expect("a plan")
     }
 
     fn all(shape: Shape, method: Method) -> Vec<Dispatch> {

@@ -66,7 +66,7 @@ fn seconds(recipe: &Recipe, cut: &Cut, target: Target) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Plan, DEFAULT_SCRATCH_BUDGET_BYTES};
+    use crate::plan::Plan;
     use crate::{Clustering, Shape};
 
     fn targets() -> [Limits; 3] {
@@ -175,7 +175,7 @@ mod tests {
             let problem = Problem::new(cross, method).expect("a window is no error");
             assert_eq!(take(&problem, &limits).0, stitched.with_window(None));
             let square = Problem::new(Shape { keys: 5000, ..cross }, method).expect("a valid problem");
-            let plan = Plan::new(&square, &limits, DEFAULT_SCRATCH_BUDGET_BYTES).expect("a plan");
+            let plan = Plan::new(&square, &limits).expect("a plan");
             assert_eq!(*plan.method(), stitched);
         }
     }

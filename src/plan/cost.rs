@@ -56,9 +56,9 @@ impl Plan {
     /// What each stage costs at least, in the order of the computation, in total over all chunks.
     ///
     /// ```
-    /// use clustered_attention::{Limits, Method, Plan, Problem, Shape, DEFAULT_SCRATCH_BUDGET_BYTES};
+    /// use clustered_attention::{Limits, Method, Plan, Problem, Shape};
     /// let problem = Problem::new(Shape::self_attention(1, 8, 4096, 64), Method::Exact)?;
-    /// let plan = Plan::new(&problem, &Limits::host(), DEFAULT_SCRATCH_BUDGET_BYTES)?;
+    /// let plan = Plan::new(&problem, &Limits::host())?;
     /// assert_eq!(plan.costs()[0].operations, 2 * 8 * 4096 * 4096 * (64 + 64));
     /// # Ok::<(), clustered_attention::Error>(())
     /// ```

@@ -15,9 +15,6 @@ use crate::stages::{forward, Cut, Given, Scratch, Step};
 use crate::{Error, Method, Problem, Result};
 use std::ops::Range;
 
-/// Scratch memory that is used unless another budget is given: 128 MiB.
-pub const DEFAULT_SCRATCH_BUDGET_BYTES: u64 = 128 << 20;
-
 /// How a problem is cut into pieces that fit a target's limits and a scratch budget.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
@@ -53,12 +50,14 @@ impl Chunk {
 }
 
 impl Plan {
-    /// Takes the method, where [`Method::Auto`] leaves a choice, and finds the largest pieces that fit.
+    /// Takes the method, where [`Method::Auto`] leaves a choice, and finds the largest pieces that fit the limits and
+    /// their scratch budget ([`Limits::with_scratch_budget_bytes`]).
     ///
     /// # Errors
     /// [`Error::ScratchBudget`] if one slice and one cluster at a time still need more, [`Error::ExceedsLimit`] if a tensor
     /// cannot be bound even one slice at a time, or if a limit is below what kernels need whatever the problem.
-    pub fn new(problem: &Problem, limits: &Limits, scratch_budget_bytes: u64) -> Result<Self> {
+    pub fn new(problem: &Problem, limits: &Limits) -> Result<Self> {
+        let scratch_budget_bytes = limits.scratch_budget_bytes;
         limits.check()?;
         let (method, recipe) = choose::take(problem, limits);
         let shape = problem.shape();
@@ -185,10 +184,10 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Layout, Shape};
+    use crate::{Layout, Shape, DEFAULT_SCRATCH_BUDGET_BYTES};
 
     fn plan(shape: Shape, layout: Layout, method: Method, limits: &Limits, budget: u64) -> Result<Plan> {
-        Plan::new(&Problem::new(shape, method)?.with_layout(layout), limits, budget)
+        Plan::new(&Problem::new(shape, method)?.with_layout(layout), &limits.with_scratch_budget_bytes(budget))
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::common::case::Case;
 use crate::common::device::{own_devices, OwnDevice};
 use clustered_attention::{wgpu, Attention, CheckedTensor, DeviceAttention, DeviceTensors, FiniteCheck, Kernels};
-use clustered_attention::{Error, Layout, Limits, Method, Plan, Problem, Result, Shape, DEFAULT_SCRATCH_BUDGET_BYTES};
+use clustered_attention::{Error, Layout, Limits, Method, Plan, Problem, Result, Shape};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use wgpu::BufferUsages;
@@ -37,8 +37,7 @@ fn tensors(buffers: &[wgpu::Buffer; 4], offsets: [u64; 4], bytes: [u64; 4]) -> D
 fn buffers_that_do_not_fit_are_named() {
     for own in devices() {
         let kernels = Kernels::new(&own.device).expect("kernels");
-        let mut attention =
-            DeviceAttention::new(&kernels, &problem(), DEFAULT_SCRATCH_BUDGET_BYTES).expect("a device attention");
+        let mut attention = DeviceAttention::new(&kernels, &problem()).expect("a device attention");
         let storage = BufferUsages::STORAGE | BufferUsages::COPY_SRC;
         let buffers = [0; 4].map(|_| own.buffer_with(12_288, storage, &[]));
         let bytes = [2880, 2880, 4800, 4800];
@@ -94,7 +93,7 @@ fn buffers_that_do_not_fit_are_named() {
 fn lengths_out_of_range_are_named() {
     for own in devices() {
         let kernels = Kernels::new(&own.device).expect("kernels");
-        let attention = DeviceAttention::new(&kernels, &problem(), DEFAULT_SCRATCH_BUDGET_BYTES).expect("it fits");
+        let attention = DeviceAttention::new(&kernels, &problem()).expect("it fits");
         let set = |queries, keys| attention.set_lengths(&own.queue, queries, keys);
         refused(set(Some(&[31]), None), &["`query_lengths[0]` is 31", "at most 30"]);
         refused(set(None, Some(&[u32::MAX])), &["`key_lengths[0]`", "at most 30"]);
@@ -108,7 +107,7 @@ fn lengths_out_of_range_are_named() {
 fn the_finite_check_names_buffers_too() {
     for own in devices() {
         let kernels = Kernels::new(&own.device).expect("kernels");
-        let attention = DeviceAttention::new(&kernels, &problem(), DEFAULT_SCRATCH_BUDGET_BYTES).expect("it fits");
+        let attention = DeviceAttention::new(&kernels, &problem()).expect("it fits");
         let check = FiniteCheck::new(&kernels, &problem());
         let buffer = own.buffer_with(12_288, BufferUsages::STORAGE, &[]);
         let other = own.buffer_with(12_288, BufferUsages::COPY_DST, &[]);
@@ -167,7 +166,7 @@ fn a_problem_beyond_a_binding_is_refused_and_one_that_can_be_cut_is_not() {
             let error = refused(attention.run_blocking(&interleaved.problem, &interleaved.inputs()), &texts);
             assert!(matches!(error, Error::ExceedsLimit { .. }));
             let kernels = Kernels::new(&own.device).expect("kernels");
-            refused(DeviceAttention::new(&kernels, &interleaved.problem, DEFAULT_SCRATCH_BUDGET_BYTES), &texts);
+            refused(DeviceAttention::new(&kernels, &interleaved.problem), &texts);
             let check = FiniteCheck::new(&kernels, &interleaved.problem);
             let buffer = own.buffer_with(512_000, BufferUsages::STORAGE, &[]);
             let lengths = own.buffer(&[500, 500]);
@@ -196,7 +195,7 @@ fn a_lost_device_says_so_in_every_call() {
         let host = Attention::with_device(own.device.clone(), own.queue.clone());
         host.run_blocking(&case.problem, &case.inputs()).expect("the device works");
         let kernels = Kernels::new(&own.device).expect("kernels");
-        let mut attention = DeviceAttention::new(&kernels, &problem(), DEFAULT_SCRATCH_BUDGET_BYTES).expect("it fits");
+        let mut attention = DeviceAttention::new(&kernels, &problem()).expect("it fits");
         let check = FiniteCheck::new(&kernels, &problem());
         let buffers = [0; 4].map(|_| own.buffer_with(12_288, BufferUsages::STORAGE, &[]));
         let tensors = tensors(&buffers, [0; 4], [2880, 2880, 4800, 4800]);
@@ -211,7 +210,7 @@ fn a_lost_device_says_so_in_every_call() {
                     pollster::block_on(host.run(&case.problem, &case.inputs())).map(|_| ()),
                     host.trace_blocking(&case.problem, &case.inputs(), &Default::default()).map(|_| ()),
                     Kernels::new(&own.device).map(|_| ()),
-                    DeviceAttention::new(&kernels, &problem(), DEFAULT_SCRATCH_BUDGET_BYTES).map(|_| ()),
+                    DeviceAttention::new(&kernels, &problem()).map(|_| ()),
                     attention.prepare(&tensors),
                     attention.record(&mut encoder, &tensors),
                     attention.set_lengths(&own.queue, Some(&[3]), None),
@@ -230,7 +229,7 @@ fn a_lost_device_says_so_in_every_call() {
 fn plans_for_other_targets_are_refused() {
     for own in devices() {
         let kernels = Kernels::new(&own.device).expect("kernels");
-        let plan = |limits: &Limits| Plan::new(&problem(), limits, DEFAULT_SCRATCH_BUDGET_BYTES).expect("a plan");
+        let plan = |limits: &Limits| Plan::new(&problem(), limits).expect("a plan");
         DeviceAttention::with_plan(&kernels, plan(&Limits::of(&own.device))).expect("the device's own plan");
         let host = DeviceAttention::with_plan(&kernels, plan(&Limits::host()));
         refused(host, &["`plan` is for the host", "Limits::of"]);
@@ -243,7 +242,7 @@ fn plans_for_other_targets_are_refused() {
 fn a_device_that_others_wait_for_is_not_taken_for_lost() {
     for own in devices() {
         let kernels = Kernels::new(&own.device).expect("kernels");
-        let attention = DeviceAttention::new(&kernels, &problem(), DEFAULT_SCRATCH_BUDGET_BYTES).expect("it fits");
+        let attention = DeviceAttention::new(&kernels, &problem()).expect("it fits");
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
             scope.spawn(|| {

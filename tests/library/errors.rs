@@ -4,7 +4,6 @@ use crate::common::case::{row_offset, Case};
 use crate::common::{engines, shared_engines};
 use clustered_attention::{
     Attention, Backend, Error, Inputs, Layout, Limits, Method, Plan, Problem, Result, Shape, Supplied,
-    DEFAULT_SCRATCH_BUDGET_BYTES,
 };
 use std::fmt::Debug;
 
@@ -216,7 +215,7 @@ fn tensors_beyond_a_binding_are_named() {
     // 8 heads of 131,072 x 256 floats: length first, no chunk of heads fits 128 MiB.
     let shape = Shape::self_attention(1, 8, 131_072, 256);
     let problem = Problem::new(shape, Method::Exact).expect("a problem").with_layout(Layout::LengthFirst);
-    let plan = Plan::new(&problem, &Limits::webgpu_defaults(), DEFAULT_SCRATCH_BUDGET_BYTES);
+    let plan = Plan::new(&problem, &Limits::webgpu_defaults());
     let error = refused(plan, &["`queries`", "bytes", "max_storage_buffer_binding_size", "134217"]);
     let Error::ExceedsLimit { needed, allowed, .. } = error else { panic!("{error:?}") };
     assert!(needed > allowed && allowed <= 128 << 20);

@@ -81,7 +81,8 @@ fn plans_for_any_limits_are_made_or_refused() {
         10_000,
         11,
         &(limits(), problems(100_000), 0u64..1 << 28),
-        |(limits, problem, budget)| match Plan::new(&problem, &Limits::from(&limits), budget) {
+        |(limits, problem, budget)| match Plan::new(&problem, &Limits::from(&limits).with_scratch_budget_bytes(budget))
+        {
             Ok(plan) if plan.scratch_bytes() <= budget => Ok(()),
             Ok(plan) => Err(format!("{} bytes, {budget} allowed", plan.scratch_bytes())),
             Err(error) => says_what_does_not_fit(&error),
@@ -92,7 +93,7 @@ fn plans_for_any_limits_are_made_or_refused() {
 #[test]
 fn webgl2_and_small_buffers_are_refused_by_name() {
     let plan = |limits: wgpu::Limits, problem: &Problem| {
-        Plan::new(problem, &Limits::from(&limits), DEFAULT_SCRATCH_BUDGET_BYTES).map(|plan| plan.scratch_bytes())
+        Plan::new(problem, &Limits::from(&limits)).map(|plan| plan.scratch_bytes())
     };
     let short = Problem::new(Shape::self_attention(1, 2, 300, 16), Method::stitched(5)).expect("a problem");
     let error = plan(wgpu::Limits::downlevel_webgl2_defaults(), &short).expect_err("no compute shaders");
@@ -104,8 +105,7 @@ fn webgl2_and_small_buffers_are_refused_by_name() {
     assert!(plan(limits.clone(), &many).expect("a plan in passes") <= DEFAULT_SCRATCH_BUDGET_BYTES);
     for own in own_devices(&limits) {
         let kernels = Kernels::new(&own.device).expect("kernels");
-        own.without_complaint(|| DeviceAttention::new(&kernels, &many, DEFAULT_SCRATCH_BUDGET_BYTES).map(|_| ()))
-            .expect("every buffer can be made");
+        own.without_complaint(|| DeviceAttention::new(&kernels, &many).map(|_| ())).expect("every buffer can be made");
     }
 }
 

@@ -5,8 +5,8 @@ mod not_finite;
 use crate::common::case::Case;
 use crate::common::device::{floats, own_devices, own_devices_with, words, OwnDevice};
 use crate::common::{relative_difference, Engine};
-use clustered_attention::{wgpu, DeviceAttention, DeviceTensors, Error, Kernels, Stage, StageTimes};
-use clustered_attention::{Attention, Backend, Layout, Method, Shape, DEFAULT_SCRATCH_BUDGET_BYTES};
+use clustered_attention::{wgpu, DeviceAttention, DeviceTensors, Error, Kernels, Limits, Plan, Stage, StageTimes};
+use clustered_attention::{Attention, Backend, Layout, Method, Shape};
 
 /// A word that no computation writes.
 const CANARY: u32 = 0xdead_beef;
@@ -20,7 +20,7 @@ fn kernels(own: &OwnDevice) -> Kernels {
 }
 
 fn attention(kernels: &Kernels, case: &Case) -> DeviceAttention {
-    DeviceAttention::new(kernels, &case.problem, DEFAULT_SCRATCH_BUDGET_BYTES).expect("the problem fits")
+    DeviceAttention::new(kernels, &case.problem).expect("the problem fits")
 }
 
 /// All methods on grouped heads; few enough queries that near ties between adapters do not matter.
@@ -119,8 +119,9 @@ fn unaligned_slices_of_a_fused_buffer_in_both_layouts() {
                 // The same commands again, and those of a new object, give the same bits.
                 record(&own, &mut attention, &buffers.tensors());
                 assert_eq!(bits(&buffers.output(&own)), bits(&first), "{}", own.name);
-                let mut other =
-                    DeviceAttention::new(&kernels, &case.problem, attention.scratch_bytes()).expect("it fits");
+                let limits = Limits::of(&own.device).with_scratch_budget_bytes(attention.scratch_bytes());
+                let plan = Plan::new(&case.problem, &limits).expect("a budget that suffices");
+                let mut other = DeviceAttention::with_plan(&kernels, plan).expect("it fits");
                 assert_eq!(other.scratch_bytes(), attention.plan().scratch_bytes());
                 record(&own, &mut other, &buffers.tensors());
                 assert_eq!(bits(&buffers.output(&own)), bits(&first), "{}", own.name);

@@ -5,8 +5,8 @@
 use crate::common::case::Case;
 use crate::common::device::{own_devices, own_devices_with, words, OwnDevice};
 use crate::common::{gpu_engines, Engine};
+use clustered_attention::DeviceTensors;
 use clustered_attention::{wgpu, Attention, Backend, DeviceAttention, Kernels, Method, Shape};
-use clustered_attention::{DeviceTensors, DEFAULT_SCRATCH_BUDGET_BYTES};
 use std::collections::HashSet;
 
 /// A small problem with every stage, Euclidean ones too.
@@ -116,8 +116,7 @@ fn data_that_is_not_whole_or_not_ours_is_refused() {
 
 /// The output on an app's own device, with kernels that began with some data.
 fn on_device(own: &OwnDevice, kernels: &Kernels, case: &Case) -> Vec<u32> {
-    let mut attention =
-        DeviceAttention::new(kernels, &case.problem, DEFAULT_SCRATCH_BUDGET_BYTES).expect("the problem fits");
+    let mut attention = DeviceAttention::new(kernels, &case.problem).expect("the problem fits");
     let [queries, keys, values] = [&case.queries, &case.keys, &case.values].map(|data| own.buffer(words(data)));
     let output = own.buffer(&vec![0; case.shape().output_elements()]);
     let tensors = DeviceTensors::new(queries.slice(..), keys.slice(..), values.slice(..), output.slice(..));

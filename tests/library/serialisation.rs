@@ -1,8 +1,6 @@
 //! Feature `serde`: what is written can be read, and looks as one would write it by hand.
 
-use clustered_attention::{
-    Layout, Limits, Method, Plan, PlanFigures, Problem, Shape, Stage, DEFAULT_SCRATCH_BUDGET_BYTES,
-};
+use clustered_attention::{Layout, Limits, Method, Plan, PlanFigures, Problem, Shape, Stage};
 
 #[test]
 fn methods_shapes_and_figures_survive_json() {
@@ -18,7 +16,7 @@ fn methods_shapes_and_figures_survive_json() {
     assert_eq!(serde_json::to_string(&Layout::LengthFirst).expect("text"), "\"length_first\"");
     assert_eq!(serde_json::to_string(&Stage::HashCodes).expect("text"), "\"hash_codes\"");
     let problem = Problem::new(shape, Method::stitched(5)).expect("a problem");
-    let plan = Plan::new(&problem, &Limits::host(), DEFAULT_SCRATCH_BUDGET_BYTES).expect("a plan");
+    let plan = Plan::new(&problem, &Limits::host()).expect("a plan");
     let figures = plan.figures();
     assert_eq!((figures.chunks, figures.costs.len()), (1, plan.costs().len()));
     let read: PlanFigures = serde_json::from_str(&serde_json::to_string(&figures).expect("text")).expect("figures");

@@ -5,7 +5,7 @@ use crate::common::device::{floats, own_devices, words};
 use crate::common::shared_engines;
 use clustered_attention::{
     wgpu, DeviceAttention, DeviceTensors, Error, ExactRows, Inputs, Kernels, Layout, Method, Problem, Rows, Shape,
-    Strides, DEFAULT_SCRATCH_BUDGET_BYTES,
+    Strides,
 };
 
 fn methods() -> [Method; 5] {
@@ -96,8 +96,7 @@ fn a_fused_buffer_is_read_in_place() {
                 let dense = DeviceTensors::new(queries, keys, values, outputs[0].slice(..));
                 let tensors = DeviceTensors::new(part(0), part(1), part(2), outputs[1].slice(..));
                 for (problem, tensors) in [(&case.problem, dense), (&problem, tensors)] {
-                    let mut attention =
-                        DeviceAttention::new(&kernels, problem, DEFAULT_SCRATCH_BUDGET_BYTES).expect("it fits");
+                    let mut attention = DeviceAttention::new(&kernels, problem).expect("it fits");
                     let mut encoder = own.device.create_command_encoder(&Default::default());
                     attention.record(&mut encoder, &tensors).expect("the slices reach to the last element");
                     own.queue.submit([encoder.finish()]);

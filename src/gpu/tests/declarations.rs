@@ -32,7 +32,7 @@ fn cuts() -> Vec<Cut> {
             let shape = Shape { width, value_width, ..Shape::self_attention(1, 2, 300, 1) };
             let method = Method::stitched(clusters).with_clustering(|clustering| clustering.bits = bits);
             let problem = Problem::new(shape, method).expect("a valid problem");
-            Plan::new(&problem, &limits, 1 << 27).expect("a plan").cut
+            Plan::new(&problem, &limits).expect("a plan").cut
         })
         .collect()
 }

@@ -28,7 +28,7 @@ fn difference(engine: &HostEngine, cpu: &Attention, shape: Shape, method: Method
     let inputs = Inputs::new(&queries, &keys, &values);
     let expected = cpu.run_blocking(&problem, &inputs).expect("the CPU computes");
     // Every device holds these.
-    let plan = Plan::new(&problem, &Limits::webgpu_defaults(), 1 << 27).expect("a plan");
+    let plan = Plan::new(&problem, &Limits::webgpu_defaults()).expect("a plan");
     let mut output = vec![f32::NAN; expected.len()];
     let call = Call { inputs: &inputs, supplied: &Supplied::default(), positions: None };
     pollster::block_on(engine.run(&plan, &call, &mut output, None, &Cancellation::default()))
