@@ -1,11 +1,12 @@
 //! Host slices on a device: upload, submit, read back.
 
 use super::adapter::{self, AdapterDescription};
+use super::complaints::guarded;
 use super::device_attention::{DeviceAttention, DeviceTensors};
 use super::exclusive::exclusive;
 use super::pipelines::{Compilation, Kernels};
 use super::read_back::{read_back, staging_buffer};
-use super::submission::{guarded, submit};
+use super::submission::submit;
 use super::tracer::Tracer;
 use crate::background::Cancellation;
 use crate::limits::Limits;

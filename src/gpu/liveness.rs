@@ -2,7 +2,7 @@
 //! whoever opened the device.
 
 #[cfg(not(target_arch = "wasm32"))]
-use super::submission::heard;
+use super::complaints::heard;
 use crate::{Error, Result};
 
 /// Asks a device whether it was lost.

@@ -1,6 +1,7 @@
 //! The GPU back end: kernels, the objects that record them, and host slices on top.
 
 mod adapter;
+mod complaints;
 mod compose;
 mod constants;
 mod device_attention;
@@ -29,7 +30,7 @@ pub(crate) use host_engine::HostEngine;
 pub use pipelines::{Compilation, Kernels};
 pub use stage_times::StageTimes;
 #[cfg(feature = "burn")]
-pub(crate) use submission::{heard, submit};
+pub(crate) use {complaints::heard, submission::submit};
 
 #[cfg(test)]
 mod tests;
