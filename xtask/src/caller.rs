@@ -1,5 +1,5 @@
-//! The folder that this program was called in: paths that a user names are meant from there, while what is started here runs in the
-//! workspace's folder or in a package's.
+//! How this program was called. Paths that a user names are meant from the folder that it was called in, while what is started here runs in
+//! the workspace's folder or in a package's. And the program's own file can be replaced by what it builds.
 
 use crate::browser;
 use crate::process::root;
@@ -22,9 +22,13 @@ const PATHS: [&str; 9] = [
 ];
 
 static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
-/// Remembers the caller's folder, makes paths in variables absolute, and goes to the workspace's folder. Call it before any thread starts.
+/// Remembers the caller's folder and this program's path, makes paths in variables absolute, and goes to the workspace's folder. Call it
+/// before any thread starts.
 pub fn enter_workspace() -> Result<()> {
+    let program = std::env::current_exe().context("this program has no path")?;
+    PROGRAM.get_or_init(|| program);
     let folder = std::env::current_dir().context("the folder that this was called in is gone")?;
     for variable in PATHS {
         let Some(value) = std::env::var_os(variable) else { continue };
@@ -41,6 +45,11 @@ pub fn enter_workspace() -> Result<()> {
 /// The folder that this program was called in.
 pub fn folder() -> &'static Path {
     FOLDER.get().map_or(root(), PathBuf::as_path)
+}
+
+/// This program's path as it was at the start: once Cargo has built the program anew, the system calls the running one deleted.
+pub fn program() -> Result<&'static Path> {
+    Ok(PROGRAM.get().context("this program's path was not noted")?)
 }
 
 /// Paths of a variable, as from a folder. An empty one stays empty.

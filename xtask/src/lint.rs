@@ -4,6 +4,7 @@
 //! builds as for tests but starts this program for the workspace's crates, as `cargo clippy` has its own started
 //! (`RUSTC_WORKSPACE_WRAPPER`). It runs Clippy's compiler without generating code, then rustdoc on the same arguments.
 
+use crate::caller;
 use crate::environment::TemporaryFolder;
 use crate::process::{output, run as run_command};
 use anyhow::{ensure, Context, Result};
@@ -23,9 +24,8 @@ pub fn run(build: &mut Command) -> Result<()> {
         let path = tool(&folder, program);
         ensure!(path.is_file(), "{} is missing: rustup component add clippy", path.display());
     }
-    let this = std::env::current_exe().context("this program has no path")?;
     // Code for the workspace's crates is not generated, whatever their profile says.
-    run_command(build.env("RUSTC_WORKSPACE_WRAPPER", this).env(VARIABLE, folder))
+    run_command(build.env("RUSTC_WORKSPACE_WRAPPER", caller::program()?).env(VARIABLE, folder))
 }
 
 /// What Cargo starts in place of the compiler: `arguments` begin with the compiler's path. Returns whether all went well.
