@@ -19,7 +19,7 @@ mod input;
 #[path = "../examples/headless/synthetic.rs"]
 mod synthetic;
 
-use clustered_attention::{adapters_blocking, Attention, Backend, Inputs, Method, Problem, Stage, Supplied};
+use clustered_attention::{adapters_blocking, Attention, Backend, Inputs, Method, Problem, Stage, Stitched, Supplied};
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, SamplingMode, Throughput};
 use input::Tensors;
 use std::time::Duration;
@@ -107,11 +107,15 @@ fn methods(criterion: &mut Criterion, engines: &[Engine]) {
     group.finish();
 }
 
-/// The stages of exact and of stitched attention, a group each: `stages/STAGE/BACK-END/LENGTH`.
+/// The stages of stitched attention, with and without key groups and codes, and of exact attention, a group each:
+/// `stages/STAGE/BACK-END/LENGTH`.
 fn stages(criterion: &mut Criterion, engines: &[Engine]) {
     let inputs: Vec<Tensors> = lengths().into_iter().map(mixture).collect();
-    for method in [Method::stitched(CLUSTERS), Method::Exact] {
-        for stage in stages_of(method) {
+    let mut seen: Vec<Stage> = vec![];
+    for method in [Method::stitched(CLUSTERS), Method::Stitched(Stitched::hamming(CLUSTERS)), Method::Exact] {
+        // One that several methods have is that of the first.
+        for stage in stages_of(method).into_iter().filter(|stage| !seen.contains(stage)).collect::<Vec<_>>() {
+            seen.push(stage);
             let mut group = criterion.benchmark_group(format!("stages/{}", stage.name()));
             // Each time of a stage is taken from a whole call, so warming up and measuring last longer than the stages do.
             group.sampling_mode(SamplingMode::Flat).sample_size(10);

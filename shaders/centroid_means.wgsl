@@ -1,19 +1,20 @@
-// Mean of the valid queries of each cluster, its squared norm and size. Twin of `src/cpu/centroid_means.rs`.
+// Mean of the valid queries of each cluster, or of the keys of each group (ROLE_KEYS), its squared norm and size. Twin of `src/cpu/centroid_means.rs`.
 //
 // partial_means: a part of a cluster's members a workgroup, so that one large cluster does not serialise the pass. COLUMNS invocations
 // read a row together (coalesced), 64 / COLUMNS rows at a time. Workgroup memory: 1 KiB. In ROLE_ALL_QUERIES the only cluster is all valid
 // queries in order of position: its mean is what centring subtracts.
 // combine_means: one cluster a workgroup, one vector of columns an invocation; sums the parts in order.
-// Traffic: each query row once; the parts twice.
+// Traffic: each row once; the parts twice.
 
-#import lengths
+#import side_rows
 #import centroids
 
 @group(0) @binding(1) var<storage, read> queries: array<element>;
-@group(0) @binding(2) var<storage, read> groups: array<u32>;
-@group(0) @binding(3) var<storage, read> lengths: array<u32>;
-@group(0) @binding(4) var<storage, read_write> mean_partials: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> centroids: array<vec4f>;
+@group(0) @binding(2) var<storage, read> keys: array<element>;
+@group(0) @binding(3) var<storage, read> groups: array<u32>;
+@group(0) @binding(4) var<storage, read> lengths: array<u32>;
+@group(0) @binding(5) var<storage, read_write> mean_partials: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> centroids: array<vec4f>;
 
 const COLUMNS: u32 = WIDTH_VECTORS;
 const ROWS: u32 = 64u / COLUMNS;
@@ -25,17 +26,17 @@ struct Members {
     count: u32,
 }
 
-fn members_of(slice: Slice, cluster: u32) -> Members {
+fn members_in(slice: Slice, cluster: u32) -> Members {
     if (params.share.role == ROLE_ALL_QUERIES) {
         return Members(0u, query_length(slice));
     }
-    let offsets = slice.index * (2u * (params.sizes.clusters + 2u) + params.sizes.queries);
+    let offsets = groups_of(slice);
     let first = groups[offsets + cluster];
     return Members(first, groups[offsets + cluster + 1u] - first);
 }
 
 fn clusters_in_work() -> u32 {
-    return select(params.sizes.clusters, 1u, params.share.role == ROLE_ALL_QUERIES);
+    return select(side_count(), 1u, params.share.role == ROLE_ALL_QUERIES);
 }
 
 fn partial_index(slice: Slice, cluster: u32, part: u32) -> u32 {
@@ -49,11 +50,11 @@ fn partial_means(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
     let tile = params.share.tile_begin + workgroup.x;
     let cluster = tile / params.share.parts;
     let part = tile % params.share.parts;
-    let members = members_of(slice, cluster);
+    let members = members_in(slice, cluster);
     let share = (members.count + params.share.parts - 1u) / params.share.parts;
     let begin = min(part * share, members.count);
     let end = min(begin + share, members.count);
-    let list = slice.index * (2u * (params.sizes.clusters + 2u) + params.sizes.queries) + 2u * (params.sizes.clusters + 2u) + members.first;
+    let list = members_of(slice) + members.first;
     let column = lane % COLUMNS;
     let row = lane / COLUMNS;
     var sum = vec4f();
@@ -63,7 +64,7 @@ fn partial_means(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
             if (params.share.role != ROLE_ALL_QUERIES) {
                 position = groups[list + member];
             }
-            sum += load_queries(query_row(slice, position), column);
+            sum += load_side(side_row(slice, position), column);
         }
     }
     row_sums[lane] = sum;
@@ -80,8 +81,8 @@ fn partial_means(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
 fn combine_means(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
     let cluster = params.share.tile_begin + workgroup.x;
-    let count = f32(members_of(slice, cluster).count);
-    let out = centroid_row(slice, cluster);
+    let count = f32(members_in(slice, cluster).count);
+    let out = centroid_row(slice, side_first() + cluster);
     var mean = vec4f();
     if (lane < COLUMNS) {
         for (var part = 0u; part < params.share.parts; part++) {

@@ -3,13 +3,16 @@
 // Tile: 64 neighbouring queries of a slice over the keys that any of them sees (`shared/tile.wgsl`, `shared/visible.wgsl`); where HIDES, keys
 // that a query does not see itself are masked. A tile's keys are counted through both of their runs, and long ones are cut into several
 // dispatches, between which the unnormalised sums rest in the output and the running softmax in `softmax_parts`.
+// ROLE_GUARDED computes only slices that the guard found in error.
 // Traffic: each query row and output row once a dispatch, each key and value row once a tile that sees it. Workgroup memory: 4 KiB.
 // Intensity: 2 * 64 * (E + M) operations for each key and value row of 4 * (E + M) bytes, 32 operations a byte.
 
 #import lengths
 #import visible
 #import tile
+#import output_sums
 #import softmax_parts
+#import guard
 
 @group(0) @binding(1) var<storage, read> queries: array<element>;
 @group(0) @binding(2) var<storage, read> keys: array<element>;
@@ -17,6 +20,7 @@
 @group(0) @binding(4) var<storage, read_write> output: array<element>;
 @group(0) @binding(5) var<storage, read> lengths: array<u32>;
 @group(0) @binding(6) var<storage, read_write> softmax_parts: array<vec4f>;
+@group(0) @binding(7) var<storage, read> guard: array<u32>;
 
 const TILE: u32 = 64u;
 
@@ -42,6 +46,9 @@ fn place_of(slice: Slice, query: u32, length: u32, key_count: u32) -> i32 {
 @compute @workgroup_size(64)
 fn exact_attention(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
+    if (params.share.role == ROLE_GUARDED && !exceeds(slice)) {
+        return;
+    }
     let value_part = workgroup.z;
     let first = (params.share.tile_begin + workgroup.x) * TILE;
     let position = min(first + lane, params.sizes.queries - 1u);

@@ -1,22 +1,25 @@
-// Members of each cluster in order of position: a stable counting sort without atomics. Twin of `src/cpu/group_by_cluster.rs`.
+// Members of each cluster, or of each key group (ROLE_KEYS), in order of position: a stable counting sort without atomics. Twin of `src/cpu/group_by_cluster.rs`.
 //
-// `groups` of a slice: first member of each cluster (C + 2 numbers; cluster C is the padding), first tile of 64 members of each
-// cluster (C + 2), then the members (L).
-// count_members: a block of `group_length` queries and 64 clusters a workgroup, one cluster an invocation, which looks at every query.
+// count_members: a block of `group_length` rows and 64 clusters a workgroup, one cluster an invocation, which looks at every row.
 // group_offsets: one workgroup a slice; 64 invocations take a run of clusters each. Workgroup memory: 512 bytes.
 // scatter_members: as count_members; each invocation writes its cluster's members in order.
-// Traffic: each query's cluster once for every 64 clusters, in both passes; the counters of all blocks twice.
+// Traffic: each row's cluster once for every 64 clusters, in both passes; the counters of all blocks twice.
 
-#import params
+#import sides
 
 @group(0) @binding(1) var<storage, read> clusters: array<u32>;
 @group(0) @binding(2) var<storage, read_write> block_counts: array<u32>;
 @group(0) @binding(3) var<storage, read_write> groups: array<u32>;
 
+// Members of a tile; of key groups, of a tile in `group_remainder`.
 const TILE: u32 = 64u;
 
-fn groups_of(slice: Slice) -> u32 {
-    return slice.index * (2u * (params.sizes.clusters + 2u) + params.sizes.queries);
+fn blocks() -> u32 {
+    return (side_rows() + params.cut.group_length - 1u) / params.cut.group_length;
+}
+
+fn block_count(slice: Slice, block: u32, cluster: u32) -> u32 {
+    return (slice.index * blocks() + block) * (side_count() + 1u) + cluster;
 }
 
 @compute @workgroup_size(64)
@@ -24,13 +27,13 @@ fn count_members(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
     let slice = slice_of(workgroup.y);
     let block = params.share.tile_begin + workgroup.x;
     let cluster = workgroup.z * 64u + lane;
-    let end = min((block + 1u) * params.cut.group_length, params.sizes.queries);
+    let end = min((block + 1u) * params.cut.group_length, side_rows());
     var count = 0u;
     for (var position = block * params.cut.group_length; position < end; position++) {
-        count += select(0u, 1u, clusters[slice.index * params.sizes.queries + position] == cluster);
+        count += select(0u, 1u, clusters[assigned_rows(slice) + position] == cluster);
     }
-    if (cluster <= params.sizes.clusters) {
-        block_counts[(slice.index * params.cut.group_blocks + block) * (params.sizes.clusters + 1u) + cluster] = count;
+    if (cluster <= side_count()) {
+        block_counts[block_count(slice, block, cluster)] = count;
     }
 }
 
@@ -40,18 +43,19 @@ var<workgroup> tile_sums: array<u32, 64>;
 @compute @workgroup_size(64)
 fn group_offsets(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
-    let count = params.sizes.clusters + 1u;
+    let count = side_count() + 1u;
+    let tile = select(TILE, KEY_TILE, of_keys());
     let run = (count + 63u) / 64u;
     let begin = min(lane * run, count);
     let end = min(begin + run, count);
     let offsets = groups_of(slice);
-    let tiles = offsets + params.sizes.clusters + 2u;
+    let tiles = tiles_of(slice);
     var member_sum = 0u;
     var tile_sum = 0u;
     for (var cluster = begin; cluster < end; cluster++) {
         var total = 0u;
-        for (var block = 0u; block < params.cut.group_blocks; block++) {
-            let index = (slice.index * params.cut.group_blocks + block) * count + cluster;
+        for (var block = 0u; block < blocks(); block++) {
+            let index = block_count(slice, block, cluster);
             let in_block = block_counts[index];
             block_counts[index] = total;
             total += in_block;
@@ -59,7 +63,7 @@ fn group_offsets(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
         groups[offsets + cluster] = member_sum;
         groups[tiles + cluster] = tile_sum;
         member_sum += total;
-        tile_sum += (total + TILE - 1u) / TILE;
+        tile_sum += (total + tile - 1u) / tile;
     }
     member_sums[lane] = member_sum;
     tile_sums[lane] = tile_sum;
@@ -85,14 +89,13 @@ fn scatter_members(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoc
     let slice = slice_of(workgroup.y);
     let block = params.share.tile_begin + workgroup.x;
     let cluster = workgroup.z * 64u + lane;
-    let known = min(cluster, params.sizes.clusters);
+    let known = min(cluster, side_count());
     let offsets = groups_of(slice);
-    let members = offsets + 2u * (params.sizes.clusters + 2u);
-    var next = groups[offsets + known]
-        + block_counts[(slice.index * params.cut.group_blocks + block) * (params.sizes.clusters + 1u) + known];
-    let end = min((block + 1u) * params.cut.group_length, params.sizes.queries);
+    let members = members_of(slice);
+    var next = groups[offsets + known] + block_counts[block_count(slice, block, known)];
+    let end = min((block + 1u) * params.cut.group_length, side_rows());
     for (var position = block * params.cut.group_length; position < end; position++) {
-        if (clusters[slice.index * params.sizes.queries + position] == cluster) {
+        if (clusters[assigned_rows(slice) + position] == cluster) {
             groups[members + next] = position;
             next++;
         }

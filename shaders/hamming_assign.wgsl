@@ -38,6 +38,6 @@ fn hamming_assign(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoca
         }
     }
     if (position < params.sizes.queries) {
-        clusters[slice.index * params.sizes.queries + position] = select(params.sizes.clusters, nearest, position < length);
+        clusters[slice.index * params.cut.clusters_words + position] = select(params.sizes.clusters, nearest, position < length);
     }
 }

@@ -49,13 +49,14 @@ fn vote(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
         }
     }
     let origin = slice.index * params.sizes.queries;
+    let assigned = slice.index * params.cut.clusters_words;
     let end = min((block + 1u) * params.cut.vote_length, params.sizes.queries);
     // Four queries at a time, so that four loads are under way together.
     for (var position = block * params.cut.vote_length; position < end; position += 4u) {
         let four = vec4u(position) + vec4u(0u, 1u, 2u, 3u);
         let positions = min(four, vec4u(end - 1u));
         // Padding is cluster `clusters`, beyond every range, and so is what lies behind the end.
-        let row = select(clusters_at(origin + positions) - first, vec4u(params.sizes.clusters), four >= vec4u(end));
+        let row = select(clusters_at(assigned + positions) - first, vec4u(params.sizes.clusters), four >= vec4u(end));
         for (var bit = lane; bit < BITS; bit += 64u) {
             let words = words_at((origin + positions) * WORDS + bit / 32u);
             let ones = (words >> vec4u(bit % 32u)) & vec4u(1u);

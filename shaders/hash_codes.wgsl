@@ -15,6 +15,10 @@
 
 const TILE: u32 = 64u;
 
+fn load_row(row: u32, column: u32) -> vec4f {
+    return load_queries(row, column);
+}
+
 fn load_centered_part(slice: Slice, row: u32, part: u32) {
     load_query_part(row, part);
     if (params.share.role == ROLE_CENTRED) {

@@ -3,6 +3,7 @@
 // Tile: 64 clusters of a slice, one an invocation. Traffic: one code read and written a cluster. No workgroup memory.
 
 #import lengths
+#import positions
 #import centroid_codes
 
 @group(0) @binding(1) var<storage, read> codes: array<u32>;
@@ -19,12 +20,8 @@ fn initial_centroids(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_inv
         return;
     }
     let length = query_length(slice);
-    // The valid queries are cut into as many strata as clusters, and one query is taken from each.
-    let stratum = length / params.sizes.clusters;
-    let rest = length % params.sizes.clusters;
-    let size = stratum + select(0u, 1u, cluster < rest);
-    var position = cluster * stratum + min(cluster, rest) + starts[cluster] % max(size, 1u);
-    var chosen = size > 0u;
+    var position = run_position(starts[cluster], cluster, params.sizes.clusters, length);
+    var chosen = run_size(cluster, params.sizes.clusters, length) > 0u;
     if (params.share.role == ROLE_GIVEN_POSITIONS) {
         position = starts[cluster];
         chosen = true;

@@ -9,6 +9,7 @@
 #import lengths
 #import visible
 #import tile
+#import output_sums
 #import softmax_parts
 #import weights
 

@@ -3,7 +3,8 @@
 // One cluster of a slice a workgroup of 256 invocations, each of which owns a run of keys. A radix selection (four rounds of eight bits,
 // most significant first) finds the k-th largest logit; then every invocation knows how many keys before its run are selected, so the
 // keys come out in order and equal logits go to the lower index without sorting. Finally selected logits become SELECTED and the others
-// their weight exp(t·z - rest_maximum).
+// their weight exp(t·z - rest_maximum). Where keys are grouped (ROLE_MARKED), selected logits become LOWEST and the others stay what they are;
+// ROLE_GIVEN_KEYS does that for keys that are listed already.
 // Traffic: the row of logits six times (it stays in cache), written once. Workgroup memory: 4 KiB. Integer atomics on that memory only.
 
 #import lengths
@@ -14,6 +15,8 @@
 @group(0) @binding(2) var<storage, read> lengths: array<u32>;
 @group(0) @binding(3) var<storage, read_write> top_keys: array<u32>;
 @group(0) @binding(4) var<storage, read_write> softmax_parts: array<vec4f>;
+// Added to the logits before keys are selected, where SPREAD.
+@group(0) @binding(5) var<storage, read> spreads: array<f32>;
 
 const INVOCATIONS: u32 = 256u;
 const GROUP: u32 = 16u;
@@ -31,12 +34,45 @@ fn order_of(logit: f32) -> u32 {
     return bits ^ select(0x80000000u, 0xffffffffu, (bits >> 31u) == 1u);
 }
 
+// What keys are selected by.
+fn rank_of(slice: Slice, row: u32, key: u32) -> f32 {
+    if (SPREAD == 1u) {
+        return weights[row + key] + spreads[slice.index * params.cut.keys_padded + key];
+    }
+    return weights[row + key];
+}
+
+// Marks the keys that are listed.
+fn mark_given(slice: Slice, cluster: u32, row: u32, length: u32) {
+    let list = (slice.index * params.sizes.clusters + cluster) * params.sizes.top_k;
+    var maximum = LOWEST;
+    var sum = 0.0;
+    for (var slot = 0u; slot < params.sizes.top_k; slot++) {
+        let key = top_keys[list + slot];
+        if (key < length) {
+            let logit = weights[row + key];
+            let higher = max(maximum, logit);
+            sum = sum * exp(params.sizes.scale * (maximum - higher)) + exp(params.sizes.scale * (logit - higher));
+            maximum = higher;
+            weights[row + key] = LOWEST;
+        }
+    }
+    let scaled = max(params.sizes.scale * maximum, LOWEST);
+    softmax_parts[cluster_row(slice, cluster)] = vec4f(LOWEST, 0.0, scaled, sum);
+}
+
 @compute @workgroup_size(256)
 fn top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
     let cluster = params.share.cluster_begin + params.share.tile_begin + workgroup.x;
     let row = weight_row(slice, cluster - params.share.cluster_begin);
     let length = valid_keys(slice);
+    if (params.share.role == ROLE_GIVEN_KEYS) {
+        if (lane == 0u) {
+            mark_given(slice, cluster, row, length);
+        }
+        return;
+    }
     let selected_count = min(params.sizes.top_k, length);
     let run = (length + INVOCATIONS - 1u) / INVOCATIONS;
     let begin = min(lane * run, length);
@@ -50,7 +86,7 @@ fn top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_inde
         atomicStore(&histogram[lane], 0u);
         workgroupBarrier();
         for (var key = begin; key < end; key++) {
-            let order = order_of(weights[row + key]);
+            let order = order_of(rank_of(slice, row, key));
             // Shifting twice keeps each shift below 32.
             if (((order ^ threshold) >> shift) >> 8u == 0u) {
                 atomicAdd(&histogram[(order >> shift) & 255u], 1u);
@@ -95,7 +131,7 @@ fn top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_inde
     var largest = LOWEST;
     for (var key = begin; key < end; key++) {
         let logit = weights[row + key];
-        let order = order_of(logit);
+        let order = order_of(rank_of(slice, row, key));
         above += select(0u, 1u, order > threshold);
         equal += select(0u, 1u, order == threshold);
         largest_below = select(largest_below, max(largest_below, logit), order < threshold);
@@ -145,7 +181,7 @@ fn top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_inde
     var top_sum = 0.0;
     for (var key = begin; key < end; key++) {
         let logit = weights[row + key];
-        let order = order_of(logit);
+        let order = order_of(rank_of(slice, row, key));
         let tie = order == threshold;
         let selected = selected_count > 0u && (order > threshold || (tie && ties < wanted));
         ties += select(0u, 1u, tie);
@@ -153,8 +189,8 @@ fn top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_inde
             top_keys[list + min(slot, params.sizes.top_k - 1u)] = key;
             slot++;
             top_sum += exp(params.sizes.scale * (logit - maximum.y));
-            weights[row + key] = SELECTED;
-        } else {
+            weights[row + key] = select(SELECTED, LOWEST, params.share.role == ROLE_MARKED);
+        } else if (params.share.role != ROLE_MARKED) {
             weights[row + key] = exp(params.sizes.scale * (logit - rest_logit));
         }
     }

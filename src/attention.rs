@@ -275,7 +275,7 @@ impl Attention {
     /// Checks everything that is given, before anything is allocated.
     fn check(&self, problem: &Problem, call: &Call) -> Result<(Plan, Sums)> {
         let sums = call.inputs.validate(problem)?;
-        call.supplied.validate(problem, call.inputs.query_lengths)?;
+        call.supplied.validate(problem, call.inputs)?;
         Ok((self.plan(problem)?, sums))
     }
 

@@ -21,7 +21,7 @@ pub enum Error {
     HeadsNotDivisible {
         /// Number of query heads (`H`).
         query_heads: usize,
-        /// Number of key/value heads (`G`).
+        /// Number of key/value heads (`H'`).
         key_heads: usize,
     },
     /// A window was asked for although queries and keys differ in number.

@@ -37,7 +37,10 @@ pub use gpu::{
 };
 pub use limits::{Limits, DEFAULT_SCRATCH_BUDGET_BYTES};
 pub use plan::{Plan, PlanFigures, StageCost};
-pub use problem::{Clustering, Inputs, Layout, Method, Problem, Shape, Strides, Supplied};
+pub use problem::{
+    Clustering, Guard, GuardAction, Inputs, KeyGroups, Layout, Method, Problem, Shape, Space, Stitched, Strides,
+    Supplied, Tolerance,
+};
 pub use stages::Stage;
 pub use trace::{Trace, NO_CLUSTER, NO_KEY};
 #[cfg(feature = "gpu")]

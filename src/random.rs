@@ -10,6 +10,8 @@ pub(crate) enum Stream {
     Thresholds = 2,
     Positions = 3,
     Rows = 4,
+    KeyPositions = 5,
+    Samples = 6,
 }
 
 fn mix(mut z: u64) -> u64 {
@@ -47,9 +49,14 @@ pub(crate) fn planes(seed: u64, bits: usize, width: usize, thresholds: bool) -> 
     planes
 }
 
-/// One 32-bit number a cluster, from which the starting query of the cluster is chosen.
-pub(crate) fn starts(seed: u64, clusters: usize) -> Vec<u32> {
-    (0..clusters as u64).map(|cluster| (bits(seed, Stream::Positions, cluster) >> 32) as u32).collect()
+/// 32-bit numbers, from which positions are chosen: one a cluster ([`Stream::Positions`]), a key group or a sample.
+pub(crate) fn starts(seed: u64, stream: Stream, count: usize) -> Vec<u32> {
+    (0..count as u64).map(|index| (bits(seed, stream, index) >> 32) as u32).collect()
+}
+
+/// Position of a sample among `length` valid rows, of as many samples as there are numbers, or as rows.
+pub(crate) fn sample_position(numbers: &[u32], sample: usize, length: usize) -> usize {
+    start_position(numbers[sample], sample, numbers.len().min(length), length).unwrap_or(0)
 }
 
 /// Starting position of a cluster among `length` valid queries: the range is cut into as many strata as clusters and one query drawn
@@ -90,7 +97,7 @@ mod tests {
     #[test]
     fn start_positions_are_distinct_and_valid() {
         for (clusters, length) in [(1, 1), (7, 7), (7, 20), (25, 1500), (9, 4), (3, 0)] {
-            let starts = starts(5, clusters);
+            let starts = starts(5, Stream::Positions, clusters);
             let positions: Vec<usize> =
                 (0..clusters).filter_map(|c| start_position(starts[c], c, clusters, length)).collect();
             assert_eq!(positions.len(), clusters.min(length));

@@ -48,7 +48,7 @@ const TINY_ROWS: usize = 300;
 /// One tiny run in so many is computed.
 const COMPUTED: u64 = 4;
 
-const OPTIONS: [&str; 27] = [
+const OPTIONS: [&str; 33] = [
     "--length",
     "--heads",
     "--width",
@@ -60,6 +60,12 @@ const OPTIONS: [&str; 27] = [
     "--left",
     "--right",
     "--sinks",
+    "--key-groups",
+    "--key-rounds",
+    "--key-samples",
+    "--spread",
+    "--space",
+    "--samples",
     "--bits",
     "--iterations",
     "--euclidean-steps",
@@ -79,7 +85,7 @@ const OPTIONS: [&str; 27] = [
 ];
 
 /// Values that some option takes, and others that none does.
-const VALUES: [&str; 36] = [
+const VALUES: [&str; 38] = [
     "0",
     "1",
     "2",
@@ -107,6 +113,8 @@ const VALUES: [&str; 36] = [
     "stitched,auto",
     "exact,clustered,improved,stitched,window,auto",
     "window",
+    "hamming",
+    "metric",
     "cpu",
     "auto",
     "gpu",

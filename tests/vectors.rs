@@ -10,7 +10,9 @@ mod common;
 #[path = "vectors/vector_file.rs"]
 mod vector_file;
 
-use clustered_attention::{Inputs, Method, Stage, Supplied, Trace, NO_CLUSTER, NO_KEY};
+use clustered_attention::{
+    Clustering, Inputs, KeyGroups, Method, Stage, Stitched, Supplied, Trace, NO_CLUSTER, NO_KEY,
+};
 use common::{engines, relative_difference, Engine};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -62,8 +64,6 @@ fn reason_to_leave_out(file: &VectorFile, name: &str) -> Option<&'static str> {
         return Some("gradients");
     }
     match file.format() {
-        "groups-1" => return Some("key groups"),
-        "metric-1" => return Some("clustering in the logits' metric"),
         "exact-2" if name == "lse" => return Some("log-sum-exp"),
         "exact-2" => return reason_of_visibility(file),
         _ => {}
@@ -99,10 +99,85 @@ fn check_visibility(file: &VectorFile, engine: &Engine, findings: &mut Findings,
     report.compared
 }
 
+/// Key groups, with assignment, groups and top-k keys given.
+fn check_groups(file: &VectorFile, engine: &Engine, findings: &mut Findings, worst: &mut f64) -> usize {
+    let inputs = Inputs::new(file.floats("queries"), file.floats("keys"), file.floats("values"))
+        .with_lengths(file.integers("query_lengths"), file.integers("key_lengths"));
+    let (top_k, groups) = (file.size("topk"), file.size("groups"));
+    let method = Method::stitched(file.size("clusters")).with_top_k(top_k).with_window(file.window());
+    let problem = file.problem(method.with_key_groups(groups));
+    let supplied = Supplied::default()
+        .with_assignment(file.integers("clusters"))
+        .with_key_groups(file.integers("key_groups"))
+        .with_top_keys(file.integers("topk"));
+    let trace = engine.attention.trace_blocking(&problem, &inputs, &supplied);
+    let trace = trace.unwrap_or_else(|error| panic!("{} on {}: {error}", file.name, engine.name));
+    let mut report = Report { file, engine, findings, worst, compared: 0 };
+    report.output("out_groups", &trace.output);
+    report.integers("counts", &trace.counts, file.integers("counts"));
+    report.floats("q_centroids", &trace.centroids, 1e-5);
+    report.floats("group_keys", &trace.pseudo_keys, file.tolerance());
+    report.floats("group_values", &trace.pseudo_values, file.tolerance());
+    report.log_masses(&trace.group_log_mass);
+    report.top_keys(&trace);
+    let padding_named =
+        file.integers("key_groups").iter().map(|&group| if group as i32 == -1 { NO_CLUSTER } else { group });
+    report.integers("key_groups", &trace.key_groups, &padding_named.collect::<Vec<_>>());
+    report.output("out_full", &engine.attention.run_blocking(&file.problem(Method::Exact), &inputs).expect("exact"));
+    report.compared
+}
+
+/// Clustering in the metric of the logits, groups and selection, from given starts.
+fn check_metric(file: &VectorFile, engine: &Engine, findings: &mut Findings, worst: &mut f64) -> usize {
+    let shape = file.shape();
+    let values = vec![1.0; shape.value_elements()];
+    let inputs = Inputs::new(file.floats("queries"), file.floats("keys"), &values)
+        .with_lengths(file.integers("query_lengths"), file.integers("key_lengths"));
+    let supplied = Supplied::default()
+        .with_initial_positions(file.integers("init_idx"))
+        .with_initial_key_positions(file.integers("group_init_idx"));
+    let run = |query_rounds: usize, key_rounds: usize| {
+        let key_groups =
+            KeyGroups::new(file.size("groups")).with_rounds(key_rounds).with_spread(file.flag("spread_weight"));
+        let method = Method::stitched(1)
+            .with_clustering(|options| {
+                *options = Clustering::metric(file.size("clusters"));
+                options.iterations = query_rounds;
+            })
+            .with_top_k(file.size("topk"))
+            .with_window(None)
+            .with_key_groups(key_groups);
+        let trace = engine.attention.trace_blocking(&file.problem(method), &inputs, &supplied);
+        trace.unwrap_or_else(|error| panic!("{} on {}: {error}", file.name, engine.name))
+    };
+    let named = |name: &str| -> Vec<u32> {
+        let cluster = |&cluster: &u32| if cluster as i32 == -1 { NO_CLUSTER } else { cluster };
+        file.integers(name).iter().map(cluster).collect()
+    };
+    let mut report = Report { file, engine, findings, worst, compared: 0 };
+    // The last assignment is of all rows, as every one is where the sample holds them all.
+    let (query_rounds, key_rounds) = (file.size("query_steps") - 1, file.size("key_steps") - 1);
+    for round in 0..=query_rounds {
+        let name = if round < query_rounds { format!("clusters_step{}", round + 1) } else { "clusters".into() };
+        report.integers(&name, &run(round, 0).assignment, &named(&name));
+    }
+    for round in 0..=key_rounds {
+        let name = if round < key_rounds { format!("key_groups_step{}", round + 1) } else { "key_groups".into() };
+        report.integers(&name, &run(query_rounds, round).key_groups, &named(&name));
+    }
+    let trace = run(query_rounds, key_rounds);
+    report.whole("key_cov", &trace.key_covariance, 1e-5);
+    report.whole("query_cov", &trace.query_covariance, 1e-5);
+    report.whole("q_centroids", &trace.centroids, 1e-5);
+    report.top_keys(&trace);
+    report.compared
+}
+
 fn check(file: &VectorFile, engine: &Engine, findings: &mut Findings, worst: &mut f64) -> usize {
     match file.format() {
         "exact-2" => return check_visibility(file, engine, findings, worst),
-        "groups-1" | "metric-1" => return 0,
+        "groups-1" => return check_groups(file, engine, findings, worst),
+        "metric-1" => return check_metric(file, engine, findings, worst),
         _ => {}
     }
     let shape = file.shape();
@@ -120,7 +195,7 @@ fn check(file: &VectorFile, engine: &Engine, findings: &mut Findings, worst: &mu
     let mut report = Report { file, engine, findings, worst, compared: 0 };
 
     // Clustered attention is where a case has it; otherwise its top-k keys and groups are those of the stitched method.
-    let stitched = Method::stitched(1)
+    let stitched = Method::Stitched(Stitched::hamming(1))
         .with_clustering(|options| *options = clustering)
         .with_top_k(top_k)
         .with_window(file.window());
@@ -201,6 +276,30 @@ impl Report<'_> {
         }
     }
 
+    /// Every number of a tensor.
+    fn whole(&mut self, name: &str, actual: &[f32], tolerance: f64) {
+        self.compared += 1;
+        let expected = self.file.floats(name);
+        let difference = relative_difference(actual, expected);
+        if actual.len() != expected.len() || difference > tolerance {
+            self.find(format!("{name} differs by {difference:.2e}, tolerance {tolerance:.0e}"));
+        }
+    }
+
+    /// Logarithms of the groups' weights, of clusters with members: infinite where there are no keys.
+    fn log_masses(&mut self, actual: &[f32]) {
+        self.compared += 1;
+        let (expected, counts) = (self.file.floats("group_log_mass"), self.file.integers("counts"));
+        let groups = expected.len() / counts.len();
+        for (index, (&actual, &expected)) in actual.iter().zip(expected).enumerate() {
+            // The rounding of logits, which are up to a few hundred.
+            let same = actual == expected || (actual - expected).abs() <= 1e-5 * expected.abs().max(10.0);
+            if counts[index / groups] > 0 && !same {
+                self.find(format!("group_log_mass {index} is {actual}, should be {expected}"));
+            }
+        }
+    }
+
     fn integers(&mut self, name: &str, actual: &[u32], expected: &[u32]) {
         self.compared += 1;
         let different = actual.iter().zip(expected).filter(|(a, b)| a != b).count();
@@ -231,7 +330,9 @@ impl Report<'_> {
 
     /// Top-k keys as sets, of the clusters that have members.
     fn top_keys(&mut self, trace: &Trace) {
-        let counts = self.file.integers("counts");
+        // Where a case does not say it, every cluster has members.
+        let every = vec![1; trace.counts.len()];
+        let counts = if self.file.has_integers("counts") { self.file.integers("counts") } else { &every };
         let expected = self.file.integers("topk");
         let (stored, kept) = (expected.len() / counts.len(), trace.top_keys.len() / counts.len());
         if stored == 0 {

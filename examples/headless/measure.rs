@@ -7,7 +7,7 @@ use crate::options::Options;
 use crate::progress::Progress;
 use anyhow::{Context, Result};
 use clustered_attention::{
-    Accuracy, Attention, Backend, ExactRows, Inputs, Method, Problem, Rows, Shape, Stage, Supplied,
+    Accuracy, Attention, Backend, ExactRows, Inputs, Method, Problem, Rows, Shape, Stage, Supplied, Trace,
 };
 use std::time::Instant;
 
@@ -30,6 +30,8 @@ pub struct Run {
     pub accuracy: Accuracy,
     pub scratch_bytes: u64,
     pub stages: Vec<(Stage, f64)>,
+    /// The share of the slices that the guard had computed exactly, and the largest error it measured; `None` without one.
+    pub guarded: Option<(f64, f32)>,
 }
 
 impl Run {
@@ -165,9 +167,17 @@ impl Candidate {
             seconds: sorted(&self.seconds),
             accuracy: self.accuracy.context("the output was compared")?,
             scratch_bytes: plan.scratch_bytes(),
+            guarded: guarded(&trace),
             stages: trace.stages,
         })
     }
+}
+
+/// What a guard found.
+fn guarded(trace: &Trace) -> Option<(f64, f32)> {
+    let largest = trace.guard_error.iter().copied().reduce(f32::max)?;
+    let fell_back = trace.fell_back.iter().filter(|&&fell_back| fell_back).count();
+    Some((fell_back as f64 / trace.fell_back.len() as f64, largest))
 }
 
 fn sorted(seconds: &[f64]) -> Vec<f64> {

@@ -1,7 +1,7 @@
 //! Methods and their options on the command line, for every program that compares methods.
 
 use clap::{Args, ValueEnum};
-use clustered_attention::Method;
+use clustered_attention::{Clustering, Guard, GuardAction, KeyGroups, Method, Space};
 
 /// Which methods, and how they are to be set.
 #[derive(Debug, Clone, Args)]
@@ -28,16 +28,44 @@ pub struct MethodOptions {
     /// First keys that every position sees (window)
     #[arg(long, value_name = "KEYS", default_value_t = 0)]
     pub sinks: usize,
-    /// Bits of a code [default: 63]
+    /// Groups of the keys outside the top-k (stitched, auto), or 0 for none [default: 16]
+    #[arg(long, value_name = "G")]
+    pub key_groups: Option<usize>,
+    /// Rounds of K-means on a sample of the keys (stitched, auto) [default: 3]
+    #[arg(long, value_name = "ROUNDS")]
+    pub key_rounds: Option<usize>,
+    /// Keys that K-means looks at (stitched, auto) [default: 512]
+    #[arg(long, value_name = "SAMPLES")]
+    pub key_samples: Option<usize>,
+    /// Take keys that their group stands for badly into the top-k (stitched, auto) [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub spread: Option<bool>,
+    /// Measure the error of each head on a few exact rows (stitched, auto): `off`, `report`, or `recompute` those in error exactly
+    /// [default: off]
+    #[arg(long, value_name = "ACTION")]
+    pub guard: Option<GuardAction>,
+    /// Rows of each head that the guard looks at [default: 8]
+    #[arg(long, value_name = "ROWS", requires = "guard")]
+    pub guard_rows: Option<usize>,
+    /// Relative error above which the guard has a head computed exactly [default: 0.2]
+    #[arg(long, value_name = "ERROR", requires = "guard")]
+    pub guard_tolerance: Option<f32>,
+    /// Where K-means groups the queries: by codes in Hamming space, or in the metric of the logits [default: metric for stitched and auto, otherwise hamming]
+    #[arg(long, value_name = "SPACE")]
+    pub space: Option<Space>,
+    /// Bits of a code (hamming) [default: 63]
     #[arg(long, value_name = "B")]
     pub bits: Option<usize>,
-    /// Rounds of K-means in Hamming space [default: 10]
+    /// Rounds of K-means [default: 10 in Hamming space, 5 in the metric]
     #[arg(long, value_name = "ROUNDS")]
     pub iterations: Option<usize>,
+    /// Queries that K-means looks at (metric) [default: 512]
+    #[arg(long, value_name = "SAMPLES")]
+    pub samples: Option<usize>,
     /// Euclidean steps after the Hamming K-means [default: 2 for stitched and auto, otherwise 0]
     #[arg(long, value_name = "STEPS")]
     pub euclidean_steps: Option<usize>,
-    /// Subtract the mean query before hashing [default: true for stitched and auto, otherwise false]
+    /// Subtract the mean query before hashing (hamming) [default: true for stitched and auto, otherwise false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub center: Option<bool>,
 }
@@ -58,17 +86,37 @@ impl MethodOptions {
             return Method::sliding_window(self.left.0, self.right.0).with_sinks(self.sinks);
         }
         let method = name.with_clusters(self.clusters).with_top_k(self.top_k).with_clustering(|clustering| {
+            if let Some(space) = self.space.filter(|&space| space != clustering.space) {
+                *clustering = match space {
+                    Space::Metric => Clustering::metric(self.clusters),
+                    _ => Clustering::hamming(self.clusters),
+                };
+            }
             clustering.seed = seed;
+            clustering.samples = self.samples.unwrap_or(clustering.samples);
             clustering.bits = self.bits.unwrap_or(clustering.bits);
             clustering.iterations = self.iterations.unwrap_or(clustering.iterations);
             clustering.euclidean_steps = self.euclidean_steps.unwrap_or(clustering.euclidean_steps);
             clustering.center = self.center.unwrap_or(clustering.center);
         });
+        let key_groups = method.stitched_options().map_or(KeyGroups::NONE, |stitched| stitched.key_groups);
+        let key_groups = KeyGroups::new(self.key_groups.unwrap_or(key_groups.groups))
+            .with_rounds(self.key_rounds.unwrap_or(key_groups.rounds))
+            .with_samples(self.key_samples.unwrap_or(key_groups.samples))
+            .with_spread(self.spread.unwrap_or(key_groups.spread));
+        let method = method.with_key_groups(key_groups).with_guard(self.guard(&method));
         match self.window {
             Some(Window(window)) => method.with_window(window),
             None if square => method,
             None => method.with_window(None),
         }
+    }
+
+    fn guard(&self, method: &Method) -> Guard {
+        let default = method.stitched_options().map_or(Guard::OFF, |stitched| stitched.guard);
+        let mut guard = default.with_action(self.guard.unwrap_or(default.action));
+        guard.rows = self.guard_rows.unwrap_or(guard.rows);
+        guard.with_tolerance(self.guard_tolerance.unwrap_or(guard.tolerance.value()))
     }
 }
 

@@ -26,7 +26,7 @@ use std::path::PathBuf;
 pub struct Options {
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Safetensors file with `q` [N,H,L,E], `k` [N,G,S,E] and `v` [N,G,S,M], or without N; f32, f16 or bf16. Default: a layer of a
+    /// Safetensors file with `q` [N,H,L,E], `k` [N,H',S,E] and `v` [N,H',S,M], or without N; f32, f16 or bf16. Default: a layer of a
     /// speech recogniser, 6 heads of 1500 positions, which ships with the crate
     #[arg(long, value_name = "FILE")]
     pub input: Option<PathBuf>,

@@ -18,23 +18,26 @@ pub struct Origin<'a> {
 /// The table and what must be known to read it.
 pub fn table(measurements: &Measurements, seed: u64) -> String {
     let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_header([
-        "method",
-        "time",
-        "speed-up",
-        "relative error",
-        "worst row",
-        "scratch",
-    ]);
+    let guarded = measurements.runs.iter().any(|run| run.guarded.is_some());
+    let mut header = vec!["method", "time", "speed-up", "relative error", "worst row", "scratch"];
+    if guarded {
+        header.extend(["fell back", "guard's error"]);
+    }
+    table.load_style(UTF8_FULL_CONDENSED).set_header(header);
     for run in &measurements.runs {
-        table.add_row([
+        let mut row = vec![
             method_name(run.method.name(), run.taken),
             seconds(run.seconds_median()),
             speedup(measurements, run).map_or("-".to_owned(), |factor| format!("{factor:.1}×")),
             error(run.accuracy.relative_error),
             error(run.accuracy.max_row_error),
             format!("{:.1} MiB", run.scratch_bytes as f64 / f64::from(1 << 20)),
-        ]);
+        ];
+        if guarded {
+            let of = |show: fn((f64, f32)) -> String| run.guarded.map_or("-".to_owned(), show);
+            row.extend([of(|(share, _)| format!("{:.0} %", 100.0 * share)), of(|(_, largest)| error(largest.into()))]);
+        }
+        table.add_row(row);
     }
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -65,6 +68,9 @@ fn notes(measurements: &Measurements, seed: u64) -> String {
         } else {
             notes += &format!("\nAll {rows} rows are compared.");
         }
+    }
+    if measurements.runs.iter().any(|run| run.guarded.is_some()) {
+        notes += "\nFell back: heads that the guard had computed exactly; its error is the largest that it measured, before they were.";
     }
     if measurements.exact_seconds.is_none() {
         notes += "\nNo speed-up is given: exact attention would take long and was not timed; ask for it with --method exact,…";
@@ -144,6 +150,16 @@ struct RunDocument {
     left: Option<usize>,
     right: Option<usize>,
     sinks: Option<usize>,
+    key_groups: Option<usize>,
+    spread: Option<bool>,
+    guard: Option<String>,
+    guard_rows: Option<usize>,
+    guard_tolerance: Option<f32>,
+    /// The share of the slices that the guard had computed exactly, and the largest error it measured; `null` without a guard.
+    fell_back: Option<f64>,
+    guard_error: Option<f32>,
+    space: Option<String>,
+    samples: Option<usize>,
     bits: Option<usize>,
     iterations: Option<usize>,
     euclidean_steps: Option<usize>,
@@ -193,6 +209,8 @@ impl RunDocument {
             _ => (None, None, None),
         };
         let refined = matches!(run.method.name(), "improved" | "stitched" | "auto");
+        let guard = run.method.stitched_options().map(|stitched| stitched.guard);
+        let key_groups = run.method.stitched_options().map(|stitched| stitched.key_groups);
         Self {
             method: run.method.name(),
             taken: run.taken,
@@ -202,6 +220,15 @@ impl RunDocument {
             left,
             right,
             sinks,
+            key_groups: key_groups.map(|key_groups| key_groups.groups),
+            spread: key_groups.map(|key_groups| key_groups.spread),
+            guard: guard.map(|guard| guard.action.to_string()),
+            guard_rows: guard.map(|guard| guard.rows),
+            guard_tolerance: guard.map(|guard| guard.tolerance.value()),
+            fell_back: run.guarded.map(|(share, _)| share),
+            guard_error: run.guarded.map(|(_, largest)| largest),
+            space: clustering.map(|clustering| clustering.space.to_string()),
+            samples: clustering.map(|clustering| clustering.samples),
             bits: clustering.map(|clustering| clustering.bits),
             iterations: clustering.map(|clustering| clustering.iterations),
             euclidean_steps: clustering.map(|clustering| clustering.euclidean_steps),

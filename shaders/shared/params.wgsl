@@ -34,6 +34,10 @@ struct Sizes {
     visible: Reach,
     near: Reach,
     scale: f32,
+    groups: u32,
+    // Rows that the error is measured on, and the error that is allowed.
+    guard_rows: u32,
+    guard_tolerance: f32,
 }
 
 // How the work is cut; see `Cut`.
@@ -49,6 +53,13 @@ struct Blocks {
     group_blocks: u32,
     // Vectors of a slice in `softmax_parts`.
     softmax_vectors: u32,
+    // Numbers of a slice in `clusters` and `groups`.
+    clusters_words: u32,
+    groups_words: u32,
+    // Tiles of the members of key groups, at most.
+    key_tiles: u32,
+    samples: u32,
+    key_samples: u32,
 }
 
 // The share of this dispatch.

@@ -2,7 +2,7 @@
 // for every block of rows it is compared with; until the last part has been added, dot products rest in `scores`.
 //
 // Only the loop over QUERY_REGISTERS is unrolled (its array must become registers); rows are looped over at run time, which keeps the
-// compiled code small. Each invocation reads and writes its own column of `scores` only, so there are no barriers.
+// compiled code small. Kernels define `load_row`, which loads four columns of it. Each invocation reads and writes its own column of `scores` only, so there are no barriers.
 #import params
 
 // Rows of a block.
@@ -16,6 +16,6 @@ var<workgroup> scores: array<f32, SCORE_BLOCK * TILE>;
 fn load_query_part(row: u32, part: u32) {
     for (var e = 0u; e < QUERY_REGISTERS; e++) {
         let column = part * QUERY_REGISTERS + e;
-        query[e] = select(vec4f(), load_queries(row, column), column < WIDTH_VECTORS);
+        query[e] = select(vec4f(), load_row(row, column), column < WIDTH_VECTORS);
     }
 }

@@ -5,6 +5,10 @@
 // Workgroup memory: SCORE_BLOCK * TILE floats, 4 KiB for a tile of 64.
 #import query
 
+fn load_row(row: u32, column: u32) -> vec4f {
+    return load_queries(row, column);
+}
+
 var<private> sums: array<vec4f, VALUE_REGISTERS>;
 var<private> running_maximum: f32;
 var<private> running_sum: f32;
@@ -92,16 +96,4 @@ fn attend_block(begin: u32, count: u32, lane: u32, value_part: u32) {
 // `1 / sum`, and 0 where there was nothing to attend to.
 fn inverse(sum: f32) -> f32 {
     return select(0.0, 1.0 / sum, sum > 0.0);
-}
-
-fn store_sums(row: u32, value_part: u32, factor: f32) {
-    for (var m = 0u; m < VALUE_REGISTERS; m++) {
-        store_output(row, value_part * VALUE_REGISTERS + m, sums[m] * factor);
-    }
-}
-
-fn load_sums(row: u32, value_part: u32) {
-    for (var m = 0u; m < VALUE_REGISTERS; m++) {
-        sums[m] = load_output(row, value_part * VALUE_REGISTERS + m);
-    }
 }

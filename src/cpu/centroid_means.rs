@@ -1,23 +1,25 @@
-//! Mean of the valid queries of each cluster. Twin of `shaders/centroid_means.wgsl`.
+//! Mean of the valid queries of each cluster, or of the keys of each group. Twin of `shaders/centroid_means.wgsl`.
 
 use super::group_by_cluster::Groups;
 use super::work::{Rows, Work};
 use crate::parallel::{blocks, each};
+use crate::stages::Role;
 use pulp::{Arch, Simd, WithSimd};
 
 /// Rows whose sum is taken in float32 before it joins the total, which bounds the rounding of a large cluster.
 const BLOCK: usize = 256;
 
-/// `centroids[slice][cluster]`, zeros for an empty cluster. `O(L·E)` a slice.
-pub(crate) fn centroid_means(work: &Work, groups: &[u32], centroids: &mut [f32]) {
+/// `centroids[slice][cluster]`, zeros for an empty cluster: of queries, or of the keys of each group ([`Role::Keys`]). `O(L·E)` a slice.
+pub(crate) fn centroid_means(work: &Work, role: Role, groups: &[u32], centroids: &mut [f32]) {
     let shape = work.problem.shape();
-    let clusters = work.plan.cut.clusters;
+    let (clusters, length) = work.plan.cut.side(role);
     each(
         blocks(centroids, clusters * shape.width, shape.width),
         || (vec![0.0f32; shape.width], vec![0.0f64; shape.width]),
         |memory, block| {
-            let members = Groups::new(groups, clusters, block.slice, shape.queries).members(block.index);
-            mean(work.queries(block.slice), members.iter().map(|&member| member as usize), memory, block.data);
+            let members = Groups::new(groups, clusters, block.slice, length).members(block.index);
+            let rows = if role == Role::Keys { work.keys(block.slice) } else { work.queries(block.slice) };
+            mean(rows, members.iter().map(|&member| member as usize), memory, block.data);
         },
     );
 }

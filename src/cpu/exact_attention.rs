@@ -1,23 +1,26 @@
 //! Softmax attention over all keys that are seen, fused. Twin of `shaders/exact_attention.wgsl`.
 
+use super::guard_check::Verdict;
 use super::panel::LANES;
 use super::tile::{inverse, Tile};
 use super::visible;
 use super::work::Work;
 use crate::parallel::each;
 
-/// Writes the output of every query of the chunk. `O(pairs·(E+M))` a slice, pairs of a query and a key that it sees.
-pub(crate) fn exact_attention(work: &Work, output: &mut [f32]) {
+/// Writes the output of every query of the chunk, with verdicts only of the slices whose error is too large. `O(pairs·(E+M))` a slice, pairs of
+/// a query and a key that it sees.
+pub(crate) fn exact_attention(work: &Work, verdicts: Option<&[Verdict]>, output: &mut [f32]) {
     let (shape, visible) = (work.problem.shape(), work.plan.cut.visible);
     each(
-        work.output_blocks::<()>(output, &mut []),
+        work.output_blocks(output, &mut [], 0),
         || Tile::new(shape.width, shape.value_width, work.problem.scale()),
         |tile, mut block| {
             // The one step that can take very long.
             if work.cancellation.is_requested() {
                 return;
             }
-            for (slice, head) in block.slices() {
+            let computed = |&(slice, _): &(usize, usize)| verdicts.is_none_or(|verdicts| verdicts[slice].exceeds);
+            for (slice, head) in block.slices().filter(computed) {
                 let queries = work.queries(slice);
                 let (keys, values) = (work.keys(slice), work.values(slice));
                 let valid = work.query_length(slice).clamp(block.positions.start, block.positions.end);

@@ -2,6 +2,7 @@
 
 use super::work::Work;
 use crate::parallel::{blocks, each};
+use crate::stages::Role;
 
 /// One slice's members by cluster.
 pub(crate) struct Groups<'a> {
@@ -31,10 +32,9 @@ impl<'a> Groups<'a> {
     }
 }
 
-/// `groups[slice]` from `clusters[slice]`. `O(L + C)` a slice.
-pub(crate) fn group_by_cluster(work: &Work, clusters: &[u32], groups: &mut [u32]) {
-    let length = work.problem.shape().queries;
-    let cluster_count = work.plan.cut.clusters;
+/// `groups[slice]` from `clusters[slice]`: of clusters of queries, or of groups of keys ([`Role::Keys`]). `O(L + C)` a slice.
+pub(crate) fn group_by_cluster(work: &Work, role: Role, clusters: &[u32], groups: &mut [u32]) {
+    let (cluster_count, length) = work.plan.cut.side(role);
     let size = cluster_count + 2 + length;
     each(
         blocks(groups, size, size),

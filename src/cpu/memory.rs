@@ -1,12 +1,15 @@
 //! Scratch memory, kept from call to call.
 
-use super::refine_top_k::State;
+use super::group_remainder::{PseudoFacts, PseudoKeys};
+use super::guard_check::Verdict;
 use super::top_k::ClusterStatistics;
 use super::work::Work;
 use crate::plan::Plan;
-use crate::problem::{Grouped, Recipe, Supplied};
-use crate::stages::Scratch;
-use crate::{random, Clustering};
+use crate::problem::{KeyGroups, Recipe, Space, Supplied};
+use crate::random::{self, Stream};
+use crate::stages::{Scratch, COVARIANCE_SAMPLES};
+use crate::trace::NO_KEY;
+use crate::Clustering;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -24,13 +27,19 @@ impl Workspace {
     }
 }
 
+/// What random numbers depend on.
+type Drawn = (Clustering, Option<KeyGroups>, usize);
+
 /// Scratch memory of one chunk. Every stage writes what later ones read, so nothing of an earlier chunk or call shows.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     pub planes: Vec<f32>,
+    /// Numbers that positions are chosen by: of the clusters, of the key groups, of samples.
     pub starts: Vec<u32>,
-    /// What `planes` and `starts` were drawn for; `None` where they were supplied or not drawn.
-    drawn: Option<(Clustering, usize)>,
+    pub key_starts: Vec<u32>,
+    pub samples: Vec<u32>,
+    /// What was drawn; `None` where planes were supplied or nothing was drawn.
+    drawn: Option<Drawn>,
     pub means: Vec<f32>,
     pub codes: Vec<u32>,
     pub centroid_codes: Vec<u32>,
@@ -38,12 +47,24 @@ pub(crate) struct Memory {
     pub changed_slices: Vec<AtomicBool>,
     pub clusters: Vec<u32>,
     pub groups: Vec<u32>,
+    pub covariances: Vec<f32>,
+    pub metric_centres: Vec<f32>,
+    pub sample_clusters: Vec<u32>,
+    pub key_groups: Vec<u32>,
+    pub key_members: Vec<u32>,
+    pub group_centres: Vec<f32>,
+    pub key_spread: Vec<f32>,
     pub centroids: Vec<f32>,
     pub weights: Vec<f32>,
     pub top_keys: Vec<u32>,
     pub statistics: Vec<ClusterStatistics>,
     pub sums: Vec<f32>,
-    pub state: Vec<State>,
+    pub pseudo: PseudoKeys,
+    /// The running softmax of each query: maximum, sum, and its logits with the pseudo-keys.
+    pub state: Vec<f32>,
+    pub guard_rows: Vec<u32>,
+    pub guard_parts: Vec<f32>,
+    pub verdicts: Vec<Verdict>,
 }
 
 impl Memory {
@@ -60,6 +81,16 @@ impl Memory {
             (slices * words, most * words)
         };
         let of = |piece, words: usize| (size(piece).0 / words, size(piece).1 / words);
+        resize(&mut self.covariances, size(Scratch::Covariances));
+        resize(&mut self.metric_centres, size(Scratch::MetricCentres));
+        resize(&mut self.sample_clusters, size(Scratch::SampleClusters));
+        resize(&mut self.key_groups, size(Scratch::KeyGroups));
+        resize(&mut self.key_members, size(Scratch::KeyMembers));
+        resize(&mut self.group_centres, size(Scratch::GroupCentres));
+        resize(&mut self.key_spread, size(Scratch::KeySpread));
+        resize(&mut self.pseudo.keys, size(Scratch::PseudoKeys));
+        resize(&mut self.pseudo.values, size(Scratch::PseudoValues));
+        resize(&mut self.pseudo.facts, of(Scratch::PseudoFacts, size_of::<PseudoFacts>() / 4));
         resize(&mut self.means, size(Scratch::Means));
         resize(&mut self.codes, size(Scratch::Codes));
         resize(&mut self.centroid_codes, size(Scratch::CentroidCodes));
@@ -70,16 +101,28 @@ impl Memory {
         resize(&mut self.top_keys, size(Scratch::TopKeys));
         resize(&mut self.statistics, of(Scratch::Statistics, size_of::<ClusterStatistics>() / 4));
         resize(&mut self.sums, size(Scratch::RemainderSums));
-        resize(&mut self.state, of(Scratch::RunningSoftmax, size_of::<State>() / 4));
+        resize(&mut self.state, size(Scratch::RunningSoftmax));
+        resize(&mut self.guard_rows, size(Scratch::GuardRows));
+        resize(&mut self.guard_parts, size(Scratch::GuardParts));
+        resize(&mut self.verdicts, of(Scratch::Guard, size_of::<Verdict>() / 4));
         self.changed_slices.clear();
         self.changed_slices.resize_with(slices, || AtomicBool::new(true));
-        if let Some(assignment) = work.call.supplied.assignment {
-            let queries = work.problem.shape().queries;
-            for (slice, clusters) in self.clusters.chunks_mut(queries).enumerate() {
-                let (batch, head) = work.chunk.slice(slice);
-                let begin = (batch * work.problem.shape().query_heads + head) * queries;
-                clusters.copy_from_slice(&assignment[begin..][..queries]);
-                clusters[work.query_length(slice)..].fill(plan.cut.clusters as u32);
+        let shape = work.problem.shape();
+        let Supplied { assignment, key_groups, top_keys, .. } = *work.call.supplied;
+        if let Some(assignment) = assignment {
+            let length = |slice| work.query_length(slice);
+            take_given(work, assignment, &mut self.clusters, shape.queries, plan.cut.clusters as u32, length);
+        }
+        if let Some(key_groups) = key_groups {
+            let length = |slice| work.key_length(slice);
+            take_given(work, key_groups, &mut self.key_groups, shape.keys, plan.cut.groups as u32, length);
+        }
+        if let Some(top_keys) = top_keys {
+            let each = plan.cut.clusters * plan.cut.top_k;
+            if each > 0 {
+                take_given(work, top_keys, &mut self.top_keys, each, NO_KEY, |_| each);
+                // The last of the numbers stands for no key.
+                self.top_keys.chunks_mut(plan.cut.top_k).for_each(<[u32]>::sort_unstable);
             }
         }
     }
@@ -91,13 +134,15 @@ impl Memory {
 
     /// Draws the hash planes and starting positions unless they are there.
     pub fn draw(&mut self, plan: &Plan, supplied: &Supplied) {
-        let (Recipe::Grouped(Grouped { clustering, .. }), width) = (&plan.recipe, plan.problem.shape().width) else {
-            return;
-        };
-        let wanted = (*clustering, width);
+        let (Recipe::Grouped(grouped), width) = (&plan.recipe, plan.problem.shape().width) else { return };
+        let clustering = grouped.clustering;
+        let wanted = (clustering, grouped.key_groups(), width);
         if self.drawn != Some(wanted) {
-            self.starts = random::starts(clustering.seed, clustering.clusters);
-            if supplied.planes.is_none() {
+            self.starts = random::starts(clustering.seed, Stream::Positions, clustering.clusters);
+            self.key_starts = random::starts(clustering.seed, Stream::KeyPositions, plan.cut.groups);
+            let samples = clustering.samples.max(grouped.key_groups().map_or(0, |key_groups| key_groups.samples));
+            self.samples = random::starts(clustering.seed, Stream::Samples, samples.max(COVARIANCE_SAMPLES));
+            if supplied.planes.is_none() && clustering.space == Space::Hamming {
                 self.planes = random::planes(clustering.seed, clustering.bits, width, clustering.random_thresholds());
             }
             self.drawn = Some(wanted);
@@ -106,6 +151,23 @@ impl Memory {
             self.planes = planes.to_vec();
             self.drawn = None;
         }
+    }
+}
+
+/// Fills in what is given for every slice, `each` numbers of which the first few are valid, in place of which others hold `padding`.
+fn take_given(
+    work: &Work,
+    given: &[u32],
+    memory: &mut [u32],
+    each: usize,
+    padding: u32,
+    valid: impl Fn(usize) -> usize,
+) {
+    for (slice, memory) in memory.chunks_mut(each).enumerate() {
+        let (batch, head) = work.chunk.slice(slice);
+        let begin = (batch * work.problem.shape().query_heads + head) * each;
+        memory.copy_from_slice(&given[begin..][..each]);
+        memory[valid(slice)..].fill(padding);
     }
 }
 

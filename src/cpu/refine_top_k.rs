@@ -1,8 +1,9 @@
-//! Exact products of each query with its cluster's top-k keys. Twin of `shaders/refine_top_k.wgsl`.
+//! Exact products of each query with its cluster's top-k keys, and with the pseudo-keys of key groups. Twin of `shaders/refine_top_k.wgsl`.
 
 use super::group_by_cluster::Groups;
-use super::panel::LANES;
-use super::tile::{inverse, Tile};
+use super::group_remainder::PseudoKeys;
+use super::panel::{Panel, LANES};
+use super::tile::{inverse, Tile, KEY_BLOCK, LOWEST};
 use super::top_k::ClusterStatistics;
 use super::work::{OutputBlock, Work};
 use crate::parallel::each;
@@ -10,11 +11,10 @@ use crate::stages::{Role, Scratch};
 use crate::trace::NO_KEY;
 use std::ops::Range;
 
-/// Running softmax of a query over the keys computed so far: maximum and sum; the weighted values lie in the output.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct State {
-    pub maximum: f32,
-    pub total: f32,
+/// Floats of a query's running softmax over the keys computed so far: maximum and sum, then its logits with the pseudo-keys. The
+/// weighted values lie in the output.
+pub(crate) fn state_size(groups: usize) -> usize {
+    2 + groups
 }
 
 /// The per-cluster results that refinement reads.
@@ -24,32 +24,29 @@ pub(crate) struct ClusterResults<'a> {
     pub statistics: &'a [ClusterStatistics],
     /// Weighted values outside the top-k, `[slices, C, M]`.
     pub sums: &'a [f32],
+    /// The same as pseudo-keys, where keys are grouped.
+    pub pseudo: &'a PseudoKeys,
 }
 
-impl<'a> ClusterResults<'a> {
-    pub fn new(groups: &'a [u32], top_keys: &'a [u32], statistics: &'a [ClusterStatistics], sums: &'a [f32]) -> Self {
-        Self { groups, top_keys, statistics, sums }
-    }
-}
-
-/// Writes the output of the clusters of a pass, or its unnormalised exact part and `state`. Padding queries give zeros.
-/// `O(L·k·(E+M))` a slice.
+/// Writes the output of the clusters of a pass, or its unnormalised part so far and `state`. Padding queries give zeros.
+/// `O(L·(k+G)·(E+M))` a slice.
 pub(crate) fn refine_top_k(
     work: &Work,
     pass: Range<usize>,
     finish: Role,
     results: &ClusterResults,
     output: &mut [f32],
-    state: &mut [State],
+    state: &mut [f32],
 ) {
     let shape = work.problem.shape();
     let cut = &work.plan.cut;
     each(
-        work.output_blocks(output, state),
+        work.output_blocks(output, state, state_size(cut.groups)),
         || Refiner {
             tile: Tile::new(shape.width, shape.value_width, work.problem.scale()),
             keys: Vec::with_capacity(cut.top_k * shape.width),
             values: Vec::with_capacity(cut.top_k * shape.value_width),
+            pseudo_logits: vec![[0.0; LANES]; cut.groups],
         },
         |refiner, mut block| {
             for (slice, head) in block.slices() {
@@ -72,6 +69,8 @@ struct Refiner {
     tile: Tile,
     keys: Vec<f32>,
     values: Vec<f32>,
+    /// Logits of each lane with the pseudo-keys.
+    pseudo_logits: Vec<Panel>,
 }
 
 impl Refiner {
@@ -84,7 +83,7 @@ impl Refiner {
         (slice, cluster): (usize, usize),
         members: &[u32],
         head: usize,
-        block: &mut OutputBlock<State>,
+        block: &mut OutputBlock,
     ) {
         let shape = work.problem.shape();
         let cut = &work.plan.cut;
@@ -93,7 +92,7 @@ impl Refiner {
             &results.top_keys[slice * work.plan.words_of(Scratch::TopKeys) + cluster * cut.top_k..][..cut.top_k];
         let index = slice * cut.clusters + cluster;
         let statistics = &results.statistics[index];
-        let rest = &results.sums[index * shape.value_width..][..shape.value_width];
+        let rest = if cut.groups > 0 { &[] } else { &results.sums[index * shape.value_width..][..shape.value_width] };
         self.keys.clear();
         self.values.clear();
         let mut count = 0;
@@ -105,32 +104,64 @@ impl Refiner {
         for members in members.chunks(LANES) {
             self.tile.begin(members.iter().map(|&member| queries.row(member as usize)));
             self.tile.attend((&self.keys, shape.width), (&self.values, shape.value_width), count);
+            self.attend_groups(work, results.pseudo, slice, cluster);
             for (lane, &member) in members.iter().enumerate() {
                 let position = member as usize;
-                let state = State { maximum: self.tile.maximum[lane], total: self.tile.total[lane] };
+                let (maximum, total) = (self.tile.maximum[lane], self.tile.total[lane]);
                 let row = block.row_mut(head, position);
                 match finish {
                     Role::Unfinished => {
                         self.tile.store(lane, 1.0, row);
-                        *block.state_mut(head, position) = state;
+                        let state = block.state_mut(head, position);
+                        (state[0], state[1]) = (maximum, total);
+                        state[2..]
+                            .iter_mut()
+                            .zip(&self.pseudo_logits)
+                            .for_each(|(state, logits)| *state = logits[lane]);
                     }
+                    Role::Stitched if cut.groups > 0 => self.tile.store(lane, inverse(total), row),
                     Role::Stitched => {
-                        let maximum = state.maximum.max(statistics.rest_maximum);
-                        let exact = (state.maximum - maximum).exp();
-                        let rest_factor = (statistics.rest_maximum - maximum).exp();
-                        let total = state.total * exact + statistics.rest_sum * rest_factor;
+                        let highest = maximum.max(statistics.rest_maximum);
+                        let exact = (maximum - highest).exp();
+                        let rest_factor = (statistics.rest_maximum - highest).exp();
+                        let total = total * exact + statistics.rest_sum * rest_factor;
                         self.tile.store(lane, inverse(total) * exact, row);
                         add_scaled(row, rest, inverse(total) * rest_factor);
                     }
                     _ => {
+                        let all = total;
                         let rest_factor = (statistics.rest_maximum - statistics.top_maximum).exp();
                         let total = statistics.top_sum + statistics.rest_sum * rest_factor;
                         let mass = statistics.top_sum * inverse(total);
-                        self.tile.store(lane, mass * inverse(state.total), row);
+                        self.tile.store(lane, mass * inverse(all), row);
                         add_scaled(row, rest, inverse(total) * rest_factor);
                     }
                 }
             }
+        }
+    }
+}
+
+impl Refiner {
+    /// Adds the pseudo-keys of a cluster to the softmax of its members, and keeps their logits.
+    fn attend_groups(&mut self, work: &Work, pseudo: &PseudoKeys, slice: usize, cluster: usize) {
+        let (cut, shape) = (&work.plan.cut, work.problem.shape());
+        let clusters = cut.clusters;
+        for (first, kept) in (0..cut.groups).step_by(KEY_BLOCK).zip(self.pseudo_logits.chunks_mut(KEY_BLOCK)) {
+            let index = PseudoKeys::index(slice, (cut.groups, clusters), cluster) + first * clusters;
+            let logits = self.tile.logits(&pseudo.keys[index * shape.width..], clusters * shape.width, kept.len());
+            for (group, (logits, kept)) in logits.iter_mut().zip(kept.iter_mut()).enumerate() {
+                let offset = pseudo.facts[index + group * clusters].offset;
+                for logit in logits.iter_mut() {
+                    *logit = if offset == LOWEST { LOWEST } else { *logit + offset };
+                }
+                *kept = *logits;
+            }
+            self.tile.weigh(kept.len());
+            let masses = pseudo.facts[index..].iter().step_by(clusters).map(|facts| facts.mass);
+            self.tile.multiply(masses.take(kept.len()));
+            let stride = clusters * shape.value_width;
+            self.tile.add_values(&pseudo.values[index * shape.value_width..], stride, kept.len());
         }
     }
 }

@@ -95,6 +95,16 @@ impl Tile {
         });
     }
 
+    /// Multiplies the weights of the last block, a factor a key.
+    pub fn multiply(&mut self, factors: impl Iterator<Item = f32>) {
+        for (weights, factor) in self.logits.iter_mut().zip(factors) {
+            for (weight, total) in weights.iter_mut().zip(&mut self.total) {
+                *total += *weight * (factor - 1.0);
+                *weight *= factor;
+            }
+        }
+    }
+
     /// Weights of the last block.
     pub fn weights_mut(&mut self, count: usize) -> &mut [Panel] {
         &mut self.logits[..count]

@@ -5,7 +5,7 @@ use super::panel::LANES;
 use super::tile::LOWEST;
 use super::work::Work;
 use crate::parallel::each;
-use crate::stages::Scratch;
+use crate::stages::{Role, Scratch};
 use crate::trace::NO_KEY;
 use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
@@ -35,10 +35,13 @@ impl ClusterStatistics {
 }
 
 /// Selects the `k` largest logits of each row (ties: lower index) into `top_keys`, ascending by key; replaces them by [`SELECTED`] and
-/// every other logit by its weight `exp(t·z - rest_maximum)`. `O(S + k log k)` a cluster.
+/// every other logit by its weight `exp(t·z - rest_maximum)`. For key groups it adds `spread` before it selects, or takes the keys that are
+/// listed ([`Role::GivenKeys`]), and replaces those logits by minus infinity only. `O(S + k log k)` a cluster.
 pub(crate) fn top_k(
     work: &Work,
     pass: Range<usize>,
+    role: Role,
+    spread: &[f32],
     weights: &mut [f32],
     top_keys: &mut [u32],
     statistics: &mut [ClusterStatistics],
@@ -59,12 +62,29 @@ pub(crate) fn top_k(
             rows.push((slice, weights, keys.unwrap_or_default(), statistics));
         }
     }
-    each(rows, Vec::new, |candidates, (slice, weights, top_keys, statistics)| {
-        let logits = &mut weights[..work.key_length(slice)];
-        select(logits, top_keys, candidates);
-        let kept = top_keys.iter().position(|&key| key == NO_KEY).unwrap_or(top_keys.len());
-        *statistics = weigh(logits, &top_keys[..kept], scale);
-    });
+    each(
+        rows,
+        || (Vec::new(), Vec::new()),
+        |(candidates, ranks): &mut (Vec<(f32, u32)>, Vec<f32>), (slice, weights, top_keys, statistics)| {
+            let logits = &mut weights[..work.key_length(slice)];
+            match role {
+                Role::GivenKeys => {}
+                _ if spread.is_empty() => select(logits, top_keys, candidates),
+                _ => {
+                    ranks.clear();
+                    ranks.extend(
+                        logits.iter().zip(&spread[slice * cut.keys_padded..]).map(|(logit, more)| logit + more),
+                    );
+                    select(ranks, top_keys, candidates);
+                }
+            }
+            let kept = top_keys.iter().position(|&key| key == NO_KEY).unwrap_or(top_keys.len());
+            *statistics = match role {
+                Role::Plain => weigh(logits, &top_keys[..kept], scale),
+                _ => mark(logits, &top_keys[..kept], scale),
+            };
+        },
+    );
 }
 
 /// Writes the indices of the largest logits to `top_keys`, ascending, padded with [`NO_KEY`].
@@ -98,7 +118,8 @@ fn select(logits: &[f32], top_keys: &mut [u32], candidates: &mut Vec<(f32, u32)>
     }
 }
 
-fn weigh(logits: &mut [f32], top_keys: &[u32], scale: f32) -> ClusterStatistics {
+/// Largest of some logits, and the sum of their weights relative to it; in their place stands minus infinity.
+fn take_out(logits: &mut [f32], top_keys: &[u32], scale: f32) -> (f32, f32) {
     let mut top_maximum = LOWEST;
     for &key in top_keys {
         top_maximum = top_maximum.max(scale * logits[key as usize]);
@@ -108,14 +129,29 @@ fn weigh(logits: &mut [f32], top_keys: &[u32], scale: f32) -> ClusterStatistics 
         top_sum += (scale * logits[key as usize] - top_maximum).exp();
         logits[key as usize] = f32::NEG_INFINITY;
     }
-    let rest_maximum = Arch::new().dispatch(WeighRest { logits, scale });
+    (top_maximum, top_sum)
+}
+
+/// Leaves the other logits as they are.
+fn mark(logits: &mut [f32], top_keys: &[u32], scale: f32) -> ClusterStatistics {
+    let (top_maximum, top_sum) = take_out(logits, top_keys, scale);
+    ClusterStatistics { rest_maximum: LOWEST, rest_sum: 0.0, top_maximum, top_sum }
+}
+
+fn weigh(logits: &mut [f32], top_keys: &[u32], scale: f32) -> ClusterStatistics {
+    let (top_maximum, top_sum) = take_out(logits, top_keys, scale);
+    let rest_maximum = weigh_rest(logits, scale);
     for &key in top_keys {
         logits[key as usize] = SELECTED;
     }
     ClusterStatistics { rest_maximum, rest_sum: 0.0, top_maximum: top_maximum.max(rest_maximum), top_sum }
 }
 
-/// Replaces logits by weights relative to the largest, which is returned scaled.
+/// Replaces logits by weights relative to the largest, which is returned scaled; minus infinity weighs nothing.
+pub(super) fn weigh_rest(logits: &mut [f32], scale: f32) -> f32 {
+    Arch::new().dispatch(WeighRest { logits, scale })
+}
+
 struct WeighRest<'a> {
     logits: &'a mut [f32],
     scale: f32,

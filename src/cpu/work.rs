@@ -92,8 +92,13 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Cuts the chunk's part of the output, and the running softmax of its queries, into blocks of positions.
-    pub fn output_blocks<'o, T>(&self, output: &'o mut [f32], mut state: &'o mut [T]) -> Vec<OutputBlock<'o, T>> {
+    /// Cuts the chunk's part of the output, and the running softmax of its queries, `state_size` floats each, into blocks of positions.
+    pub fn output_blocks<'o>(
+        &self,
+        output: &'o mut [f32],
+        mut state: &'o mut [f32],
+        state_size: usize,
+    ) -> Vec<OutputBlock<'o>> {
         let shape = self.problem.shape();
         let strides = self.problem.output_strides();
         let positions = self.slices() * shape.queries / (TASKS_PER_THREAD * threads());
@@ -106,7 +111,7 @@ impl<'a> Work<'a> {
             let first = (batch - self.chunk.batches.start) * self.chunk.heads.len();
             let mut push = |data, begin: usize, heads: Range<usize>, head_origin, slice| {
                 let end = (begin + output_block).min(shape.queries);
-                let states = state.len().min(heads.len() * (end - begin));
+                let states = state.len().min(heads.len() * (end - begin) * state_size);
                 let (taken, rest) = std::mem::take(&mut state).split_at_mut(states);
                 state = rest;
                 blocks.push(OutputBlock {
@@ -119,6 +124,7 @@ impl<'a> Work<'a> {
                     row_stride: strides.row,
                     width: shape.value_width,
                     state: taken,
+                    state_size,
                 });
             };
             if self.problem.layout() == Layout::HeadsFirst {
@@ -141,7 +147,7 @@ impl<'a> Work<'a> {
 }
 
 /// Some positions of the output: of one head, or of all heads of the chunk where heads are interleaved.
-pub(crate) struct OutputBlock<'a, T> {
+pub(crate) struct OutputBlock<'a> {
     pub positions: Range<usize>,
     heads: usize,
     first_slice: usize,
@@ -150,10 +156,11 @@ pub(crate) struct OutputBlock<'a, T> {
     head_stride: usize,
     row_stride: usize,
     width: usize,
-    state: &'a mut [T],
+    state: &'a mut [f32],
+    state_size: usize,
 }
 
-impl<T> OutputBlock<'_, T> {
+impl OutputBlock<'_> {
     /// The slices of the chunk whose rows lie in the block, as `(slice, head of the block)`.
     pub fn slices(&self) -> impl Iterator<Item = (usize, usize)> {
         let first = self.first_slice;
@@ -173,7 +180,17 @@ impl<T> OutputBlock<'_, T> {
         &mut self.data[offset..][..self.width]
     }
 
-    pub fn state_mut(&mut self, head: usize, position: usize) -> &mut T {
-        &mut self.state[head * self.positions.len() + position - self.positions.start]
+    /// Where the running softmax of a query lies.
+    fn state_offset(&self, head: usize, position: usize) -> usize {
+        (head * self.positions.len() + position - self.positions.start) * self.state_size
+    }
+
+    pub fn state(&self, head: usize, position: usize) -> &[f32] {
+        &self.state[self.state_offset(head, position)..][..self.state_size]
+    }
+
+    pub fn state_mut(&mut self, head: usize, position: usize) -> &mut [f32] {
+        let offset = self.state_offset(head, position);
+        &mut self.state[offset..][..self.state_size]
     }
 }

@@ -17,8 +17,24 @@ macro_rules! pieces {
         &[$(Piece { name: $name, source: include_str!(concat!("../../shaders/shared/", $name, ".wgsl")) }),*]
     };
 }
-pub(crate) const PIECES: &[Piece] =
-    pieces!["params", "lengths", "visible", "softmax_parts", "centroid_codes", "centroids", "weights", "query", "tile"];
+pub(crate) const PIECES: &[Piece] = pieces![
+    "params",
+    "lengths",
+    "positions",
+    "sides",
+    "side_rows",
+    "cluster_of",
+    "visible",
+    "softmax_parts",
+    "centroid_codes",
+    "centroids",
+    "covariances",
+    "weights",
+    "query",
+    "tile",
+    "output_sums",
+    "guard"
+];
 
 const LOAD_VEC4: &str = include_str!("../../shaders/shared/load_vec4.wgsl");
 const LOAD_SCALAR: &str = include_str!("../../shaders/shared/load_scalar.wgsl");

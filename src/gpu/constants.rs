@@ -3,7 +3,7 @@
 //! Widths and numbers of clusters compile in. Lengths do so only through whether small clusters share tiles and how many clusters a pass
 //! has, so that pipelines are few.
 
-use crate::stages::{Cut, Given};
+use crate::stages::{Cut, Given, COVARIANCE_SAMPLES, GUARD_LENGTH, KEY_TILE};
 
 /// A constant of the shaders, and its value for the sizes of a plan.
 pub(crate) struct Constant {
@@ -25,12 +25,20 @@ macro_rules! constants {
 
 /// All of them. Those that begin with a tensor's name come with its loads and stores.
 pub(crate) const CONSTANTS: &[Constant] = constants![
+    "WIDTH": |cut, _| cut.shape.width,
     "WIDTH_VECTORS": |cut, _| cut.width4,
     "WIDTH_PARTS": |cut, _| cut.width_parts,
     "QUERY_REGISTERS": |cut, _| cut.query_registers,
     "VALUE_VECTORS": |cut, _| cut.value_width4,
     "VALUE_PARTS": |cut, _| cut.value_parts,
     "VALUE_REGISTERS": |cut, _| cut.value_registers,
+    "GROUPS": |cut, _| cut.groups,
+    "SPREAD": |cut, given| usize::from(cut.spread && !given.top_keys),
+    "PSEUDO_VECTORS": |cut, _| cut.pseudo_vectors,
+    "PSEUDO_PARTS": |cut, _| cut.pseudo_parts,
+    "KEY_TILE": |_, _| KEY_TILE,
+    "GUARD_LENGTH": |_, _| GUARD_LENGTH,
+    "COVARIANCE_SAMPLES": |_, _| COVARIANCE_SAMPLES,
     "WORDS": |cut, _| cut.words,
     "VOTE_CLUSTERS": |cut, _| cut.vote_clusters,
     "LOGIT_CLUSTERS": |cut, _| cut.logit_clusters,

@@ -1,12 +1,13 @@
 //! Attention on an app's own device, encoder and buffers.
 
 use super::pipelines::Kernels;
+use super::random_numbers;
 use super::recorder::{Memory, Range, Ranges, Recording};
 use crate::limits::Limits;
 use crate::plan::{Plan, Tensor};
-use crate::problem::{check_lengths, Grouped, Recipe, Supplied};
+use crate::problem::{check_lengths, Supplied};
 use crate::stages::Given;
-use crate::{random, Error, Problem, Result};
+use crate::{Error, Problem, Result};
 use std::collections::HashMap;
 
 /// Tensors on the device, in the problem's layout, as slices of an app's buffers. Offset and size of each slice count. The buffers need
@@ -18,9 +19,9 @@ use std::collections::HashMap;
 pub struct DeviceTensors<'a> {
     /// Queries, `[N, H, L, E]` or `[N, L, H, E]`, float32.
     pub queries: wgpu::BufferSlice<'a>,
-    /// Keys, `[N, G, S, E]` or `[N, S, G, E]`, float32.
+    /// Keys, `[N, H', S, E]` or `[N, S, H', E]`, float32.
     pub keys: wgpu::BufferSlice<'a>,
-    /// Values, `[N, G, S, M]` or `[N, S, G, M]`, float32.
+    /// Values, `[N, H', S, M]` or `[N, S, H', M]`, float32.
     pub values: wgpu::BufferSlice<'a>,
     /// Output, `[N, H, L, M]` or `[N, L, H, M]`, float32.
     pub output: wgpu::BufferSlice<'a>,
@@ -88,11 +89,7 @@ impl DeviceAttention {
         positions: Option<&[i32]>,
     ) -> Result<Self> {
         let device = kernels.device();
-        let given = Given {
-            positions: supplied.initial_positions.is_some(),
-            assignment: supplied.assignment.is_some(),
-            placed: positions.is_some(),
-        };
+        let given = Given::of(supplied, positions);
         let limits = Limits::of(device);
         check_fits(&plan, &limits)?;
         let slices = plan.slices_per_chunk() as u64;
@@ -102,10 +99,11 @@ impl DeviceAttention {
             .flat_map(|&length| std::iter::repeat_n(length as u32, shape.batch))
             .chain(positions.into_iter().flatten().map(|&position| position as u32))
             .collect();
-        let (planes, starts) = clustering_constants(&plan, supplied);
+        let planes = random_numbers::planes(&plan, supplied);
+        let starts = random_numbers::starts(&plan, supplied);
         limits.check_buffer(|| "the lengths and positions".into(), 4 * lengths.len() as u64)?;
         limits.check_buffer(|| "the hash planes".into(), 16 * planes.len() as u64)?;
-        limits.check_buffer(|| "the starts of the clusters".into(), 4 * starts.len() as u64)?;
+        limits.check_buffer(|| "the starts of the clusters and the samples".into(), 4 * starts.len() as u64)?;
         let params_bytes = Recording::params_bytes(&plan, given);
         if params_bytes > limits.buffer_bytes.min(u32::MAX.into()) {
             return Err(Error::ExceedsLimit {
@@ -327,31 +325,6 @@ pub(super) fn check_slice(tensor: &'static str, slice: &wgpu::BufferSlice, neede
         return Err(Error::BufferTooSmall { tensor, needed_bytes, actual_bytes });
     }
     Ok(())
-}
-
-/// Planes as the shaders read them, and the numbers that start the clusters.
-fn clustering_constants(plan: &Plan, supplied: &Supplied) -> (Vec<[f32; 4]>, Vec<u32>) {
-    let Recipe::Grouped(Grouped { clustering, .. }) = &plan.recipe else {
-        return (vec![[0.0; 4]], vec![0; 4]);
-    };
-    let width = plan.problem.shape().width;
-    let planes = match supplied.planes {
-        Some(planes) => planes.to_vec(),
-        None => random::planes(clustering.seed, clustering.bits, width, clustering.random_thresholds()),
-    };
-    let row = plan.cut.width4 + 1;
-    let mut vectors = vec![[0.0; 4]; 32 * plan.cut.words * row];
-    for (bit, plane) in planes.chunks(width + 1).enumerate() {
-        for (column, &value) in plane[..width].iter().enumerate() {
-            vectors[bit * row + column / 4][column % 4] = value;
-        }
-        vectors[bit * row + row - 1][0] = plane[width];
-    }
-    let starts = match supplied.initial_positions {
-        Some(positions) => positions.to_vec(),
-        None => random::starts(clustering.seed, clustering.clusters),
-    };
-    (vectors, starts)
 }
 
 pub(super) fn filled_buffer(device: &wgpu::Device, label: &str, bytes: &[u8]) -> wgpu::Buffer {

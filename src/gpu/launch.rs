@@ -139,7 +139,7 @@ mod tests {
     use crate::gpu::kernels::{Operand, KERNELS};
     use crate::limits::Limits;
     use crate::stages::KERNEL_TILE;
-    use crate::{Method, Problem, Shape};
+    use crate::{Guard, Method, Problem, Shape, Stitched};
 
     fn plan(shape: Shape, method: Method) -> Plan {
         let problem = Problem::new(shape, method).expect("a valid problem");
@@ -155,7 +155,9 @@ mod tests {
     fn no_dispatch_grows_without_bound() {
         let window = Method::sliding_window(5000, 3000).with_sinks(2000);
         for length in [100, 8192, 131_072] {
-            for method in [Method::Exact, Method::stitched(25), Method::stitched(1000), Method::improved(100), window] {
+            let guarded = Method::stitched(25).with_guard(Guard::new().with_rows(64));
+            let others = [Method::Exact, Method::stitched(1000), Method::improved(100), window];
+            for method in others.into_iter().chain([guarded]) {
                 for dispatch in all(Shape::self_attention(2, 8, length, 64), method) {
                     assert!(dispatch.operations <= OPERATIONS_PER_DISPATCH, "{dispatch:?}");
                     assert!(dispatch.workgroups.iter().all(|&count| (1..=65_535).contains(&count)), "{dispatch:?}");
@@ -215,7 +217,10 @@ mod tests {
 
     #[test]
     fn steps_launch_every_kernel_of_their_stage_and_the_shader_has_it() {
-        for method in [Method::Exact, Method::clustered(7), Method::improved(7), Method::stitched(7)] {
+        let guarded = Method::stitched(7).with_guard(Guard::new());
+        let hamming = Method::Stitched(Stitched::hamming(7)).with_window(None).with_guard(Guard::new());
+        let usual = [Method::Exact, Method::clustered(7), Method::improved(7), Method::stitched(7)];
+        for method in usual.into_iter().chain([guarded, hamming]) {
             let plan = plan(Shape::self_attention(1, 1, 100, 8), method);
             for step in plan.steps(Given::default()) {
                 let definition = step.stage.definition();

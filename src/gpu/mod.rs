@@ -15,6 +15,7 @@ mod liveness;
 mod params;
 mod pipeline_cache;
 mod pipelines;
+mod random_numbers;
 mod read_back;
 mod recorder;
 mod stage_times;

@@ -34,7 +34,9 @@ pub(crate) struct Sizes {
     pub visible: Reach,
     pub near: Reach,
     pub scale: f32,
-    pub reserved: [u32; 3],
+    pub groups: u32,
+    pub guard_rows: u32,
+    pub guard_tolerance: f32,
 }
 
 /// Strides of a tensor and the element at which its binding begins, which may lie before the tensor's own first element; the sum wraps.
@@ -68,7 +70,12 @@ pub(crate) struct Blocks {
     pub group_length: u32,
     pub group_blocks: u32,
     pub softmax_vectors: u32,
-    pub reserved: [u32; 3],
+    pub clusters_words: u32,
+    pub groups_words: u32,
+    pub key_tiles: u32,
+    pub samples: u32,
+    pub key_samples: u32,
+    pub reserved: [u32; 2],
 }
 
 #[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
@@ -151,7 +158,9 @@ impl Sizes {
             visible: cut.visible.into(),
             near: cut.near.map_or(Visibility::ALL, |near| near.reach()).into(),
             scale: problem.scale(),
-            reserved: [0; 3],
+            groups: number(cut.groups),
+            guard_rows: number(cut.guard_rows),
+            guard_tolerance: cut.guard_tolerance,
         }
     }
 }
@@ -169,7 +178,12 @@ impl Blocks {
             group_length: number(cut.group_length),
             group_blocks: number(cut.group_blocks),
             softmax_vectors: number(softmax_vectors),
-            reserved: [0; 3],
+            clusters_words: number(cut.clusters_words()),
+            groups_words: number(cut.groups_words()),
+            key_tiles: number(cut.key_tiles()),
+            samples: number(cut.samples),
+            key_samples: number(cut.key_samples),
+            reserved: [0; 2],
         }
     }
 }

@@ -94,8 +94,8 @@ mod tests {
             assert_eq!(of_length(8, 1024, &limits), "stitched", "{limits:?}");
         }
         let [host, software, hardware] = targets().map(|limits| break_even(8, &limits));
-        assert!((400..460).contains(&host), "{host}");
-        assert!((200..300).contains(&software), "{software}");
+        assert!((620..700).contains(&host), "{host}");
+        assert!((380..450).contains(&software), "{software}");
         assert!((600..800).contains(&hardware), "{hardware}");
     }
 
@@ -103,9 +103,9 @@ mod tests {
     fn estimates_are_near_what_was_measured() {
         let [host, software, _] = targets();
         let measured = [
-            (host, 512, 3.9e-3, 3.3e-3),
-            (host, 8192, 0.977, 0.0524),
-            (software, 512, 0.177, 0.085),
+            (host, 512, 3.9e-3, 5.1e-3),
+            (host, 8192, 0.977, 0.0508),
+            (software, 512, 0.177, 0.144),
             (software, 8192, 45.9, 1.25),
         ];
         for (limits, length, exact, stitched) in measured {

@@ -92,7 +92,7 @@ pub(super) fn costs(recipe: &Recipe, cut: &Cut) -> Vec<StageCost> {
 mod tests {
     use super::*;
     use crate::limits::Limits;
-    use crate::{Attention, Backend, Inputs, Problem, Shape, Supplied};
+    use crate::{Attention, Backend, Guard, Inputs, Problem, Shape, Stitched, Supplied};
 
     fn of(shape: Shape, method: Method) -> Vec<StageCost> {
         let problem = Problem::new(shape, method).expect("a valid problem");
@@ -111,13 +111,13 @@ mod tests {
 
     #[test]
     fn counts_are_those_of_the_documentation() {
-        let stitched = Method::stitched(25);
+        let stitched = Method::Stitched(Stitched::hamming(25));
         for (stage, expected) in [
             (Stage::HashCodes, (8064, 0)),
             (Stage::HammingAssign, (0, 1500)),
             (Stage::HammingUpdate, (0, 1728)),
             (Stage::CentroidMeans, (128 + 192, 0)),
-            (Stage::EuclideanAssign, (6400, 0)),
+            (Stage::MetricAssign, (6400, 0)),
             (Stage::CentroidLogits, (3200, 0)),
             (Stage::Remainder, (3200, 0)),
             (Stage::RefineTopK, (8192, 0)),
@@ -126,9 +126,19 @@ mod tests {
         }
         assert!(per_query(stitched, Stage::StitchWindow).0.abs_diff(8448) <= 1);
         assert_eq!(per_query(Method::Exact, Stage::ExactAttention), (256 * 100_000, 0));
-        let costs = of(Shape::self_attention(1, 1, 100_000, 64), stitched);
-        let sum = costs.iter().map(|cost| cost.operations).sum::<u64>() / 100_000;
-        assert!((37_000..39_000).contains(&sum), "{sum}");
+        for (stage, expected) in
+            [(Stage::MetricAssign, 3200 + 4096), (Stage::GroupRemainder, 6400), (Stage::RefineTopK, 16_384)]
+        {
+            // What is done on samples hardly counts.
+            let counted = per_query(Method::stitched(25), stage).0;
+            assert!((expected..expected + 200).contains(&counted), "{stage:?}: {counted}");
+        }
+        assert!(per_query(Method::stitched(25), Stage::GroupWindow).0.abs_diff(8448) <= 1);
+        for method in [stitched, Method::stitched(25)] {
+            let costs = of(Shape::self_attention(1, 1, 100_000, 64), method);
+            let sum = costs.iter().map(|cost| cost.operations).sum::<u64>() / 100_000;
+            assert!((37_000..43_000).contains(&sum), "{sum}");
+        }
     }
 
     #[test]
@@ -143,7 +153,10 @@ mod tests {
         let shape = Shape::self_attention(1, 2, 40, 8);
         let data: Vec<f32> = (0..shape.query_elements()).map(|i| (i as f32 * 0.37).sin()).collect();
         let attention = Attention::new_blocking(Backend::Cpu).expect("the CPU");
-        for method in [Method::Exact, Method::clustered(5), Method::improved(5), Method::stitched(5)] {
+        let hamming = Method::Stitched(Stitched::hamming(5));
+        let guarded = hamming.with_guard(Guard::new().with_tolerance(0.0));
+        let others = [Method::Exact, Method::clustered(5), Method::improved(5), Method::stitched(5)];
+        for method in others.into_iter().chain([hamming, guarded]) {
             let problem = Problem::new(shape, method).expect("a valid problem");
             let inputs = Inputs::new(&data, &data, &data);
             let trace = attention.trace_blocking(&problem, &inputs, &Supplied::default()).expect("the method runs");

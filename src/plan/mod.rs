@@ -10,8 +10,8 @@ pub use cost::{PlanFigures, StageCost};
 pub(crate) use tensor::Tensor;
 
 use crate::limits::Limits;
-use crate::problem::Recipe;
-use crate::stages::{forward, Cut, Given, Scratch, Step};
+use crate::problem::{GuardAction, Recipe};
+use crate::stages::{forward, Cut, Given, Role, Scratch, Stage, Step};
 use crate::{Error, Method, Problem, Result};
 use std::ops::Range;
 
@@ -95,6 +95,21 @@ impl Plan {
     /// The steps of every chunk, in order.
     pub(crate) fn steps(&self, given: Given) -> Vec<Step> {
         forward(&self.recipe, &self.cut.passes(), given)
+    }
+
+    /// Whether the covariance of the keys is computed, and that of the queries.
+    pub(crate) fn computes_covariance(&self, half: usize, given: Given) -> bool {
+        let role = if half == 0 { Role::Keys } else { Role::Plain };
+        self.steps(given).iter().any(|step| step.stage == Stage::Covariance && step.role == role)
+    }
+
+    /// Whether slices that the guard finds in error are computed exactly.
+    pub(crate) fn recomputes(&self) -> bool {
+        let guard = match &self.recipe {
+            Recipe::Exact(_) => None,
+            Recipe::Grouped(grouped) => grouped.guard(),
+        };
+        guard.is_some_and(|guard| guard.action == GuardAction::Recompute)
     }
 
     /// Each piece of scratch memory and its words for one slice.

@@ -1,7 +1,7 @@
 //! Host slices, lengths and supplied intermediate results, checked against the problem.
 
 use super::magnitude::{self, Valid};
-use super::Problem;
+use super::{Problem, Supplied};
 use crate::{Error, Result};
 
 /// Inputs on the host: three tensors in the problem's layout and, where sequences are shorter than the tensors, their lengths.
@@ -14,9 +14,9 @@ use crate::{Error, Result};
 pub struct Inputs<'a> {
     /// Queries, `[N, H, L, E]` or `[N, L, H, E]`.
     pub queries: &'a [f32],
-    /// Keys, `[N, G, S, E]` or `[N, S, G, E]`.
+    /// Keys, `[N, H', S, E]` or `[N, S, H', E]`.
     pub keys: &'a [f32],
-    /// Values, `[N, G, S, M]` or `[N, S, G, M]`.
+    /// Values, `[N, H', S, M]` or `[N, S, H', M]`.
     pub values: &'a [f32],
     /// Valid queries of each sequence, `[N]`; padding queries give zeros. `None`: all are valid.
     pub query_lengths: Option<&'a [u32]>,
@@ -109,74 +109,6 @@ pub(crate) enum Sums {
     MayOverflow,
 }
 
-/// Intermediate results given from outside instead of computed, for research and tests.
-#[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
-pub struct Supplied<'a> {
-    /// Hash planes `[bits, width + 1]`: `a_b` and the threshold `c_b`, instead of those of the seed.
-    pub planes: Option<&'a [f32]>,
-    /// Positions `[clusters]` whose codes start the centroids of every slice, instead of those of the seed. They may repeat and may
-    /// be padding.
-    pub initial_positions: Option<&'a [u32]>,
-    /// Cluster of each query `[N, H, L]`, instead of computed ones; entries of padding queries are ignored.
-    pub assignment: Option<&'a [u32]>,
-}
-
-impl<'a> Supplied<'a> {
-    /// With hash planes, or without.
-    pub fn with_planes(self, planes: impl Into<Option<&'a [f32]>>) -> Self {
-        Self { planes: planes.into(), ..self }
-    }
-
-    /// With positions that start the clusters, or without.
-    pub fn with_initial_positions(self, positions: impl Into<Option<&'a [u32]>>) -> Self {
-        Self { initial_positions: positions.into(), ..self }
-    }
-
-    /// With the cluster of each query, or without.
-    pub fn with_assignment(self, assignment: impl Into<Option<&'a [u32]>>) -> Self {
-        Self { assignment: assignment.into(), ..self }
-    }
-
-    pub(crate) fn validate(&self, problem: &Problem, query_lengths: Option<&[u32]>) -> Result<()> {
-        let shape = problem.shape();
-        let Some(clustering) = problem.method().clustering() else {
-            return Ok(());
-        };
-        if let Some(planes) = self.planes {
-            check_length("planes", planes.len(), &[clustering.bits, shape.width + 1])?;
-            if let Some(index) = planes.iter().position(|value| !value.is_finite()) {
-                return Err(Error::NotFinite {
-                    tensor: "planes",
-                    index,
-                    batch: 0,
-                    head: 0,
-                    row: index / (shape.width + 1),
-                    column: index % (shape.width + 1),
-                    value: planes[index],
-                });
-            }
-        }
-        check_entries("initial_positions", self.initial_positions, clustering.clusters, shape.queries - 1)?;
-        if let Some(assignment) = self.assignment {
-            check_length("assignment", assignment.len(), &[shape.batch, shape.query_heads, shape.queries])?;
-            for (index, &cluster) in assignment.iter().enumerate() {
-                let batch = index / (shape.query_heads * shape.queries);
-                let valid = query_lengths.map_or(shape.queries, |lengths| lengths[batch] as usize);
-                if index % shape.queries < valid && cluster as usize >= clustering.clusters {
-                    return Err(Error::EntryOutOfRange {
-                        argument: "assignment",
-                        index,
-                        value: cluster as u64,
-                        maximum: clustering.clusters as u64 - 1,
-                    });
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
 /// All that is given to one call, validated.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call<'a> {
@@ -205,7 +137,7 @@ pub(crate) struct OwnedCall {
     tensors: [Vec<f32>; 3],
     lengths: [Option<Vec<u32>>; 2],
     planes: Option<Vec<f32>>,
-    supplied: [Option<Vec<u32>>; 2],
+    supplied: [Option<Vec<u32>>; 5],
     positions: Option<Vec<i32>>,
 }
 
@@ -218,13 +150,14 @@ impl OwnedCall {
         let queries = &queries[..cut(queries, problem.query_elements())];
         let keys = &keys[..cut(keys, problem.key_elements())];
         let values = &values[..cut(values, problem.value_elements())];
-        let Supplied { planes, initial_positions, assignment } = *call.supplied;
+        let Supplied { planes, initial_positions, assignment, initial_key_positions, key_groups, top_keys } =
+            *call.supplied;
         let optional = |entries: Option<&[u32]>| entries.map(<[u32]>::to_vec);
         Ok(Self {
             tensors: [copied("queries", queries)?, copied("keys", keys)?, copied("values", values)?],
             lengths: [query_lengths, key_lengths].map(optional),
             planes: planes.map(<[f32]>::to_vec),
-            supplied: [initial_positions, assignment].map(optional),
+            supplied: [initial_positions, assignment, initial_key_positions, key_groups, top_keys].map(optional),
             positions: call.positions.map(<[i32]>::to_vec),
         })
     }
@@ -233,8 +166,10 @@ impl OwnedCall {
     pub fn lend<T>(&self, use_it: impl FnOnce(&Call) -> T) -> T {
         let [queries, keys, values] = self.tensors.each_ref().map(Vec::as_slice);
         let [query_lengths, key_lengths] = self.lengths.each_ref().map(Option::as_deref);
-        let [initial_positions, assignment] = self.supplied.each_ref().map(Option::as_deref);
-        let supplied = Supplied { planes: self.planes.as_deref(), initial_positions, assignment };
+        let supplied = self.supplied.each_ref().map(Option::as_deref);
+        let [initial_positions, assignment, initial_key_positions, key_groups, top_keys] = supplied;
+        let planes = self.planes.as_deref();
+        let supplied = Supplied { planes, initial_positions, assignment, initial_key_positions, key_groups, top_keys };
         let inputs = Inputs { queries, keys, values, query_lengths, key_lengths };
         use_it(&Call { inputs: &inputs, supplied: &supplied, positions: self.positions.as_deref() })
     }
@@ -276,7 +211,7 @@ pub(crate) fn empty_output(problem: &Problem) -> Result<Vec<f32>> {
     Ok(output)
 }
 
-fn check_length(argument: &'static str, actual: usize, dimensions: &[usize]) -> Result<()> {
+pub(super) fn check_length(argument: &'static str, actual: usize, dimensions: &[usize]) -> Result<()> {
     let expected = dimensions.iter().product();
     if actual == expected {
         return Ok(());
@@ -293,7 +228,12 @@ fn check_extent(argument: &'static str, actual: usize, expected: usize) -> Resul
     Err(Error::SliceLength { argument, expected, actual, dimensions })
 }
 
-fn check_entries(argument: &'static str, entries: Option<&[u32]>, expected: usize, maximum: usize) -> Result<()> {
+pub(super) fn check_entries(
+    argument: &'static str,
+    entries: Option<&[u32]>,
+    expected: usize,
+    maximum: usize,
+) -> Result<()> {
     let Some(entries) = entries else {
         return Ok(());
     };

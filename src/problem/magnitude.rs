@@ -1,6 +1,6 @@
 //! How large the elements of a tensor are: NaN and infinities are found, and finite numbers whose products or sums would not be.
 
-use super::{Method, Problem, Strides};
+use super::{Method, Problem, Space, Strides};
 use crate::parallel::each;
 use crate::{Error, Result};
 use pulp::{Arch, Simd, WithSimd};
@@ -82,15 +82,18 @@ impl Valid<'_> {
     }
 }
 
-/// Checks that logits, and squared distances where queries are clustered, stay within float32. By the largest elements, which are known; only
+/// Checks that logits, and squared distances where queries are clustered and where keys are or make the metric, stay within float32. By the largest elements, which are known; only
 /// where those leave it open, by the norms of the rows (Cauchy and Schwarz), which bound every partial sum too.
 pub(super) fn check(problem: &Problem, queries: &Valid, query: f32, keys: &Valid, key: f32) -> Result<()> {
     let shape = problem.shape();
     // The scale comes before the product on the CPU and behind it on a GPU; both have to be numbers.
     let factor = f64::from(problem.scale()).max(1.0);
     let clustered = !matches!(problem.method(), Method::Exact | Method::Window { .. });
+    let grouped = problem.method().stitched_options().is_some_and(|stitched| stitched.key_groups.groups > 0);
+    let grouped = grouped || problem.method().clustering().is_some_and(|clustering| clustering.space == Space::Metric);
     let (query, key, width) = (f64::from(query), f64::from(key), shape.width as f64);
-    if width * query * key.max(1.0) * factor <= MOST && (!clustered || 4.0 * width * query * query <= MOST) {
+    let squares_fit = |used: bool, largest: f64| !used || 4.0 * width * largest * largest <= MOST;
+    if width * query * key.max(1.0) * factor <= MOST && squares_fit(clustered, query) && squares_fit(grouped, key) {
         return Ok(());
     }
     for batch in 0..shape.batch {
@@ -98,9 +101,13 @@ pub(super) fn check(problem: &Problem, queries: &Valid, query: f32, keys: &Valid
             let query = queries.largest_norm(batch, head);
             let key = keys.largest_norm(batch, head / (shape.query_heads / shape.key_heads));
             let logits = query * key.max(1.0) * factor;
-            let what = if logits > MOST { "logits" } else { "squared distances of queries" };
-            let bound = if logits > MOST { logits } else { 4.0 * query * query };
-            if logits > MOST || (clustered && bound > MOST) {
+            let squares = |used: bool, largest: f64| if used { 4.0 * largest * largest } else { 0.0 };
+            let all = [
+                ("logits", logits),
+                ("squared distances of queries", squares(clustered, query)),
+                ("squared distances of keys", squares(grouped, key)),
+            ];
+            if let Some((what, bound)) = all.into_iter().find(|(_, bound)| *bound > MOST) {
                 return Err(Error::Overflow { what, batch, head, bound });
             }
         }

@@ -1,72 +1,10 @@
 //! The methods and their options.
 
+use super::clustering::{in_range, Clustering};
+use super::guard::Guard;
+use super::stitched::{KeyGroups, Stitched};
 use super::Shape;
 use crate::{Error, Result};
-
-/// How queries are grouped (paper, section 3.2; `docs/method.md`).
-///
-/// Queries of a slice are hashed to `bits` bits, grouped by K-means in Hamming space and, for stitched attention, moved by a few
-/// Euclidean steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[non_exhaustive]
-pub struct Clustering {
-    /// Clusters of a slice (`C`). More than there are valid queries is allowed; the surplus stays empty.
-    pub clusters: usize,
-    /// Bits of a code (`B`), at most [`Clustering::MAX_BITS`]. Default 63.
-    pub bits: usize,
-    /// Rounds of assignment in Hamming space, at least 1. Default 10.
-    pub iterations: usize,
-    /// Compare projections with random thresholds instead of zero (ignored with `center`). Default on for the paper's methods.
-    pub bias: bool,
-    /// Subtract the mean valid query before hashing. Default on for stitched attention.
-    pub center: bool,
-    /// Euclidean steps after the Hamming K-means. Default 2 for stitched attention, otherwise 0.
-    pub euclidean_steps: usize,
-    /// Seed of the hash planes and of the starting positions. Default 0.
-    pub seed: u64,
-}
-
-impl Clustering {
-    /// The largest number of bits of a code.
-    pub const MAX_BITS: usize = 256;
-    /// The largest number of clusters.
-    pub const MAX_CLUSTERS: usize = 65_536;
-
-    /// The paper's settings: 63 bits, 10 iterations, thresholds, no centring, no Euclidean step.
-    pub fn paper(clusters: usize) -> Self {
-        Self { clusters, bits: 63, iterations: 10, bias: true, center: false, euclidean_steps: 0, seed: 0 }
-    }
-
-    /// The settings of stitched attention: 63 bits, 10 iterations, centring, 2 Euclidean steps.
-    pub fn stitched(clusters: usize) -> Self {
-        Self { bias: false, center: true, euclidean_steps: 2, ..Self::paper(clusters) }
-    }
-
-    /// 32-bit words of a code.
-    pub(crate) fn words(&self) -> usize {
-        self.bits.div_ceil(32)
-    }
-
-    /// Whether the thresholds are random; centring sets them to zero, or the codes would lose their meaning.
-    pub(crate) fn random_thresholds(&self) -> bool {
-        self.bias && !self.center
-    }
-
-    fn validate(&self) -> Result<()> {
-        in_range("clusters", self.clusters, 1, Self::MAX_CLUSTERS)?;
-        in_range("bits", self.bits, 1, Self::MAX_BITS)?;
-        in_range("iterations", self.iterations, 1, 1000)?;
-        in_range("euclidean_steps", self.euclidean_steps, 0, 1000)
-    }
-}
-
-fn in_range(argument: &'static str, value: usize, minimum: usize, maximum: usize) -> Result<()> {
-    if (minimum..=maximum).contains(&value) {
-        return Ok(());
-    }
-    Err(Error::OutOfRange { argument, value: value.to_string(), allowed: format!("from {minimum} to {maximum}") })
-}
 
 /// A way to compute attention. Costs are for a slice of `L` queries and `S` keys of width `E`, values of width `M`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -90,17 +28,9 @@ pub enum Method {
         /// Keys of a cluster that are computed exactly; more than there are keys takes them all.
         top_k: usize,
     },
-    /// One softmax over a row that is exact at the cluster's `top_k` keys and inside the window, and the centroid's elsewhere
-    /// (this crate's own; `docs/method.md`): `+ O(L·(k+2w+1)·(E+M))`.
-    #[non_exhaustive]
-    Stitched {
-        /// How queries are grouped.
-        clustering: Clustering,
-        /// Keys of a cluster that are computed exactly.
-        top_k: usize,
-        /// Keys at most this far from the query's own position are computed exactly. Needs as many queries as keys.
-        window: Option<usize>,
-    },
+    /// One softmax over a row that is exact at the cluster's `top_k` keys and inside the window, and elsewhere the centroid's, leaned towards
+    /// the query by groups of keys (this crate's own; `docs/method.md`): `+ O(L·(k+G+2w+1)·(E+M))`.
+    Stitched(Stitched),
     /// Softmax attention over a window around the query's own position, exactly: for layers of models that were trained so.
     /// `O(L·(left + right + sinks)·(E+M))`.
     ///
@@ -120,16 +50,9 @@ pub enum Method {
     ///
     /// [`Plan::new`](crate::Plan::new) chooses, from counts and not by measuring (`docs/method.md`): the same problem and target always
     /// get the same method, and [`Plan::method`](crate::Plan::method) tells which. Results are those of the method taken, bit for bit.
-    /// Another target may take the other one; memory has no say.
-    #[non_exhaustive]
-    Auto {
-        /// How queries are grouped, where stitched attention is taken.
-        clustering: Clustering,
-        /// As for stitched attention.
-        top_k: usize,
-        /// As for stitched attention; but where there are not as many queries as keys, the window is dropped instead of refused.
-        window: Option<usize>,
-    },
+    /// Another target may take the other one; memory has no say. Where there are not as many queries as keys, the window is dropped instead
+    /// of refused.
+    Auto(Stitched),
 }
 
 impl Method {
@@ -148,9 +71,9 @@ impl Method {
         Self::Improved { clustering: Clustering::paper(clusters), top_k: 32 }
     }
 
-    /// Stitched attention with its defaults: `top_k` 32 and a window of 16. 25 clusters serve up to some thousand queries.
+    /// Stitched attention with its defaults ([`Stitched::new`]). 25 clusters serve up to some thousand queries.
     pub fn stitched(clusters: usize) -> Self {
-        Self::Stitched { clustering: Clustering::stitched(clusters), top_k: 32, window: Some(16) }
+        Self::Stitched(Stitched::new(clusters))
     }
 
     /// Exact attention to the `left` keys before each position, the one at it, and the `right` ones behind it; `None` is all.
@@ -160,7 +83,7 @@ impl Method {
 
     /// The faster of exact and stitched attention, with the defaults of [`Method::stitched`].
     pub fn auto(clusters: usize) -> Self {
-        Self::Auto { clustering: Clustering::stitched(clusters), top_k: 32, window: Some(16) }
+        Self::Auto(Stitched::new(clusters))
     }
 
     /// The method's name in lower case.
@@ -169,9 +92,9 @@ impl Method {
             Self::Exact => "exact",
             Self::Clustered { .. } => "clustered",
             Self::Improved { .. } => "improved",
-            Self::Stitched { .. } => "stitched",
+            Self::Stitched(_) => "stitched",
             Self::Window { .. } => "window",
-            Self::Auto { .. } => "auto",
+            Self::Auto(_) => "auto",
         }
     }
 
@@ -181,8 +104,8 @@ impl Method {
             Self::Exact | Self::Window { .. } => None,
             Self::Clustered { clustering }
             | Self::Improved { clustering, .. }
-            | Self::Stitched { clustering, .. }
-            | Self::Auto { clustering, .. } => Some(clustering),
+            | Self::Stitched(Stitched { clustering, .. })
+            | Self::Auto(Stitched { clustering, .. }) => Some(clustering),
         }
     }
 
@@ -192,24 +115,40 @@ impl Method {
             Self::Exact | Self::Window { .. } => {}
             Self::Clustered { clustering }
             | Self::Improved { clustering, .. }
-            | Self::Stitched { clustering, .. }
-            | Self::Auto { clustering, .. } => change(clustering),
+            | Self::Stitched(Stitched { clustering, .. })
+            | Self::Auto(Stitched { clustering, .. }) => change(clustering),
         }
         self
     }
 
     /// The same method with another `top_k`. Methods without one are returned as they are.
     pub fn with_top_k(mut self, value: usize) -> Self {
-        if let Self::Improved { top_k, .. } | Self::Stitched { top_k, .. } | Self::Auto { top_k, .. } = &mut self {
+        if let Self::Improved { top_k, .. } = &mut self {
             *top_k = value;
         }
-        self
+        self.with_stitched(|stitched| stitched.top_k = value)
     }
 
     /// The same method with another band. Methods without one are returned as they are.
-    pub fn with_window(mut self, value: Option<usize>) -> Self {
-        if let Self::Stitched { window, .. } | Self::Auto { window, .. } = &mut self {
-            *window = value;
+    pub fn with_window(self, value: Option<usize>) -> Self {
+        self.with_stitched(|stitched| stitched.window = value)
+    }
+
+    /// The same method with another number of key groups, or with other options of theirs; 0 is none. Methods without them are returned as they
+    /// are.
+    pub fn with_key_groups(self, value: impl Into<KeyGroups>) -> Self {
+        let value = value.into();
+        self.with_stitched(|stitched| stitched.key_groups = value)
+    }
+
+    /// The same method with another guard of its error. Methods without one are returned as they are.
+    pub fn with_guard(self, value: Guard) -> Self {
+        self.with_stitched(|stitched| stitched.guard = value)
+    }
+
+    fn with_stitched(mut self, change: impl FnOnce(&mut Stitched)) -> Self {
+        if let Self::Stitched(stitched) | Self::Auto(stitched) = &mut self {
+            change(stitched);
         }
         self
     }
@@ -225,17 +164,24 @@ impl Method {
     /// Keys of a cluster that are computed exactly; 0 where the method has none.
     pub fn top_k(&self) -> usize {
         match *self {
-            Self::Improved { top_k, .. } | Self::Stitched { top_k, .. } | Self::Auto { top_k, .. } => top_k,
+            Self::Improved { top_k, .. }
+            | Self::Stitched(Stitched { top_k, .. })
+            | Self::Auto(Stitched { top_k, .. }) => top_k,
             _ => 0,
+        }
+    }
+
+    /// What stitched attention is set to; `None` for the other methods.
+    pub fn stitched_options(&self) -> Option<&Stitched> {
+        match self {
+            Self::Stitched(stitched) | Self::Auto(stitched) => Some(stitched),
+            _ => None,
         }
     }
 
     /// Half-width of stitched attention's exact band; `None` where the method has none, as [`Method::Window`] has.
     pub fn window(&self) -> Option<usize> {
-        match *self {
-            Self::Stitched { window, .. } | Self::Auto { window, .. } => window,
-            _ => None,
-        }
+        self.stitched_options().and_then(|stitched| stitched.window)
     }
 
     pub(crate) fn validate(&self, shape: &Shape) -> Result<()> {
@@ -243,9 +189,13 @@ impl Method {
             clustering.validate()?;
         }
         in_range("top_k", self.top_k(), 0, Self::MAX_TOP_K)?;
+        if let Some(stitched) = self.stitched_options() {
+            stitched.key_groups.validate()?;
+            stitched.guard.validate()?;
+        }
         if let Some(window) = self.window() {
             in_range("window", window, 0, Self::MAX_WINDOW)?;
-            if shape.queries != shape.keys && !matches!(self, Self::Auto { .. }) {
+            if shape.queries != shape.keys && !matches!(self, Self::Auto(_)) {
                 return Err(Error::WindowNeedsSquare { queries: shape.queries, keys: shape.keys });
             }
         }

@@ -1,6 +1,6 @@
 //! Methods as text: `stitched`, `stitched:100`, `stitched:clusters=25,top_k=32,window=none`.
 
-use super::{Clustering, Method};
+use super::{Clustering, Guard, GuardAction, KeyGroups, Method, Space, Stitched};
 use crate::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -20,17 +20,29 @@ impl fmt::Display for Method {
         let optional = |value: Option<usize>| value.map_or("none".into(), |value| value.to_string());
         let mut options: Vec<(&str, String)> = Vec::new();
         if let Some(clustering) = self.clustering() {
-            let Clustering { clusters, bits, iterations, bias, center, euclidean_steps, seed } = *clustering;
-            options.extend([("clusters", clusters.to_string()), ("bits", bits.to_string())]);
+            let Clustering { clusters, space, bits, iterations, bias, center, euclidean_steps, samples, seed } =
+                *clustering;
+            options.extend([
+                ("clusters", clusters.to_string()),
+                ("space", space.to_string()),
+                ("bits", bits.to_string()),
+            ]);
             options.extend([("iterations", iterations.to_string()), ("bias", bias.to_string())]);
             options.extend([("center", center.to_string()), ("euclidean_steps", euclidean_steps.to_string())]);
-            options.push(("seed", seed.to_string()));
+            options.extend([("samples", samples.to_string()), ("seed", seed.to_string())]);
         }
         match *self {
             Self::Exact | Self::Clustered { .. } => {}
             Self::Improved { top_k, .. } => options.push(("top_k", top_k.to_string())),
-            Self::Stitched { top_k, window, .. } | Self::Auto { top_k, window, .. } => {
+            Self::Stitched(stitched) | Self::Auto(stitched) => {
+                let Stitched { top_k, window, key_groups, guard, .. } = stitched;
+                let KeyGroups { groups, samples, rounds, spread } = key_groups;
                 options.extend([("top_k", top_k.to_string()), ("window", optional(window))]);
+                options.extend([("key_groups", groups.to_string()), ("key_samples", samples.to_string())]);
+                options.extend([("key_rounds", rounds.to_string()), ("spread", spread.to_string())]);
+                let Guard { action, rows, tolerance } = guard;
+                options.extend([("guard", action.to_string()), ("guard_rows", rows.to_string())]);
+                options.push(("guard_tolerance", tolerance.to_string()));
             }
             Self::Window { left, right, sinks } => {
                 options.extend([("left", optional(left)), ("right", optional(right)), ("sinks", sinks.to_string())]);
@@ -76,13 +88,18 @@ impl Method {
         let clustering = match self {
             Self::Clustered { clustering }
             | Self::Improved { clustering, .. }
-            | Self::Stitched { clustering, .. }
-            | Self::Auto { clustering, .. } => Some(clustering),
+            | Self::Stitched(Stitched { clustering, .. })
+            | Self::Auto(Stitched { clustering, .. }) => Some(clustering),
             Self::Exact | Self::Window { .. } => None,
         };
         if let Some(clustering) = clustering {
             match name {
                 "clusters" => return read("clusters", value, &mut clustering.clusters),
+                "space" => {
+                    clustering.space = value.parse()?;
+                    return Ok(());
+                }
+                "samples" => return read("samples", value, &mut clustering.samples),
                 "bits" => return read("bits", value, &mut clustering.bits),
                 "iterations" => return read("iterations", value, &mut clustering.iterations),
                 "bias" => return read("bias", value, &mut clustering.bias),
@@ -93,17 +110,87 @@ impl Method {
             }
         }
         match (self, name) {
-            (Self::Improved { top_k, .. } | Self::Stitched { top_k, .. } | Self::Auto { top_k, .. }, "top_k") => {
-                read("top_k", value, top_k)
+            (Self::Improved { top_k, .. }, "top_k") => read("top_k", value, top_k),
+            (Self::Stitched(stitched) | Self::Auto(stitched), "top_k") => read("top_k", value, &mut stitched.top_k),
+            (Self::Stitched(stitched) | Self::Auto(stitched), "window") => {
+                read_optional("window", value, &mut stitched.window)
             }
-            (Self::Stitched { window, .. } | Self::Auto { window, .. }, "window") => {
-                read_optional("window", value, window)
+            (Self::Stitched(stitched) | Self::Auto(stitched), "key_groups") => {
+                read("key_groups", value, &mut stitched.key_groups.groups)
+            }
+            (Self::Stitched(stitched) | Self::Auto(stitched), "key_samples") => {
+                read("key_samples", value, &mut stitched.key_groups.samples)
+            }
+            (Self::Stitched(stitched) | Self::Auto(stitched), "key_rounds") => {
+                read("key_rounds", value, &mut stitched.key_groups.rounds)
+            }
+            (Self::Stitched(stitched) | Self::Auto(stitched), "spread") => {
+                read("spread", value, &mut stitched.key_groups.spread)
+            }
+            (Self::Stitched(stitched) | Self::Auto(stitched), "guard") => {
+                stitched.guard.action = value.parse()?;
+                Ok(())
+            }
+            (Self::Stitched(stitched) | Self::Auto(stitched), "guard_rows") => {
+                read("guard_rows", value, &mut stitched.guard.rows)
+            }
+            (Self::Stitched(stitched) | Self::Auto(stitched), "guard_tolerance") => {
+                let number: f32 = value.parse().map_err(|_| refused("guard_tolerance", value, "a number"))?;
+                stitched.guard.tolerance = number.into();
+                Ok(())
             }
             (Self::Window { left, .. }, "left") => read_optional("left", value, left),
             (Self::Window { right, .. }, "right") => read_optional("right", value, right),
             (Self::Window { sinks, .. }, "sinks") => read("sinks", value, sinks),
             (method, _) => Err(refused("option", name, &format!("one that `{}` has: `{method}`", method.name()))),
         }
+    }
+}
+
+impl fmt::Display for Space {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Hamming => "hamming",
+            Self::Metric => "metric",
+        })
+    }
+}
+
+/// Reads `hamming` or `metric`.
+///
+/// # Errors
+/// [`Error::OutOfRange`] names what cannot be read.
+impl FromStr for Space {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let spaces = [Self::Hamming, Self::Metric];
+        let found = spaces.into_iter().find(|space| space.to_string() == text);
+        found.ok_or_else(|| refused("space", text, "hamming or metric"))
+    }
+}
+
+impl fmt::Display for GuardAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Off => "off",
+            Self::Report => "report",
+            Self::Recompute => "recompute",
+        })
+    }
+}
+
+/// Reads `off`, `report` or `recompute`.
+///
+/// # Errors
+/// [`Error::OutOfRange`] names what cannot be read.
+impl FromStr for GuardAction {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let actions = [Self::Off, Self::Report, Self::Recompute];
+        let found = actions.into_iter().find(|action| action.to_string() == text);
+        found.ok_or_else(|| refused("guard", text, "off, report or recompute"))
     }
 }
 
@@ -134,11 +221,13 @@ mod tests {
         let odd = |clustering: &mut Clustering| {
             *clustering = Clustering {
                 clusters: 7,
+                space: Space::Metric,
                 bits: 9,
                 iterations: 3,
                 bias: !clustering.bias,
                 center: !clustering.center,
                 euclidean_steps: 5,
+                samples: 77,
                 seed: u64::MAX,
             };
         };
@@ -149,6 +238,10 @@ mod tests {
             Method::stitched(25),
             Method::stitched(25).with_clustering(odd).with_window(None).with_top_k(4),
             Method::auto(12).with_window(Some(3)),
+            Method::stitched(3).with_key_groups(KeyGroups::new(5).with_samples(6).with_rounds(0).with_spread(true)),
+            Method::auto(3).with_key_groups(0),
+            Method::stitched(3).with_guard(Guard::new().with_rows(5).with_tolerance(0.1)),
+            Method::auto(3).with_guard(Guard::OFF.with_action(GuardAction::Report).with_tolerance(1e-7)),
             Method::sliding_window(5, 0).with_sinks(2),
             Method::Window { left: None, right: Some(7), sinks: 0 },
         ];
@@ -170,6 +263,10 @@ mod tests {
             ("stitched:window=-1", "a whole number or none"),
             ("improved:window=3", "`option` is `window`"),
             ("clustered:bias=maybe", "true or false"),
+            ("stitched:space=plain", "hamming or metric"),
+            ("stitched:guard=maybe", "off, report or recompute"),
+            ("stitched:guard_tolerance=little", "a number"),
+            ("improved:guard=off", "`option` is `guard`"),
             ("stitched:clusters=25=3", "`clusters` is `25=3`"),
         ] {
             let error = text.parse::<Method>().expect_err(text).to_string();

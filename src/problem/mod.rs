@@ -1,5 +1,7 @@
 //! What is asked: sizes, layout, method and input, validated once. Knows nothing of devices.
 
+mod clustering;
+mod guard;
 mod inputs;
 mod magnitude;
 mod method;
@@ -7,18 +9,24 @@ mod method_text;
 mod neighbourhood;
 mod recipe;
 mod shape;
+mod stitched;
+mod supplied;
 mod visibility;
 
+pub use clustering::{Clustering, Space};
+pub use guard::{Guard, GuardAction, Tolerance};
 #[cfg(any(feature = "gpu", feature = "burn-host", feature = "candle"))]
 pub(crate) use inputs::check_lengths;
+pub use inputs::Inputs;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use inputs::OwnedCall;
 pub(crate) use inputs::{check_output, empty_output, Call, Sums};
-pub use inputs::{Inputs, Supplied};
-pub use method::{Clustering, Method};
+pub use method::Method;
 pub(crate) use neighbourhood::Neighbourhood;
-pub(crate) use recipe::{Finish, Grouped, Recipe};
+pub(crate) use recipe::{Finish, Recipe};
 pub use shape::{Layout, Shape, Strides};
+pub use stitched::{KeyGroups, Stitched};
+pub use supplied::{Supplied, NO_KEY};
 #[cfg(test)]
 pub(crate) use visibility::tests::kinds as kinds_of_visibility;
 pub(crate) use visibility::Visibility;
@@ -86,7 +94,7 @@ impl Problem {
     /// # Errors
     /// Only methods that compute exactly what they see can be causal; [`Method::Auto`](crate::Method::Auto) then takes exact attention.
     pub fn with_causal(mut self, causal: bool) -> Result<Self> {
-        let can_be = matches!(self.method, Method::Exact | Method::Window { .. } | Method::Auto { .. });
+        let can_be = matches!(self.method, Method::Exact | Method::Window { .. } | Method::Auto(_));
         if causal && !can_be {
             return Err(Error::Unsupported { feature: "causal attention by clusters" });
         }

@@ -1,6 +1,6 @@
 //! What is computed, with every choice made.
 
-use super::{Clustering, Method, Neighbourhood, Problem, Visibility};
+use super::{Clustering, Guard, GuardAction, KeyGroups, Method, Neighbourhood, Problem, Stitched, Visibility};
 
 /// What a plan holds in place of a method: no choice is left in it, and no combination that cannot be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,8 +26,9 @@ pub(crate) enum Finish {
     /// Improved clustered attention (paper, section 3.3): the top-k keys share the mass their centroid gave them. With no top-k keys it is
     /// clustered attention (paper, section 3.2).
     Improved,
-    /// Stitched attention: one softmax over both, and over the neighbours where there are any.
-    Stitched(Option<Neighbourhood>),
+    /// Stitched attention: one softmax over both, and over the neighbours where there are any; what is left is leaned towards the query where
+    /// keys are grouped. A guard, where there is one, does something.
+    Stitched { near: Option<Neighbourhood>, key_groups: Option<KeyGroups>, guard: Option<Guard> },
 }
 
 impl Recipe {
@@ -46,15 +47,18 @@ impl Recipe {
             }
             Method::Clustered { clustering } => grouped(method, clustering, 0, Finish::Improved),
             Method::Improved { clustering, top_k } => grouped(method, clustering, top_k, Finish::Improved),
-            Method::Stitched { clustering, top_k, window } => {
-                grouped(method, clustering, top_k, Finish::Stitched(window.map(Neighbourhood::Band)))
+            Method::Stitched(Stitched { clustering, top_k, window, key_groups, guard }) => {
+                let (near, key_groups) = (window.map(Neighbourhood::Band), Some(key_groups));
+                let key_groups = key_groups.filter(|key_groups| key_groups.groups > 0);
+                let guard = Some(guard).filter(|guard| guard.action != GuardAction::Off);
+                grouped(method, clustering, top_k, Finish::Stitched { near, key_groups, guard })
             }
-            Method::Auto { clustering, top_k, window } => {
-                let window = window.filter(|_| shape.queries == shape.keys);
+            Method::Auto(stitched) => {
+                let window = stitched.window.filter(|_| shape.queries == shape.keys);
                 let mut candidates = Self::candidates(&problem.with_method(Method::Exact));
                 // Clusters do not see causally.
                 if !problem.causal() {
-                    let stitched = Method::Stitched { clustering, top_k, window };
+                    let stitched = Method::Stitched(Stitched { window, ..stitched });
                     candidates.extend(Self::candidates(&problem.with_method(stitched)));
                 }
                 candidates
@@ -68,7 +72,23 @@ impl Grouped {
     pub fn near(&self) -> Option<Neighbourhood> {
         match self.finish {
             Finish::Improved => None,
-            Finish::Stitched(near) => near,
+            Finish::Stitched { near, .. } => near,
+        }
+    }
+
+    /// How keys are grouped, where they are.
+    pub fn key_groups(&self) -> Option<KeyGroups> {
+        match self.finish {
+            Finish::Improved => None,
+            Finish::Stitched { key_groups, .. } => key_groups,
+        }
+    }
+
+    /// What watches over the error.
+    pub fn guard(&self) -> Option<Guard> {
+        match self.finish {
+            Finish::Improved => None,
+            Finish::Stitched { guard, .. } => guard,
         }
     }
 }

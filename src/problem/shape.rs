@@ -15,7 +15,7 @@ pub struct Shape {
     pub batch: usize,
     /// Query heads (`H`), a multiple of `key_heads`.
     pub query_heads: usize,
-    /// Key/value heads (`G`).
+    /// Key/value heads (`H'`).
     pub key_heads: usize,
     /// Queries of a head (`L`).
     pub queries: usize,

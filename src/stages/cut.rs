@@ -1,12 +1,25 @@
 //! Sizes of a problem and of the blocks, tiles and parts that its stages are cut into: a pure function of shape, recipe and target.
 
+use super::Role;
 use crate::limits::Limits;
-use crate::problem::{Neighbourhood, Recipe, Visibility};
+use crate::problem::{Neighbourhood, Recipe, Space, Visibility};
 use crate::Shape;
 use std::ops::Range;
 
 /// Invocations of most workgroups: queries, keys or clusters of a tile, one an invocation.
 pub(crate) const KERNEL_TILE: usize = 64;
+
+/// Keys of a tile of a key group.
+pub(crate) const KEY_TILE: usize = 256;
+
+/// Keys that a workgroup attends to for the rows of the guard.
+pub(crate) const GUARD_LENGTH: usize = 512;
+
+/// The same of a task on the host.
+const HOST_GUARD_LENGTH: usize = 4096;
+
+/// Rows that a covariance is taken of, at most.
+pub(crate) const COVARIANCE_SAMPLES: usize = 256;
 
 /// Sizes, and how they are cut; see [`Scratch`](super::Scratch) for what the blocks divide.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +31,14 @@ pub(crate) struct Cut {
     pub visible: Visibility,
     pub near: Option<Neighbourhood>,
     pub clusters: usize,
+    /// Key groups; 0 where there are none.
+    pub groups: usize,
+    /// Whether K-means of the queries goes on in a metric, and how many queries and keys it looks at.
+    pub in_metric: bool,
+    pub samples: usize,
+    pub key_samples: usize,
+    /// Whether the top-k is taken with what a group stands for badly.
+    pub spread: bool,
     pub bits: usize,
     pub words: usize,
     /// `top_k`, at most the number of keys.
@@ -40,6 +61,9 @@ pub(crate) struct Cut {
     pub mean_parts: usize,
     pub key_length: usize,
     pub key_blocks: usize,
+    /// Vectors of a row of keys and values of the group remainder that one workgroup sums, and into how many parts rows are cut.
+    pub pseudo_vectors: usize,
+    pub pseudo_parts: usize,
     /// Clusters whose logits are in memory at the same time.
     pub clusters_per_pass: usize,
     /// Clusters that one invocation accumulates in the centroid logits.
@@ -49,6 +73,12 @@ pub(crate) struct Cut {
     /// Whether tiles of the refinement hold members of several clusters: where a tile for each cluster would leave more than a fifth of
     /// the invocations without a query.
     pub refine_packed: bool,
+    /// Rows of a slice that stitched attention's error is measured on, 0 without a guard, and the error that is allowed.
+    pub guard_rows: usize,
+    pub guard_tolerance: f32,
+    /// Keys of a block that those rows attend to at a time.
+    pub guard_length: usize,
+    pub guard_blocks: usize,
 }
 
 /// Splits `total` into equal pieces of at most `most`; returns the size of a piece.
@@ -71,14 +101,27 @@ impl Cut {
         let value_registers = even_pieces(value_width4, limits.value_registers);
         // Blocks grow with the number of clusters so that what is kept for a block stays proportional to its length.
         let vote_length = 512.max(16 * clusters);
-        let group_length = 256.max(clusters);
+        let group_length =
+            256.max(clusters).max(grouped.map_or(0, |grouped| grouped.key_groups().map_or(0, |groups| groups.groups)));
         let key_length = 512;
+        let key_groups = grouped.and_then(|grouped| grouped.key_groups());
+        let groups = key_groups.map_or(0, |key_groups| key_groups.groups);
+        let clustering = grouped.map(|grouped| grouped.clustering);
+        let in_metric = clustering.is_some_and(|clustering| clustering.space == Space::Metric);
+        let guard = grouped.and_then(|grouped| grouped.guard());
+        let guard_length = if limits.host { HOST_GUARD_LENGTH } else { GUARD_LENGTH };
+        let pseudo_vectors = even_pieces(width4 + value_width4, 32);
         let cut = Self {
             shape: *shape,
             host: limits.host,
             visible,
             near: grouped.and_then(|grouped| grouped.near()),
             clusters,
+            groups,
+            in_metric,
+            samples: clustering.filter(|_| in_metric).map_or(0, |clustering| clustering.samples.min(length)),
+            key_samples: key_groups.map_or(0, |key_groups| key_groups.samples.min(keys)),
+            spread: key_groups.is_some_and(|key_groups| key_groups.spread),
             bits: grouped.map_or(0, |grouped| grouped.clustering.bits),
             words,
             top_k: grouped.map_or(0, |grouped| grouped.top_k).min(keys),
@@ -93,14 +136,20 @@ impl Cut {
             vote_blocks: length.div_ceil(vote_length),
             vote_clusters: (2048 / (32 * words + 1)).clamp(1, clusters.max(1)),
             group_length,
-            group_blocks: length.div_ceil(group_length),
+            group_blocks: length.max(if groups > 0 { keys } else { 0 }).div_ceil(group_length),
             mean_parts: (length / (clusters.max(1) * 64)).clamp(1, 16),
             key_length,
-            key_blocks: keys.div_ceil(key_length),
+            key_blocks: if groups > 0 { 0 } else { keys.div_ceil(key_length) },
+            pseudo_vectors,
+            pseudo_parts: (width4 + value_width4).div_ceil(pseudo_vectors),
             clusters_per_pass: 0,
             logit_clusters: 0,
             remainder_clusters: 0,
             refine_packed: length < 2 * KERNEL_TILE * clusters,
+            guard_rows: guard.map_or(0, |guard| guard.rows),
+            guard_tolerance: guard.map_or(0.0, |guard| guard.tolerance.value()),
+            guard_length,
+            guard_blocks: keys.div_ceil(guard_length),
         };
         cut.with_clusters_per_pass(clusters)
     }
@@ -138,5 +187,55 @@ impl Cut {
     /// Vectors of a row of the softmax parts.
     pub fn sums_row_words(&self) -> usize {
         4 * (1 + self.value_width4)
+    }
+
+    /// The same of a pseudo-key, with its value.
+    pub fn pseudo_row_words(&self) -> usize {
+        4 * (1 + self.width4 + self.value_width4)
+    }
+
+    /// Whether a step about keys or queries is meant: how many clusters or groups there are, and how many rows in them.
+    pub fn side(&self, role: Role) -> (usize, usize) {
+        let (samples, rows) =
+            if role.is_of_keys() { (self.key_samples, self.shape.keys) } else { (self.samples, self.shape.queries) };
+        let count = if role.is_of_keys() { self.groups } else { self.clusters };
+        (count, if role.is_of_sample() { samples } else { rows })
+    }
+
+    /// Rows of keys that are grouped.
+    pub fn grouped_keys(&self) -> usize {
+        if self.groups > 0 {
+            self.shape.keys
+        } else {
+            0
+        }
+    }
+
+    /// Device: words of a slice in `clusters`: of queries, of keys, of samples.
+    pub fn clusters_words(&self) -> usize {
+        self.shape.queries + if self.host { 0 } else { self.grouped_keys() + self.samples.max(self.key_samples) }
+    }
+
+    /// Words of a slice in `groups`: of clusters, and on a device of key groups.
+    pub fn groups_words(&self) -> usize {
+        let offsets = |count: usize| if self.host { 1 } else { 2 } * (count + 2);
+        let keys = if self.host || self.groups == 0 { 0 } else { offsets(self.groups) + self.shape.keys };
+        offsets(self.clusters) + self.shape.queries + keys
+    }
+
+    /// Words of a slice in `centroids`: of clusters, and on a device of key groups.
+    pub fn centroids_words(&self) -> usize {
+        if self.host {
+            return self.clusters * self.shape.width;
+        }
+        4 * (self.clusters + self.groups) * (self.width4 + 1)
+    }
+
+    /// Tiles of the members of key groups, at most.
+    pub fn key_tiles(&self) -> usize {
+        if self.groups == 0 {
+            return 0;
+        }
+        self.shape.keys.div_ceil(KEY_TILE) + self.groups.min(self.shape.keys)
     }
 }

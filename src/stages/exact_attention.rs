@@ -1,13 +1,26 @@
-//! Softmax attention over all keys that are seen, fused.
+//! Softmax attention over all keys that are seen, fused: of every slice, or of those whose error the guard found too large.
 
+use super::guard_rows::guard_words;
 use super::refine_top_k::running_softmax_words;
-use super::{Cost, Count, Definition, Launch, Pace, Scratch, KERNEL_TILE};
+use super::remainder::cluster_parts;
+use super::{Cost, Count, Definition, Launch, Pace, Role, Scratch, KERNEL_TILE};
 use crate::Shape;
 
 pub(super) const DEFINITION: Definition = Definition {
     kernels: &["exact_attention"],
-    scratch: |_, cut| if cut.host { vec![] } else { vec![(Scratch::SoftmaxParts, running_softmax_words(cut))] },
-    cost: |_, cut| {
+    scratch: |step, cut| {
+        if cut.host {
+            return vec![];
+        }
+        // With clusters, the running softmax lies behind what they leave.
+        let before = if step.role == Role::Guarded { cluster_parts(cut).1 } else { 0 };
+        vec![(Scratch::SoftmaxParts, before + running_softmax_words(cut)), guard_words(cut)]
+    },
+    cost: |step, cut| {
+        if step.role == Role::Guarded {
+            // At least nothing: which slices fall back is known only as they are computed.
+            return Cost::default();
+        }
         let Shape { queries, keys, width, value_width, .. } = cut.shape;
         let pairs = Count(cut.visible.pairs(keys as i64 - queries as i64, queries, keys));
         let [queries, keys, row] = [queries, keys, width + value_width].map(Count::from);

@@ -4,7 +4,7 @@ use super::{Cost, Count, Definition, Launch, Pace, Scratch, KERNEL_TILE};
 
 pub(super) const DEFINITION: Definition = Definition {
     kernels: &["hamming_assign"],
-    scratch: |_, cut| vec![(Scratch::Clusters, cut.shape.queries)],
+    scratch: |_, cut| vec![(Scratch::Clusters, cut.clusters_words())],
     cost: |_, cut| {
         let [queries, clusters, words] = [cut.shape.queries, cut.clusters, cut.words].map(Count::from);
         Cost {

@@ -30,7 +30,10 @@ pub(super) const DEFINITION: Definition = Definition {
     },
 };
 
-/// Statistics and weighted values of the clusters and of every block of keys.
+/// Statistics and weighted values of the clusters and of every block of keys, or of key groups.
 pub(super) fn cluster_parts(cut: &Cut) -> (Scratch, usize) {
+    if cut.groups > 0 {
+        return super::group_remainder::cluster_parts(cut);
+    }
     (Scratch::SoftmaxParts, (cut.clusters + cut.key_blocks * cut.clusters_per_pass) * cut.sums_row_words())
 }

@@ -1,7 +1,7 @@
 //! The exact band around the diagonal, stitched to the top-k keys and the centroid's remainder.
 
 use super::refine_top_k::query_words;
-use super::{Cost, Count, Definition, Launch, Pace};
+use super::{Cost, Count, Cut, Definition, Launch, Pace};
 use crate::Shape;
 
 /// Queries of a workgroup, whose band of keys is that much wider than one query's.
@@ -27,11 +27,13 @@ pub(super) const DEFINITION: Definition = Definition {
         }
     },
     pace: Pace::Operations([23.5, 669.0, 1.0]),
-    launches: |_, cut| {
-        let tiles = cut.shape.queries.div_ceil(TILE);
-        let (left, right) = cut.near.map_or((0, 0), |near| near.reach().bounds());
-        let band = (TILE + (left + right) as usize).min(cut.shape.keys);
-        let operations = [TILE, band, cut.pair_operations()];
-        vec![Launch::new("stitch_window", tiles, cut.value_parts, &operations)]
-    },
+    launches: |_, cut| vec![band("stitch_window", cut)],
 };
+
+/// A kernel over bands of neighbours.
+pub(super) fn band(kernel: &'static str, cut: &Cut) -> Launch {
+    let tiles = cut.shape.queries.div_ceil(TILE);
+    let (left, right) = cut.near.map_or((0, 0), |near| near.reach().bounds());
+    let band = (TILE + (left + right) as usize).min(cut.shape.keys);
+    Launch::new(kernel, tiles, cut.value_parts, &[TILE, band, cut.pair_operations()])
+}

@@ -7,7 +7,9 @@ pub(super) const DEFINITION: Definition = Definition {
     kernels: &["top_k"],
     scratch: |_, cut| {
         let statistics = if cut.host { (Scratch::Statistics, 4 * cut.clusters) } else { cluster_parts(cut) };
-        vec![(Scratch::TopKeys, (cut.clusters * cut.top_k).max(1)), statistics]
+        // A kernel's bindings are there whether it has a use for them or not.
+        let spread = (Scratch::KeySpread, usize::from(!cut.host));
+        vec![(Scratch::TopKeys, (cut.clusters * cut.top_k).max(1)), statistics, spread]
     },
     cost: |step, cut| {
         let [clusters, keys, top_k] = [step.clusters.len(), cut.shape.keys, cut.top_k].map(Count::from);

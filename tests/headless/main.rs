@@ -116,7 +116,11 @@ fn json_has_every_key_and_each_methods_own_defaults() {
     assert_eq!(options("exact").as_slice(), expected("[null, null, null, null, null, null, null]"));
     assert_eq!(options("clustered").as_slice(), expected("[9, null, null, 63, 10, 0, false]"));
     assert_eq!(options("improved").as_slice(), expected("[9, 32, null, 63, 10, 0, false]"));
-    assert_eq!(options("stitched").as_slice(), expected("[9, 32, 16, 63, 10, 2, true]"));
+    assert_eq!(options("stitched").as_slice(), expected("[9, 32, 16, 63, 5, 2, true]"));
+    let grouping = |method| ["space", "samples", "key_groups", "spread"].map(|key| run(&document, method)[key].clone());
+    assert_eq!(grouping("exact").as_slice(), expected("[null, null, null, null]"));
+    assert_eq!(grouping("improved").as_slice(), expected(r#"["hamming", 512, null, null]"#));
+    assert_eq!(grouping("stitched").as_slice(), expected(r#"["metric", 512, 16, false]"#));
     assert!(error(&document, "exact") < 1e-6);
     assert!(error(&document, "stitched") < error(&document, "improved"));
 }
@@ -160,6 +164,75 @@ fn options_override_every_method_and_results_repeat() {
     assert_eq!(error(&first, "stitched"), error(&again, "stitched"));
     let other = json("other.json", &[&arguments[..], &["--seed", "7"]].concat());
     assert_ne!(error(&first, "stitched"), error(&other, "stitched"));
+}
+
+#[test]
+fn what_the_guard_finds_is_told() {
+    let arguments = ["--length", "300", "--heads", "2", "--width", "8", "--clusters", "5", "--method", "stitched"];
+    let keys = ["guard", "guard_rows", "guard_tolerance", "fell_back", "guard_error"];
+    let found = |name, changed: &[&str]| {
+        let document = json(name, &[&arguments, changed].concat());
+        keys.map(|key| run(&document, "stitched")[key].clone())
+    };
+    let off = found("unguarded.json", &["--guard", "off"]);
+    assert_eq!((&off[0], &off[3], &off[4]), (&Value::from("off"), &Value::Null, &Value::Null));
+    let options = ["--guard-rows", "9", "--guard-tolerance", "0"];
+    let report = found("report.json", &[&["--guard", "report"], &options[..]].concat());
+    let recompute = found("recompute.json", &[&["--guard", "recompute"], &options[..]].concat());
+    assert_eq!(report[..4], [Value::from("report"), 9.into(), 0.0.into(), 0.0.into()]);
+    assert_eq!(recompute[..4], [Value::from("recompute"), 9.into(), 0.0.into(), 1.0.into()]);
+    assert!(report[4].as_f64() > Some(0.0) && report[4] == recompute[4], "{report:?} {recompute:?}");
+    let table = succeed(&[&arguments[..], &["--backend", "cpu", "--repeat", "1", "--guard", "report"]].concat());
+    assert!(table.contains("fell back") && table.contains("guard's error"), "{table}");
+    assert!(fail(&["--guard-rows", "9"], 2).contains("--guard"));
+}
+
+#[test]
+fn key_groups_and_spaces_are_options() {
+    let stitched = |name, changed: &[&str]| {
+        let arguments = ["--length", "300", "--heads", "1", "--width", "8", "--clusters", "5", "--method", "stitched"];
+        run(&json(name, &[&arguments, changed].concat()), "stitched").clone()
+    };
+    let grouped = stitched("grouped.json", &["--key-groups", "5", "--spread", "--samples", "40", "--iterations", "2"]);
+    let keys = ["key_groups", "spread", "space", "samples", "iterations"];
+    let options = |run: &Value| Value::from(keys.map(|key| run[key].clone()).to_vec());
+    assert_eq!(options(&grouped), serde_json::json!([5, true, "metric", 40, 2]));
+    let before = stitched("before.json", &["--key-groups", "0", "--space", "hamming"]);
+    assert_eq!(options(&before), serde_json::json!([0, false, "hamming", 512, 10]));
+    let stages = |run: &Value| -> Vec<String> {
+        let stages = run["stages"].as_array().expect("stages");
+        stages.iter().filter_map(|stage| stage["name"].as_str().map(str::to_owned)).collect()
+    };
+    assert!(stages(&grouped).contains(&"key_spread".to_owned()), "{grouped}");
+    assert!(stages(&before).contains(&"hash_codes".to_owned()), "{before}");
+    // Each of them has a say in the result.
+    let errors = [
+        grouped,
+        before,
+        stitched("kept.json", &["--key-groups", "5", "--samples", "40", "--iterations", "2"]),
+        stitched("samples.json", &["--key-groups", "5", "--spread", "--iterations", "2"]),
+        stitched(
+            "rounds.json",
+            &["--key-groups", "5", "--spread", "--samples", "40", "--iterations", "2", "--key-rounds", "0"],
+        ),
+        stitched(
+            "keys.json",
+            &["--key-groups", "5", "--spread", "--samples", "40", "--iterations", "2", "--key-samples", "9"],
+        ),
+    ]
+    .map(|run| run["relative_error"].to_string());
+    let distinct: std::collections::HashSet<&String> = errors.iter().collect();
+    assert_eq!(distinct.len(), errors.len(), "{errors:?}");
+    for (option, value, named) in [
+        ("--key-groups", "1025", "from 0 to 1024"),
+        ("--samples", "0", "from 1 to 65536"),
+        ("--key-samples", "0", "from 1 to 65536"),
+        ("--key-rounds", "1001", "from 0 to 1000"),
+    ] {
+        let message = fail(&["--backend", "cpu", "--length", "50", "--heads", "1", option, value], 1);
+        assert!(message.contains(named), "{message}");
+    }
+    assert!(fail(&["--space", "plain"], 2).contains("hamming or metric"));
 }
 
 #[test]

@@ -1,24 +1,28 @@
 //! The edge cases of `docs/method.md`, on the CPU and on every adapter.
 
+mod key_groups;
+
 use crate::common::case::{row_offset, transposed, Case};
 use crate::common::reference::{check_output, within_twice_plain};
-use crate::common::{reference, shared_engines, Engine};
-use clustered_attention::{Layout, Method, Shape, Supplied};
+use crate::common::{reference, shared_engines, stitched_forms, Engine};
+use clustered_attention::{Layout, Method, Shape, Space, Stitched, Supplied};
 
 /// Small self-attention; most tests share its widths, and so its kernels.
 fn small(batch: usize, heads: usize, length: usize) -> Shape {
     Shape::self_attention(batch, heads, length, 12).with_value_width(20)
 }
 
-/// All four methods, and stitched without a window.
-fn methods(clusters: usize, top_k: usize, window: usize) -> [Method; 5] {
-    let stitched = Method::stitched(clusters).with_top_k(top_k);
+/// All four methods, both forms of stitched, and each without a window.
+fn methods(clusters: usize, top_k: usize, window: usize) -> [Method; 7] {
+    let [stitched, hamming] = stitched_forms(clusters).map(|method| method.with_top_k(top_k));
     [
         Method::Exact,
         Method::clustered(clusters),
         Method::improved(clusters).with_top_k(top_k),
         stitched.with_window(Some(window)),
         stitched.with_window(None),
+        hamming.with_window(Some(window)),
+        hamming.with_window(None),
     ]
 }
 
@@ -78,8 +82,9 @@ fn top_k_beyond_the_keys_is_exact_attention() {
 #[test]
 fn a_window_over_all_keys_is_exact_attention() {
     for engine in shared_engines() {
-        for window in [49, 50, 1 << 28] {
-            let method = Method::stitched(5).with_top_k(3).with_window(Some(window));
+        for (window, method) in [49, 50, 1 << 28].into_iter().flat_map(|window| stitched_forms(5).map(|m| (window, m)))
+        {
+            let method = method.with_top_k(3).with_window(Some(window));
             let case = Case::of(small(2, 2, 50), method, 3).with_lengths(&[50, 41], &[33, 50]);
             assert_exact(&case, engine, &checked(&case, engine));
         }
@@ -89,9 +94,8 @@ fn a_window_over_all_keys_is_exact_attention() {
 #[test]
 fn without_top_k_and_window_all_methods_are_clustered_attention() {
     for engine in shared_engines() {
-        let clustering = *Method::stitched(6).clustering().expect("clusters");
-        let stitched =
-            Method::stitched(1).with_clustering(|options| *options = clustering).with_top_k(0).with_window(None);
+        let stitched = Method::Stitched(Stitched::hamming(6)).with_top_k(0).with_window(None);
+        let clustering = *stitched.clustering().expect("clusters");
         let case = Case::of(small(1, 3, 61), stitched, 4).with_lengths(&[58], &[61]);
         let clustered = case.with_method(Method::clustered(1).with_clustering(|options| *options = clustering));
         let expected = checked(&clustered, engine);
@@ -238,7 +242,8 @@ fn equal_logits_give_the_lower_keys() {
 #[test]
 fn equal_queries_go_to_the_lowest_cluster() {
     for engine in shared_engines() {
-        for method in [Method::improved(5), Method::stitched(5)] {
+        let [stitched, hamming] = stitched_forms(5);
+        for method in [Method::improved(5), stitched, hamming] {
             let mut case = Case::of(small(1, 1, 40), method, 12);
             let row = case.queries[..12].to_vec();
             case.queries.chunks_mut(12).for_each(|query| query.copy_from_slice(&row));
@@ -253,7 +258,7 @@ fn equal_queries_go_to_the_lowest_cluster() {
 #[test]
 fn an_empty_cluster_is_never_chosen() {
     for engine in shared_engines() {
-        let method = Method::stitched(5).with_clustering(|clustering| clustering.center = false);
+        let method = Method::Stitched(Stitched::hamming(5)).with_clustering(|clustering| clustering.center = false);
         let mut case = Case::of(small(1, 2, 40), method, 18);
         // The mean is far from the origin, where the centroid of an empty cluster would be and one query is.
         case.queries.iter_mut().for_each(|value| *value += 5.0);
@@ -305,7 +310,11 @@ fn the_same_seed_gives_the_same_bits_and_another_seed_other_clusters() {
                 });
                 let tables = traces.each_ref().map(|t| (&t.codes, &t.assignment, &t.top_keys, bits(&t.centroids)));
                 assert_eq!(tables[0], tables[1], "{}", engine.name);
-                assert_ne!(traces[0].codes, traces[2].codes, "{}", engine.name);
+                assert!(clustering.space == Space::Metric || traces[0].codes != traces[2].codes, "{}", engine.name);
+                let groups = traces.each_ref().map(|trace| (&trace.key_groups, bits(&trace.pseudo_keys)));
+                assert_eq!(groups[0], groups[1], "{}", engine.name);
+                let grouped = method.stitched_options().is_some_and(|stitched| stitched.key_groups.groups > 0);
+                assert_eq!(groups[0] != groups[2], grouped, "{}", engine.name);
                 assert_ne!(traces[0].assignment, traces[2].assignment, "{}", engine.name);
                 assert_eq!(first, bits(&traces[1].output), "{}", engine.name);
             }
@@ -354,7 +363,7 @@ fn grouped_heads_equal_repeated_heads() {
 fn one_iteration_and_every_number_of_euclidean_steps() {
     for engine in shared_engines() {
         for euclidean_steps in 0..=3 {
-            let method = Method::stitched(7).with_top_k(5).with_clustering(|clustering| {
+            let method = Method::Stitched(Stitched::hamming(7)).with_top_k(5).with_clustering(|clustering| {
                 (clustering.iterations, clustering.euclidean_steps) = (1, euclidean_steps);
             });
             checked(&Case::of(small(1, 2, 80), method, 17), engine);

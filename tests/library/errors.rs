@@ -1,9 +1,10 @@
 //! Every error that a caller can cause: it is the right one, and its message names the argument, what it was and what it may be.
 
 use crate::common::case::{row_offset, Case};
-use crate::common::{engines, shared_engines};
+use crate::common::{engines, shared_engines, stitched_forms};
 use clustered_attention::{
-    Attention, Backend, Error, Inputs, Layout, Limits, Method, Plan, Problem, Result, Shape, Supplied,
+    Attention, Backend, Error, Inputs, KeyGroups, Layout, Limits, Method, Plan, Problem, Result, Shape, Stitched,
+    Supplied, NO_KEY,
 };
 use std::fmt::Debug;
 
@@ -97,6 +98,19 @@ fn options_out_of_range_are_named() {
     let top_k = |value| Problem::new(shape(), Method::improved(4).with_top_k(value));
     refused(top_k(1025), &["`top_k` is 1025", "from 0 to 1024"]);
     refused(top_k(usize::MAX), &["`top_k`", "from 0 to 1024"]);
+    refused(clustered(|c| c.samples = 0), &["`samples` is 0", "from 1 to 65536"]);
+    refused(clustered(|c| c.samples = 65_537), &["`samples` is 65537", "from 1 to 65536"]);
+    let in_metric = |iterations| {
+        Problem::new(shape(), Method::stitched(4).with_clustering(|c| c.iterations = iterations)).map(|_| ())
+    };
+    in_metric(0).expect("the rows that clusters start with");
+    refused(in_metric(1001), &["`iterations` is 1001", "from 0 to 1000"]);
+    let key_groups = |groups| Problem::new(shape(), Method::stitched(4).with_key_groups(groups));
+    refused(key_groups(KeyGroups::new(1025)), &["`key_groups` is 1025", "from 0 to 1024"]);
+    refused(key_groups(KeyGroups::new(usize::MAX)), &["`key_groups`", "from 0 to 1024"]);
+    refused(key_groups(KeyGroups::new(4).with_samples(0)), &["`key_samples` is 0", "from 1 to 65536"]);
+    refused(key_groups(KeyGroups::new(4).with_samples(65_537)), &["`key_samples` is 65537", "from 1 to 65536"]);
+    refused(key_groups(KeyGroups::new(4).with_rounds(1001)), &["`key_rounds` is 1001", "from 0 to 1000"]);
     let window = |value| Problem::new(shape(), Method::stitched(4).with_window(Some(value)));
     refused(window(usize::MAX), &["`window`", "from 0 to"]);
     refused(window((1 << 28) + 1), &["`window` is 268435457", "from 0 to 268435456"]);
@@ -164,7 +178,7 @@ fn nan_and_infinity_are_found_where_they_are_in_both_layouts() {
 
 #[test]
 fn supplied_results_are_checked() {
-    let case = Case::of(shape(), Method::stitched(3), 3).with_lengths(&[9, 4], &[9, 9]);
+    let case = Case::of(shape(), Method::Stitched(Stitched::hamming(3)), 3).with_lengths(&[9, 4], &[9, 9]);
     let method = case.problem.method().with_clustering(|clustering| clustering.bits = 8);
     let case = case.with_method(method);
     let assignment = vec![2; 72];
@@ -189,6 +203,53 @@ fn supplied_results_are_checked() {
         refused(with_assignment(&assignment[1..]), &["`assignment`", "71 elements", "72", "[2, 4, 9]"]);
         refused(with_assignment(&bad_assignment), &["`assignment[5]` is 3", "at most 2"]);
         with_assignment(&padding_assigned).expect("entries of padding are ignored");
+    }
+}
+
+#[test]
+fn supplied_key_groups_and_top_keys_are_checked() {
+    let method = Method::stitched(3).with_top_k(4).with_key_groups(5);
+    let case = Case::of(shape(), method, 3).with_lengths(&[9, 9], &[9, 7]);
+    let groups = vec![4; 72];
+    let with = |numbers: &[u32], index: usize, number: u32| {
+        let mut numbers = numbers.to_vec();
+        numbers[index] = number;
+        numbers
+    };
+    // In any order, and with fewer keys than there is room for.
+    let lists = [6, 0, NO_KEY, 2].repeat(24);
+    for engine in engines() {
+        let trace = |supplied: Supplied| engine.attention.trace_blocking(&case.problem, &case.inputs(), &supplied);
+        let with_positions = |positions: &[u32]| trace(Supplied::default().with_initial_key_positions(positions));
+        let with_groups = |groups: &[u32]| trace(Supplied::default().with_key_groups(groups));
+        let with_keys = |keys: &[u32]| trace(Supplied::default().with_top_keys(keys));
+        refused(with_positions(&[0; 4]), &["`initial_key_positions`", "4 elements", "5 are needed"]);
+        refused(with_positions(&[0, 1, 9, 0, 0]), &["`initial_key_positions[2]` is 9", "at most 8"]);
+        with_positions(&[8, 8, 0, 1, 0]).expect("positions may repeat and may be padding");
+        refused(with_groups(&groups[1..]), &["`key_groups`", "71 elements", "72", "[2, 4, 9]"]);
+        refused(with_groups(&with(&groups, 9, 5)), &["`key_groups[9]` is 5", "at most 4"]);
+        refused(with_groups(&with(&groups, 36, u32::MAX)), &["`key_groups[36]` is 4294967295", "at most 4"]);
+        with_groups(&with(&groups, 36 + 7, u32::MAX)).expect("entries of padding are ignored");
+        refused(with_keys(&lists[1..]), &["`top_keys`", "95 elements", "96", "[2, 4, 3, 4]"]);
+        refused(with_keys(&with(&lists, 5, 9)), &["`top_keys[5]` is 9", "at most 8"]);
+        // The second sequence has seven keys.
+        with_keys(&with(&lists, 5, 8)).expect("the last key of the first sequence");
+        refused(with_keys(&with(&lists, 49, 7)), &["`top_keys[49]` is 7", "at most 6"]);
+        refused(with_keys(&with(&lists, 7, 6)), &["`top_keys`", "key 6 twice in list 1", "each key once"]);
+        let kept = with_keys(&lists).expect("lists that may be").top_keys;
+        assert_eq!(kept, [0, 2, 6, NO_KEY].repeat(24), "{}", engine.name);
+        for method in [stitched_forms(3)[1], Method::improved(3)] {
+            let case = case.with_method(method);
+            let trace = |supplied: Supplied| engine.attention.trace_blocking(&case.problem, &case.inputs(), &supplied);
+            for supplied in [
+                Supplied::default().with_initial_key_positions([].as_slice()),
+                Supplied::default().with_key_groups(groups.as_slice()),
+                Supplied::default().with_top_keys(lists.as_slice()),
+            ] {
+                let error = refused(trace(supplied), &["without key groups"]);
+                assert!(matches!(error, Error::Unsupported { .. }), "{error:?}");
+            }
+        }
     }
 }
 
@@ -253,8 +314,17 @@ fn sized(method: Method, [query, key, value]: [f32; 3]) -> Case {
 
 #[test]
 fn finite_inputs_that_overflow_are_named() {
-    let methods =
-        [Method::Exact, Method::clustered(3), Method::improved(3), Method::stitched(3), Method::sliding_window(4, 4)];
+    let [stitched, hamming] = stitched_forms(3);
+    let methods = [
+        Method::Exact,
+        Method::clustered(3),
+        Method::improved(3),
+        stitched,
+        stitched.with_key_groups(0),
+        hamming,
+        hamming.with_key_groups(4),
+        Method::sliding_window(4, 4),
+    ];
     for engine in shared_engines() {
         for method in methods {
             let run = |sizes| {
@@ -271,6 +341,16 @@ fn finite_inputs_that_overflow_are_named() {
                 result if clustered => drop(refused(result, &["squared distances of queries"])),
                 result => panic!("{}: {result:?}", engine.name),
             }
+            // The same of keys, where they are grouped or make the metric.
+            let keyed = method.stitched_options().is_some_and(|_| method != hamming);
+            match run([1e-20, 1e20, 1.0]) {
+                Ok(output) if !keyed => assert!(output.iter().all(|value| (value - 1.0).abs() < 1e-5)),
+                result if keyed => {
+                    let error = refused(result, &["squared distances of keys", "batch 0, head 0"]);
+                    assert!(matches!(error, Error::Overflow { what: "squared distances of keys", .. }), "{error:?}");
+                }
+                result => panic!("{}: {result:?}", engine.name),
+            }
             run([1e18, 1e18, 1.0]).unwrap_or_else(|error| panic!("{}: {error}", engine.name));
             let output = run([3.0, 3.0, 1e30]).unwrap_or_else(|error| panic!("{}: {error}", engine.name));
             assert!(output.iter().all(|value| (value / 1e30 - 1.0).abs() < 1e-5), "{}", engine.name);
@@ -281,13 +361,15 @@ fn finite_inputs_that_overflow_are_named() {
             }
         }
         // As large as promised, at the greatest width.
-        let widest = Case::of(Shape::self_attention(1, 1, 20, 256), Method::stitched(3), 1);
-        let largest = vec![5e17; widest.queries.len()];
-        let inputs = Inputs::new(&largest, &largest, &widest.values);
-        engine
-            .attention
-            .run_blocking(&widest.problem, &inputs)
-            .unwrap_or_else(|error| panic!("{}: {error}", engine.name));
+        for method in [stitched, hamming] {
+            let widest = Case::of(Shape::self_attention(1, 1, 20, 256), method, 1);
+            let largest = vec![5e17; widest.queries.len()];
+            let inputs = Inputs::new(&largest, &largest, &widest.values);
+            engine
+                .attention
+                .run_blocking(&widest.problem, &inputs)
+                .unwrap_or_else(|error| panic!("{}: {error}", engine.name));
+        }
         // The scale alone, before a product that would be small.
         let scaled = sized(Method::Exact, [1e38, 1e-30, 1.0]).with_scale(10.0);
         refused(engine.attention.run_blocking(&scaled.problem, &scaled.inputs()), &["logits"]);

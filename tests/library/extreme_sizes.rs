@@ -3,15 +3,16 @@
 
 use crate::common::case::Case;
 use crate::common::reference::check_output;
-use crate::common::{clustering, engines, Engine};
-use clustered_attention::{Attention, Backend, Method, Plan, Shape, Supplied};
+use crate::common::{clustering, engines, stitched_forms, Engine};
+use clustered_attention::{Attention, Backend, Method, Plan, Shape, Space, Supplied, Trace};
 
 fn check(case: &Case, engine: &Engine) {
     let chosen = case.problem.method().clustering().map(|_| case.trace(engine, &Supplied::default()));
     let output = case.run(engine);
     check_output(case, chosen.as_ref(), &output)
         .unwrap_or_else(|error| panic!("{}: {:?}: {error}", engine.name, case.problem));
-    let Some((trace, clustering)) = chosen.as_ref().zip(case.problem.method().clustering()) else { return };
+    let clustering = case.problem.method().clustering().filter(|clustering| clustering.space == Space::Hamming);
+    let Some((trace, clustering)) = chosen.as_ref().zip(clustering) else { return };
     let planes = clustering::planes(clustering, case.shape().width);
     let size = trace.codes.len() / case.shape().slices();
     for (index, (batch, head)) in case.slices().enumerate() {
@@ -29,9 +30,11 @@ fn narrowest_and_widest_rows_and_codes() {
     for engine in engines() {
         for (width, value_width, bits) in [(1, 1, 1), (256, 256, 256), (1, 256, 33), (255, 1, 32)] {
             let shape = Shape::self_attention(1, 2, 70, 1).with_width(width).with_value_width(value_width);
-            let method = Method::stitched(6).with_top_k(5).with_window(Some(3));
-            let method = method.with_clustering(|clustering| clustering.bits = bits);
-            check(&Case::of(shape, method, 21), &engine);
+            for method in stitched_forms(6) {
+                let method = method.with_top_k(5).with_window(Some(3));
+                let method = method.with_clustering(|clustering| clustering.bits = bits);
+                check(&Case::of(shape, method, 21), &engine);
+            }
             check(&Case::of(shape, Method::Exact, 21), &engine);
         }
     }
@@ -42,7 +45,8 @@ fn a_small_scratch_budget_changes_nothing() {
     // Several sequences and heads, more clusters than memory: chunks of slices, and several passes over the clusters of a slice.
     let shape = Shape::self_attention(3, 1, 700, 16).with_query_heads(4).with_key_heads(2);
     for engine in engines() {
-        for method in [Method::Exact, Method::clustered(40), Method::improved(40), Method::stitched(40)] {
+        let [stitched, hamming] = stitched_forms(40);
+        for method in [Method::Exact, Method::clustered(40), Method::improved(40), stitched, hamming] {
             let method = method.with_clustering(|clustering| clustering.iterations = 3);
             let case = Case::of(shape, method, 22).with_lengths(&[700, 655, 3], &[700, 610, 700]);
             let expected = case.trace(&engine, &Supplied::default());
@@ -55,6 +59,9 @@ fn a_small_scratch_budget_changes_nothing() {
                 assert_eq!(trace.codes, expected.codes, "{name}");
                 assert_eq!(trace.assignment, expected.assignment, "{name}");
                 assert_eq!(trace.top_keys, expected.top_keys, "{name}");
+                assert_eq!(trace.key_groups, expected.key_groups, "{name}");
+                let covariances = |trace: &Trace| [trace.key_covariance.clone(), trace.query_covariance.clone()];
+                assert_eq!(covariances(&trace), covariances(&expected), "{name}");
                 let output = case.run(&small);
                 if engine.attention.adapter().is_none() {
                     assert_eq!(output, expected.output, "{name}");

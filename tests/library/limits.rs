@@ -4,7 +4,7 @@ use crate::common::case::Case;
 use crate::common::device::own_devices;
 use crate::common::{assert_holds, relative_difference};
 use clustered_attention::{
-    wgpu, Attention, DeviceAttention, Error, Kernels, Limits, Method, Plan, Problem, Shape,
+    wgpu, Attention, DeviceAttention, Error, Kernels, KeyGroups, Limits, Method, Plan, Problem, Shape, Stitched,
     DEFAULT_SCRATCH_BUDGET_BYTES,
 };
 use proptest::prelude::*;
@@ -49,7 +49,7 @@ fn limits() -> impl Strategy<Value = wgpu::Limits> {
 /// Any method on sizes from small to large.
 fn problems(longest: usize) -> impl Strategy<Value = Problem> {
     let sizes = (1usize..=3, 1usize..=3, 1usize..=3, 1..=longest, 1usize..=80, 1usize..=80);
-    (sizes, 0usize..5, 1usize..=3000, prop::option::of(0usize..50)).prop_map(|(sizes, method, clusters, window)| {
+    (sizes, 0usize..7, 1usize..=3000, prop::option::of(0usize..50)).prop_map(|(sizes, method, clusters, window)| {
         let (batch, key_heads, group, length, width, value_width) = sizes;
         let shape = Shape::self_attention(batch, key_heads * group, length, width)
             .with_key_heads(key_heads)
@@ -60,6 +60,8 @@ fn problems(longest: usize) -> impl Strategy<Value = Problem> {
             1 => Method::clustered(clusters),
             2 => Method::improved(clusters),
             3 => Method::sliding_window(length / 2, 3),
+            4 => Method::Stitched(Stitched::hamming(clusters)).with_window(window),
+            5 => Method::stitched(clusters).with_window(window).with_key_groups(clusters.min(KeyGroups::MAX_GROUPS)),
             _ => Method::stitched(clusters).with_window(window),
         };
         Problem::new(shape, method).expect("a valid problem")

@@ -4,7 +4,7 @@ mod not_finite;
 
 use crate::common::case::Case;
 use crate::common::device::{floats, own_devices, own_devices_with, words, OwnDevice};
-use crate::common::{relative_difference, Engine};
+use crate::common::{relative_difference, stitched_forms, Engine};
 use clustered_attention::{wgpu, DeviceAttention, DeviceTensors, Error, Kernels, Limits, Plan, Stage, StageTimes};
 use clustered_attention::{Attention, Backend, Layout, Method, Shape};
 
@@ -26,14 +26,10 @@ fn attention(kernels: &Kernels, case: &Case) -> DeviceAttention {
 /// All methods on grouped heads; few enough queries that near ties between adapters do not matter.
 fn cases(layout: Layout) -> Vec<Case> {
     let shape = Shape::self_attention(2, 1, 50, 12).with_query_heads(4).with_key_heads(2).with_value_width(20);
-    let methods = [
-        Method::Exact,
-        Method::clustered(4),
-        Method::improved(4).with_top_k(6),
-        Method::stitched(4).with_top_k(6).with_window(Some(3)),
-        Method::stitched(4).with_top_k(6).with_window(None),
-    ];
-    methods.into_iter().map(|method| Case::of(shape, method, 31).in_layout(layout)).collect()
+    let forms = stitched_forms(4).map(|method| method.with_top_k(6));
+    let stitched = forms.into_iter().flat_map(|method| [method.with_window(Some(3)), method.with_window(None)]);
+    let methods = [Method::Exact, Method::clustered(4), Method::improved(4).with_top_k(6)];
+    methods.into_iter().chain(stitched).map(|method| Case::of(shape, method, 31).in_layout(layout)).collect()
 }
 
 /// The output by a host call on the same device, of which the other tests know that it is right.

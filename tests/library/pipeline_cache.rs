@@ -6,16 +6,18 @@ use crate::common::case::Case;
 use crate::common::device::{own_devices, own_devices_with, words, OwnDevice};
 use crate::common::{gpu_engines, Engine};
 use clustered_attention::DeviceTensors;
-use clustered_attention::{wgpu, Attention, Backend, DeviceAttention, Kernels, Method, Shape};
+use clustered_attention::{wgpu, Attention, Backend, DeviceAttention, Kernels, KeyGroups, Method, Shape, Stitched};
 use std::collections::HashSet;
 
-/// A small problem with every stage, Euclidean ones too.
+/// A small problem.
 fn case(method: Method) -> Case {
     Case::of(Shape::self_attention(1, 2, 60, 16), method, 5)
 }
 
+/// Clusters by codes, with Euclidean steps, and key groups.
 fn stitched() -> Case {
-    case(Method::stitched(4).with_top_k(6).with_window(Some(3)))
+    let stitched = Method::Stitched(Stitched::hamming(4)).with_top_k(6).with_window(Some(3));
+    case(stitched.with_key_groups(KeyGroups::new(5).with_spread(true)))
 }
 
 fn kernels_compiled(attention: &Attention) -> Vec<&'static str> {
@@ -33,7 +35,9 @@ fn compilations_are_listed_once_each() {
             assert!(seconds > 0.0 && seconds < 600.0, "{}: {} took {seconds} s", engine.name, compilation.kernel);
         }
         let kernels = kernels_compiled(&engine.attention);
-        for kernel in ["hash_codes", "hamming_assign", "euclidean_assign", "top_k", "stitch_window"] {
+        for kernel in
+            ["hash_codes", "hamming_assign", "metric_assign", "covariance", "key_spread", "top_k", "group_window"]
+        {
             assert!(kernels.contains(&kernel), "{}: {kernel} is not among {kernels:?}", engine.name);
         }
         let unique: HashSet<_> = kernels.iter().collect();

@@ -3,7 +3,9 @@
 use crate::common::case::Case;
 use crate::common::reference::{self, Errors, ROUNDING};
 use crate::common::{assert_holds, Engine};
-use clustered_attention::{Attention, Backend, Clustering, Inputs, Layout, Method, Problem, Shape, Supplied};
+use clustered_attention::{
+    Attention, Backend, Clustering, Inputs, KeyGroups, Layout, Method, Problem, Shape, Space, Stitched, Supplied, Trace,
+};
 use proptest::prelude::*;
 
 fn cpu() -> Engine {
@@ -14,11 +16,12 @@ fn cpu() -> Engine {
 fn cases(largest_scale: f32) -> impl Strategy<Value = Case> {
     let sizes = (1usize..=2, 1usize..=2, 1usize..=2, 1usize..=90, 1usize..=90, 1usize..=20, 1usize..=9);
     let options = (1usize..=12, 1usize..=70, 1usize..=4, 0usize..=2, any::<bool>(), any::<bool>(), any::<u64>());
-    let rest = (0usize..4, 0usize..30, prop::option::of(0usize..90), 0.1f32..largest_scale, any::<bool>());
-    (sizes, options, rest).prop_map(|(sizes, options, rest)| {
+    let groups = (0usize..=20, 0usize..=3, any::<bool>());
+    let rest = (0usize..5, 0usize..30, prop::option::of(0usize..90), 0.1f32..largest_scale, any::<bool>());
+    (sizes, options, rest, groups).prop_map(|(sizes, options, rest, groups)| {
         let (batch, key_heads, group, queries, keys, width, value_width) = sizes;
         let (clusters, bits, iterations, euclidean_steps, bias, center, seed) = options;
-        let (method, top_k, window, scale, length_first) = rest;
+        let (number, top_k, window, scale, length_first) = rest;
         let keys = if window.is_some() { queries } else { keys };
         let query_heads = key_heads * group;
         let shape = Shape::self_attention(batch, query_heads, queries, width)
@@ -28,14 +31,20 @@ fn cases(largest_scale: f32) -> impl Strategy<Value = Case> {
         let mut clustering = Clustering::paper(clusters);
         (clustering.bits, clustering.iterations, clustering.bias) = (bits, iterations, bias);
         (clustering.center, clustering.euclidean_steps, clustering.seed) = (center, euclidean_steps, seed);
-        let method = match method {
+        let method = match number {
             0 => Method::Exact,
             1 => Method::clustered(1).with_clustering(|options| *options = clustering),
             2 => Method::improved(1).with_clustering(|options| *options = clustering).with_top_k(top_k),
-            _ => Method::stitched(1)
+            _ => Method::Stitched(Stitched::hamming(1))
                 .with_clustering(|options| *options = clustering)
                 .with_top_k(top_k)
                 .with_window(window),
+        };
+        let (groups, rounds, spread) = groups;
+        let key_groups = KeyGroups::new(groups).with_rounds(rounds).with_spread(spread);
+        let method = match number {
+            4 => method.with_clustering(|options| options.space = Space::Metric).with_key_groups(key_groups),
+            _ => method,
         };
         let layout = if length_first { Layout::LengthFirst } else { Layout::HeadsFirst };
         let problem = Problem::new(shape, method).expect("a valid problem").with_layout(layout);
@@ -53,6 +62,26 @@ fn close(a: &[f32], b: &[f32], plain: &[f64], truth: &[f64]) -> Result<(), Strin
         return Ok(());
     }
     Err(format!("{difference:?}; allowed {allowed:e}"))
+}
+
+/// The choices of a trace for keys in another order.
+fn moved(case: &Case, chosen: &Trace, order: &[usize]) -> Trace {
+    let place = |key: u32| order.iter().position(|&from| from == key as usize).map_or(key, |to| to as u32);
+    let mut trace = chosen.clone();
+    trace.top_keys.iter_mut().for_each(|key| *key = place(*key));
+    for (moved, groups) in
+        trace.key_groups.chunks_mut(case.shape().keys).zip(chosen.key_groups.chunks(case.shape().keys))
+    {
+        moved.iter_mut().zip(order).for_each(|(group, &from)| *group = groups[from]);
+    }
+    trace
+}
+
+fn with_choices(case: &Case, engine: &Engine, choices: &Trace) -> Trace {
+    let supplied = Supplied::default().with_assignment(choices.assignment.as_slice());
+    let grouped = !choices.key_groups.is_empty();
+    let supplied = supplied.with_key_groups(grouped.then_some(choices.key_groups.as_slice()));
+    case.trace(engine, &supplied.with_top_keys(grouped.then_some(choices.top_keys.as_slice())))
 }
 
 #[test]
@@ -78,17 +107,23 @@ fn the_order_of_keys_does_not_matter() {
             }
         }
         let chosen = method.clustering().map(|_| case.trace(&engine, &Supplied::default()));
-        if let Some(chosen) = &chosen {
-            // Clusters depend on the queries alone.
-            let trace = shuffled.trace(&engine, &Supplied::default());
-            if trace.assignment != chosen.assignment {
-                return Err("clusters depend on the keys".into());
+        let in_metric = method.clustering().is_some_and(|clustering| clustering.space == Space::Metric);
+        let output = match &chosen {
+            // Which keys and groups a metric's samples begin with is a matter of positions; what follows is not.
+            Some(chosen) if in_metric => with_choices(&shuffled, &engine, &moved(&case, chosen, &order)).output,
+            Some(chosen) => {
+                // Clusters depend on the queries alone.
+                let trace = shuffled.trace(&engine, &Supplied::default());
+                if trace.assignment != chosen.assignment {
+                    return Err("clusters depend on the keys".into());
+                }
+                trace.output
             }
-        }
+            None => shuffled.run(&engine),
+        };
         let truth = reference::output::<f64>(&case, chosen.as_ref());
         let plain = reference::output::<f32>(&case, chosen.as_ref());
-        close(&case.run(&engine), &shuffled.run(&engine), &plain, &truth)
-            .map_err(|error| format!("{:?}: {error}", case.problem))
+        close(&case.run(&engine), &output, &plain, &truth).map_err(|error| format!("{:?}: {error}", case.problem))
     });
 }
 

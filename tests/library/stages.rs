@@ -1,11 +1,14 @@
 //! Every stage on every adapter against its CPU twin, and both against the formulas in float64, on random shapes that are multiples of
 //! nothing. Discrete results must be right wherever float32 can tell; outputs are compared given the choices that were made.
 
-use crate::common::case::{Case, Slice};
-use crate::common::reference::{self, Choices, ROUNDING};
-use crate::common::{assert_holds, clustering, engines, Engine};
-use clustered_attention::{Clustering, Layout, Method, Problem, Shape, Stage, Supplied, Trace, NO_CLUSTER, NO_KEY};
+mod metric;
+mod results;
+
+use crate::common::case::Case;
+use crate::common::{assert_holds, clustering, engines, reference, Engine};
+use clustered_attention::{Clustering, Layout, Method, Problem, Shape, Stage, Stitched, Supplied, Trace, NO_CLUSTER};
 use proptest::prelude::*;
+use results::check_results;
 use std::cell::RefCell;
 
 /// Width, value width and bits. Each combination has kernels of its own, which software adapters take seconds to compile.
@@ -61,8 +64,8 @@ fn cases() -> impl Strategy<Value = Case> {
         (clustering.center, clustering.euclidean_steps, clustering.seed) = (center, euclidean_steps, seed);
         // Without one, stitched attention is run in any case.
         let window = (queries == keys).then_some(window);
-        let method =
-            Method::stitched(1).with_clustering(|options| *options = clustering).with_top_k(top_k).with_window(window);
+        let stitched = Method::Stitched(Stitched::hamming(1)).with_clustering(|options| *options = clustering);
+        let method = stitched.with_top_k(top_k).with_window(window);
         let layout = if length_first { Layout::LengthFirst } else { Layout::HeadsFirst };
         let problem = Problem::new(shape, method).expect("a valid problem").with_layout(layout);
         let scale = scale / (width as f32).sqrt();
@@ -92,7 +95,7 @@ fn check(case: &Case, engines: &[Engine], tally: &mut Tally) -> Result<(), Strin
         let others = [
             Method::improved(1).with_clustering(|options| *options = clustering).with_top_k(top_k),
             Method::clustered(1).with_clustering(|options| *options = clustering),
-            Method::stitched(1).with_clustering(|options| *options = clustering).with_top_k(top_k).with_window(None),
+            case.problem.method().with_window(None),
         ];
         for method in others {
             let case = case.with_method(method);
@@ -176,90 +179,6 @@ fn check_twins(case: &Case, host: &Trace, device: &Trace) -> Result<(), String> 
     };
     if lengths(host) != lengths(device) {
         return Err("the trace has other sizes than on the CPU".into());
-    }
-    Ok(())
-}
-
-/// Counts, centroids, top-k keys, their mass and the output, given the clusters.
-fn check_results(case: &Case, trace: &Trace) -> Result<(), String> {
-    let (shape, clusters) = (*case.shape(), case.problem.method().clustering().expect("clusters").clusters);
-    let mut truth: [Vec<f64>; 2] = Default::default();
-    let mut plain: [Vec<f64>; 2] = Default::default();
-    let mut mass = Vec::new();
-    for (index, (batch, head)) in case.slices().enumerate() {
-        let slice = case.slice(batch, head);
-        let choices = Choices::of(case, trace, index);
-        let counts = &trace.counts[index * clusters..][..clusters];
-        for (cluster, &count) in counts.iter().enumerate() {
-            let members = choices.assignment.iter().filter(|&&c| c as usize == cluster).count();
-            if count as usize != members {
-                return Err(format!("cluster {cluster} counts {count} members of {members}"));
-            }
-        }
-        let z = reference::centroid_logits::<f64>(&slice, &choices.assignment, clusters, shape.width);
-        check_top_keys(case, &slice, trace, index, &choices, &z)?;
-        let rounded = reference::centroid_logits::<f32>(&slice, &choices.assignment, clusters, shape.width);
-        let means = reference::centroids::<f64>(&slice, &choices.assignment, clusters, shape.width);
-        truth[0].extend(means.into_iter().flatten());
-        let means = reference::centroids::<f32>(&slice, &choices.assignment, clusters, shape.width);
-        plain[0].extend(means.into_iter().flatten().map(f64::from));
-        // What an empty cluster would attend to is never read.
-        let masses = reference::top_mass(&z, slice.scale, &choices.top_keys);
-        let rounded = reference::top_mass(&rounded, slice.scale, &choices.top_keys);
-        for cluster in (0..clusters).filter(|&cluster| counts[cluster] > 0) {
-            truth[1].push(masses[cluster]);
-            plain[1].push(f64::from(rounded[cluster]));
-            mass.push(trace.top_mass[index * clusters + cluster]);
-        }
-    }
-    reference::within_twice_plain(&trace.centroids, &plain[0], &truth[0])
-        .map_err(|error| format!("centroids: {error}"))?;
-    // The norm of a few masses is one draw of chance; they have the tolerance of the reference cases.
-    if mass.len() >= 64 {
-        reference::within_twice_plain(&mass, &plain[1], &truth[1]).map_err(|error| format!("top mass: {error}"))?;
-    } else {
-        let off = |(&mass, &truth): (&f32, &f64)| (f64::from(mass) - truth).abs() > 1e-5 * truth.abs();
-        if let Some(index) = mass.iter().zip(&truth[1]).position(off) {
-            return Err(format!("top mass {} is {}, should be {}", index, mass[index], truth[1][index]));
-        }
-    }
-    reference::check_output(case, Some(trace), &trace.output)
-}
-
-/// The keys of largest logit, ascending; those within rounding of the last one may be exchanged.
-fn check_top_keys(
-    case: &Case,
-    slice: &Slice,
-    trace: &Trace,
-    index: usize,
-    choices: &Choices,
-    z: &[Vec<f64>],
-) -> Result<(), String> {
-    let stored = case.problem.method().top_k().min(case.shape().keys);
-    let expected = stored.min(slice.keys.len());
-    // Mean size of the queries' entries, which centroids are sums of.
-    let size = |column: usize| slice.queries.iter().map(|q| f64::from(q[column].abs())).sum::<f64>();
-    let sizes: Vec<f64> =
-        (0..case.shape().width).map(|column| size(column) / slice.queries.len().max(1) as f64).collect();
-    for (cluster, keys) in choices.top_keys.iter().enumerate() {
-        if !choices.assignment.contains(&(cluster as u32)) {
-            continue;
-        }
-        let listed = &trace.top_keys[(index * z.len() + cluster) * stored..][..stored];
-        let ascending = keys.windows(2).all(|pair| pair[0] < pair[1]);
-        let in_range = keys.iter().all(|&key| key < slice.keys.len());
-        if keys.len() != expected || !ascending || !in_range || listed[expected..].iter().any(|&key| key != NO_KEY) {
-            return Err(format!("top-k keys of cluster {cluster} are {listed:?}; {expected} were expected"));
-        }
-        let bound = |key: usize| {
-            let products = slice.keys[key].iter().zip(&sizes);
-            8.0 * ROUNDING * products.map(|(&k, size)| f64::from(k.abs()) * size).sum::<f64>()
-        };
-        let lowest = keys.iter().map(|&key| z[cluster][key] + bound(key)).fold(f64::INFINITY, f64::min);
-        let left_out = |key: &usize| !keys.contains(key) && z[cluster][*key] - bound(*key) > lowest;
-        if let Some(key) = (0..slice.keys.len()).find(left_out).filter(|_| expected > 0) {
-            return Err(format!("cluster {cluster} left out key {key}"));
-        }
     }
     Ok(())
 }

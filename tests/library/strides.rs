@@ -2,19 +2,21 @@
 
 use crate::common::case::{transposed, Case};
 use crate::common::device::{floats, own_devices, words};
-use crate::common::shared_engines;
+use crate::common::{shared_engines, stitched_forms};
 use clustered_attention::{
     wgpu, DeviceAttention, DeviceTensors, Error, ExactRows, Inputs, Kernels, Layout, Method, Problem, Rows, Shape,
     Strides,
 };
 
-fn methods() -> [Method; 5] {
+fn methods() -> [Method; 6] {
+    let [stitched, hamming] = stitched_forms(4).map(|method| method.with_top_k(5).with_window(Some(3)));
     [
         Method::Exact,
         Method::sliding_window(5, 3),
         Method::clustered(4),
         Method::improved(4).with_top_k(5),
-        Method::stitched(4).with_top_k(5).with_window(Some(3)),
+        stitched,
+        hamming,
     ]
 }
 

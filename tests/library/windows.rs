@@ -1,7 +1,7 @@
 //! Windows and causal masks on every back end: random shapes against dense float64, edges, rows of a sample, errors.
 
 use crate::common::case::Case;
-use crate::common::{assert_holds, engines, gpu_engines, reference, relative_difference, Engine};
+use crate::common::{assert_holds, engines, gpu_engines, reference, relative_difference, stitched_forms, Engine};
 use clustered_attention::{Error, ExactRows, Inputs, Layout, Method, Problem, Rows, Shape};
 use proptest::prelude::*;
 
@@ -143,7 +143,8 @@ fn what_cannot_be_is_named() {
         let result = Problem::new(shape, method);
         assert!(matches!(result, Err(Error::OutOfRange { argument: named, .. }) if named == argument), "{result:?}");
     }
-    for method in [Method::clustered(5), Method::improved(5), Method::stitched(5)] {
+    let [stitched, hamming] = stitched_forms(5);
+    for method in [Method::clustered(5), Method::improved(5), stitched, hamming] {
         let result = Problem::new(shape, method).expect("a valid problem").with_causal(true);
         assert!(matches!(result, Err(Error::Unsupported { .. })), "{result:?}");
     }

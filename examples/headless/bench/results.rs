@@ -36,11 +36,12 @@ pub struct Configuration {
     pub clusters: Option<usize>,
     pub top_k: Option<usize>,
     pub window: Option<usize>,
+    pub key_groups: Option<usize>,
 }
 
 impl Configuration {
     pub fn new(method: &Method, length: usize, heads: usize, width: usize) -> Self {
-        let refined = matches!(method, Method::Improved { .. } | Method::Stitched { .. } | Method::Auto { .. });
+        let refined = matches!(method, Method::Improved { .. } | Method::Stitched(_) | Method::Auto(_));
         Self {
             method: method.name(),
             length,
@@ -49,6 +50,7 @@ impl Configuration {
             clusters: method.clustering().map(|clustering| clustering.clusters),
             top_k: refined.then(|| method.top_k()),
             window: method.window(),
+            key_groups: method.stitched_options().map(|stitched| stitched.key_groups.groups),
         }
     }
 

@@ -69,7 +69,12 @@ pub fn describe(configuration: &Configuration) -> String {
 
 /// Such as `C 25, k 32, w 16`; nothing for exact attention.
 pub fn options(configuration: &Configuration) -> String {
-    let options = [("C", configuration.clusters), ("k", configuration.top_k), ("w", configuration.window)];
+    let options = [
+        ("C", configuration.clusters),
+        ("k", configuration.top_k),
+        ("w", configuration.window),
+        ("G", configuration.key_groups),
+    ];
     let given = options.iter().filter_map(|(name, value)| value.map(|value| format!("{name} {value}")));
     given.collect::<Vec<_>>().join(", ")
 }

@@ -49,14 +49,23 @@ pub fn method_json(method: &Method) -> Value {
         "clusters": clustering.map(|clustering| clustering.clusters),
         "top_k": refined.then(|| method.top_k()),
         "window": method.window(),
+        "key_groups": method.stitched_options().map(|stitched| stitched.key_groups.groups),
+        "spread": method.stitched_options().map(|stitched| stitched.key_groups.spread),
+        "space": clustering.map(|clustering| clustering.space.to_string()),
         "bits": clustering.map(|clustering| clustering.bits),
+        "samples": clustering.map(|clustering| clustering.samples),
         "iterations": clustering.map(|clustering| clustering.iterations),
         "euclidean_steps": clustering.map(|clustering| clustering.euclidean_steps),
         "center": clustering.map(|clustering| clustering.center),
     })
 }
 
-/// A method in a few words, such as `stitched, 25 clusters, top-k 32, window 16`.
+/// How many groups a method puts keys into; `None` where it makes none.
+pub fn key_groups(method: &Method) -> Option<usize> {
+    method.stitched_options().map(|stitched| stitched.key_groups.groups).filter(|&groups| groups > 0)
+}
+
+/// A method in a few words, such as `stitched, 25 clusters, top-k 32, window 16, 32 key groups`.
 pub fn describe(method: &Method) -> String {
     let mut text = method.name().to_owned();
     if let Some(clustering) = method.clustering() {
@@ -66,6 +75,9 @@ pub fn describe(method: &Method) -> String {
         }
         if let Some(window) = method.window() {
             text += &format!(", window {window}");
+        }
+        if let Some(groups) = key_groups(method) {
+            text += &format!(", {groups} key groups");
         }
     }
     text

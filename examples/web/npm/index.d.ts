@@ -3,6 +3,9 @@ export type Backend = 'auto' | 'gpu' | 'cpu';
 
 export type MethodName = 'exact' | 'clustered' | 'improved' | 'stitched';
 
+/** Where K-means groups queries: by hash codes in Hamming space, or by how much they differ for the keys, in the metric of the logits. */
+export type Space = 'hamming' | 'metric';
+
 /** Options of the methods that cluster; exact attention needs none of them. */
 export interface Settings {
   /** Groups of queries in each head, at least 1. */
@@ -11,17 +14,23 @@ export interface Settings {
   topK: number;
   /** Keys at most this far from the query that stitched attention computes exactly; `null` is none. */
   window: number | null;
-  /** Bits of a query's code, 1 to 256. */
-  bits: number;
-  /** Iterations of K-means on the codes, at least 1. */
+  /** Groups of the other keys, by which stitched attention leans its cluster's attention towards the query; left out or 0 is none. */
+  keyGroups?: number;
+  /** Where queries are grouped; left out, it is `hamming`. */
+  space?: Space;
+  /** Queries that K-means in the metric looks at, at most; left out, they are 512. `metric` only. */
+  samples?: number;
+  /** Rounds of K-means: on the codes at least 1; in the metric on the samples, before all queries are assigned. */
   iterations: number;
+  /** Bits of a query's code, 1 to 256. `hamming` only, as the three that follow. */
+  bits: number;
   /** Steps of K-means on the queries themselves, after those on the codes. */
   euclideanSteps: number;
   /** Whether the mean query is subtracted before the codes are taken. */
   center: boolean;
   /** Whether the codes have random thresholds; without effect on centred queries. */
   bias: boolean;
-  /** Seed of the codes and of the starting clusters: an integer from 0 to 2^53 - 1. */
+  /** Seed of the codes, of the starting clusters and of the samples: an integer from 0 to 2^53 - 1. */
   seed: number;
 }
 
@@ -38,6 +47,8 @@ export interface Limits {
   clusters: number;
   topK: number;
   window: number;
+  keyGroups: number;
+  samples: number;
   bits: number;
   iterations: number;
   euclideanSteps: number;
@@ -75,9 +86,10 @@ export interface Groups {
   sizes: Uint32Array;
 }
 
+/** Settings of which none is left out. */
 export interface Presets {
-  paper: Settings;
-  stitched: Settings;
+  paper: Required<Settings>;
+  stitched: Required<Settings>;
 }
 
 /** The package's WebAssembly: where it is, or what was fetched or compiled of it. */
@@ -108,7 +120,7 @@ export default function init(options?: { module_or_path: InitInput | Promise<Ini
 /** As `init`, with what was fetched or compiled before. */
 export function initSync(options: { module: BufferSource | WebAssembly.Module }): void;
 
-/** The settings that the paper's methods and stitched attention come with. */
+/** The settings that the paper's methods and stitched attention come with; window and key groups are stitched attention's in both. */
 export function presets(): Presets;
 
 /** Attention of one input at a time, on WebGPU or on the CPU. */

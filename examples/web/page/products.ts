@@ -1,9 +1,9 @@
 // What the worker computes for the page, in the order in which a visitor wants it.
-import type { Groups, MethodName, Settings } from '../npm/index.js';
+import type { Groups, MethodName } from '../npm/index.js';
 import type { Product } from './conductor.js';
 import type { Engine } from './engine.js';
 import type { Input } from './sources.js';
-import { METHODS, type Approximation } from './state.js';
+import { METHODS, type AllSettings, type Approximation } from './state.js';
 import type { MatrixFacts } from './views/matrix.js';
 import type { MethodRows } from './views/rows.js';
 import { groupsOfHead, type HeadGroups } from './views/tracks.js';
@@ -16,7 +16,7 @@ export interface View {
   position: number;
   method: Approximation;
   /** Lags a little behind the controls while they are dragged. */
-  settings: Settings;
+  settings: AllSettings;
 }
 
 export interface Shower {
@@ -37,12 +37,14 @@ const LARGEST_MATRIX = 256;
 const ROWS_KEPT = 160;
 
 /** The settings that a method depends on, as text; the others may change without it being computed again. */
-function relevant(method: MethodName | 'groups', settings: Settings): string {
+function relevant(method: MethodName | 'groups', settings: AllSettings): string {
   if (method === 'exact') return method;
-  const { clusters, bits, iterations, euclideanSteps, center, bias, seed, topK, window } = settings;
-  const parts: unknown[] = [method, clusters, bits, iterations, euclideanSteps, center, bias, seed];
+  const { clusters, space, samples, bits, iterations, euclideanSteps, center, bias, seed, topK, window, keyGroups } = settings;
+  const parts: unknown[] = [method, clusters, space, iterations, seed];
+  if (space === 'metric') parts.push(samples);
+  else parts.push(bits, euclideanSteps, center, bias);
   if (method !== 'clustered') parts.push(topK);
-  if (method === 'stitched') parts.push(window);
+  if (method === 'stitched') parts.push(window, keyGroups);
   return parts.join(' ');
 }
 

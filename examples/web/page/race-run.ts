@@ -1,7 +1,7 @@
-import type { Backend, InputShape, MethodName, Settings } from '../npm/index.js';
+import type { Backend, InputShape, MethodName } from '../npm/index.js';
 import { Engine } from './engine.js';
 import { RACE_LOST } from './messages.js';
-import { APPROXIMATIONS } from './state.js';
+import { APPROXIMATIONS, type AllSettings } from './state.js';
 import type { Measurement } from './worker.js';
 
 /** What everything is measured on, unless it is the visitor's input. */
@@ -12,7 +12,7 @@ const SHORTEST = 512;
 
 export interface RacePlan {
   backend: Backend;
-  settings: Settings;
+  settings: AllSettings;
   longest: number;
   /** The bytes of the present input, to be lengthened; undefined for synthetic input. */
   bytes: Uint8Array<ArrayBuffer> | undefined;
@@ -121,13 +121,14 @@ export class Race {
   }
 
   /** The shortest lengths may be too short for settings made on longer input. */
-  private fitted(length: number): Settings {
+  private fitted(length: number): AllSettings {
     const { settings } = this.plan;
     return {
       ...settings,
       clusters: Math.min(settings.clusters, length),
       topK: Math.min(settings.topK, length),
       window: settings.window === null ? null : Math.min(settings.window, length - 1),
+      keyGroups: Math.min(settings.keyGroups, length),
     };
   }
 }
@@ -138,12 +139,13 @@ export function asCsv(points: readonly RacePoint[], plan: RacePlan, adapter: str
   const quote = (text: string): string => `"${text.replaceAll('"', '""')}"`;
   const header =
     'length,method,milliseconds,first_milliseconds,relative_error,worst_row_error,operations,exact_operations,scratch_bytes,' +
-    'heads,width,clusters,top_k,window,bits,iterations,euclidean_steps,center,bias,seed,input,adapter';
+    'heads,width,clusters,top_k,window,key_groups,space,samples,bits,iterations,euclidean_steps,center,bias,seed,input,adapter';
   const rows = points.map(({ length, method, measurement: m }) =>
     [
       length, method, m.milliseconds, m.firstMilliseconds, m.relativeError, m.worstRowError, m.operations, m.exactOperations, m.scratchBytes,
-      shape.heads, shape.width, settings.clusters, settings.topK, settings.window ?? 'off', settings.bits, settings.iterations,
-      settings.euclideanSteps, settings.center, settings.bias, settings.seed, quote(inputName), quote(adapter),
+      shape.heads, shape.width, settings.clusters, settings.topK, settings.window ?? 'off', settings.keyGroups, settings.space,
+      settings.samples, settings.bits, settings.iterations, settings.euclideanSteps, settings.center, settings.bias, settings.seed,
+      quote(inputName), quote(adapter),
     ].join(','),
   );
   return [header, ...rows].join('\n') + '\n';

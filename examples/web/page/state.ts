@@ -1,8 +1,10 @@
-import type { Backend, MethodName, Settings } from '../npm/index.js';
+import type { Backend, MethodName, Settings, Space } from '../npm/index.js';
 import type { Scale } from './colours.js';
 
 export type SourceName = 'speech' | 'text' | 'file';
 export type Approximation = Exclude<MethodName, 'exact'>;
+/** The page leaves none out. */
+export type AllSettings = Required<Settings>;
 
 /** What an address describes: everything a shared view needs but the visitor's own file. */
 export interface State {
@@ -15,9 +17,10 @@ export interface State {
   heat: 'exact' | 'method';
   scale: Scale;
   backend: Backend;
-  settings: Settings;
+  settings: AllSettings;
 }
 
+export const SPACES: readonly Space[] = ['metric', 'hamming'];
 export const METHODS: readonly MethodName[] = ['exact', 'clustered', 'improved', 'stitched'];
 export const APPROXIMATIONS: readonly Approximation[] = ['clustered', 'improved', 'stitched'];
 
@@ -34,8 +37,11 @@ const START: State = {
     clusters: 25,
     topK: 32,
     window: 16,
+    keyGroups: 32,
+    space: 'metric',
+    samples: 512,
+    iterations: 5,
     bits: 63,
-    iterations: 10,
     euclideanSteps: 2,
     center: true,
     bias: false,
@@ -44,6 +50,7 @@ const START: State = {
 };
 
 const LARGEST_SEED = 0xffffffff;
+const LARGEST_SAMPLE = 65_536;
 
 function oneOf<T extends string>(text: string | null, choices: readonly T[], otherwise: T): T {
   return choices.find((choice) => choice === text) ?? otherwise;
@@ -64,7 +71,7 @@ export function readAddress(): State {
   const hash = new URLSearchParams(location.hash.slice(1));
   const query = new URLSearchParams(location.search);
   const { settings } = START;
-  const number = (name: keyof Settings, least: number, otherwise: number): number =>
+  const number = (name: keyof AllSettings, least: number, otherwise: number): number =>
     wholeNumber(hash.get(name), least, 1_000_000, otherwise);
   return {
     source: oneOf(hash.get('source'), ['speech', 'text', 'file'], START.source),
@@ -78,8 +85,11 @@ export function readAddress(): State {
       clusters: number('clusters', 1, settings.clusters),
       topK: number('topK', 0, settings.topK),
       window: hash.get('window') === 'off' ? null : number('window', 0, settings.window as number),
-      bits: number('bits', 1, settings.bits),
+      keyGroups: number('keyGroups', 0, settings.keyGroups),
+      space: oneOf(hash.get('space'), SPACES, settings.space),
+      samples: wholeNumber(hash.get('samples'), 1, LARGEST_SAMPLE, settings.samples),
       iterations: number('iterations', 1, settings.iterations),
+      bits: number('bits', 1, settings.bits),
       euclideanSteps: number('euclideanSteps', 0, settings.euclideanSteps),
       center: flag(hash.get('center'), settings.center),
       bias: flag(hash.get('bias'), settings.bias),
@@ -140,7 +150,7 @@ export class Store {
     else this.timer = window.setTimeout(() => this.write('replace'), 300);
   }
 
-  setSettings(change: Partial<Settings>, step: Step): void {
+  setSettings(change: Partial<AllSettings>, step: Step): void {
     this.set({ settings: { ...this.present.settings, ...change } }, step);
   }
 

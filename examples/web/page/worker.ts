@@ -1,7 +1,7 @@
 // Everything that computes: the wasm package on a thread of its own, so that the page never waits for it.
 import * as Comlink from 'comlink';
 import init, { ClusteredAttention, presets } from '../npm/index.js';
-import type { Backend, Groups, InputShape, Limits, MethodName, Run, Settings } from '../npm/index.js';
+import type { Backend, Groups, InputShape, Limits, MethodName, Presets, Run, Settings } from '../npm/index.js';
 
 export type Measurement = Omit<Run, 'output'>;
 export interface Opened {
@@ -9,7 +9,7 @@ export interface Opened {
   adapter: string;
   /** Why `auto` took the CPU. */
   fallbackReason: string | undefined;
-  presets: { paper: Settings; stitched: Settings };
+  presets: Presets;
 }
 export interface Loaded {
   shape: InputShape;

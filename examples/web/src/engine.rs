@@ -7,7 +7,9 @@ use crate::page_input::Input;
 use crate::rows;
 use crate::settings::{MethodName, Settings};
 use clustered_attention::wgpu;
-use clustered_attention::{Attention, Backend, Clustering, ExactRows, Method, Problem, Rows, Shape, Supplied, Trace};
+use clustered_attention::{
+    Attention, Backend, Clustering, ExactRows, KeyGroups, Method, Problem, Rows, Shape, Supplied, Trace,
+};
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -51,6 +53,8 @@ pub struct SettingLimits {
     pub clusters: usize,
     pub top_k: usize,
     pub window: usize,
+    pub key_groups: usize,
+    pub samples: usize,
     pub bits: usize,
     pub iterations: usize,
     pub euclidean_steps: usize,
@@ -207,6 +211,8 @@ impl Engine {
             clusters: shape.queries.min(Clustering::MAX_CLUSTERS),
             top_k: shape.keys.min(Method::MAX_TOP_K),
             window: shape.queries - 1,
+            key_groups: shape.keys.min(KeyGroups::MAX_GROUPS),
+            samples: Clustering::MAX_SAMPLES,
             bits: Clustering::MAX_BITS,
             iterations: 100,
             euclidean_steps: 100,
@@ -291,14 +297,15 @@ impl Engine {
         }
     }
 
-    /// How the queries are grouped, and the keys that each group computes exactly; computed once for the same settings.
+    /// How queries and keys are grouped, and the keys that each cluster computes exactly; computed once for the same settings.
     pub async fn groups(&self, input: &Rc<Input>, settings: &Settings) -> Result<Rc<Trace>> {
         let settings = settings.without_window();
         let of_settings = |state: &State| state.groups.clone().filter(|(kept, _)| *kept == settings);
         if let Some((_, groups)) = self.kept(input, of_settings) {
             return Ok(groups);
         }
-        let problem = problem(input, MethodName::Improved, &settings)?;
+        // It alone groups keys; its clusters and top-k keys are those of the others.
+        let problem = problem(input, MethodName::Stitched, &settings)?;
         let trace = Rc::new(self.twin.trace(&problem, &input.inputs(), &Supplied::default()).await?);
         self.keep(input, |state| state.groups = Some((settings, trace.clone())));
         Ok(trace)
@@ -334,10 +341,9 @@ impl Engine {
         if !(1..=largest).contains(&size) {
             return Err(format!("`size` is {size}; it must be from 1 to {largest}").into());
         }
-        let length = input.shape.queries;
-        let groups = if method == MethodName::Exact { None } else { Some(self.groups(input, settings).await?) };
-        let assignment = groups.as_ref().map(|groups| &groups.assignment[head * length..][..length]);
-        let image = matrix::image(&self.attention, input, method.with(settings), assignment, head, size).await?;
+        let groups = if method == MethodName::Exact { Rc::default() } else { self.groups(input, settings).await? };
+        let supplied = matrix::supplied(&groups, method, input, head);
+        let image = matrix::image(&self.attention, input, method.with(settings), &supplied, head, size).await?;
         check_finite(&image)?;
         Ok(image)
     }

@@ -4,15 +4,26 @@
 //! is its weight in each block. The same kernels compute it, for any method.
 
 use crate::page_input::Input;
-use clustered_attention::{Attention, Inputs, Method, Problem, Result, Shape, Supplied};
+use crate::settings::MethodName;
+use clustered_attention::{Attention, Inputs, Method, Problem, Result, Shape, Supplied, Trace};
 
-/// `size` rows of `size` numbers: the mean weight that a block of queries gives to all keys of a block together. `assignment` has the
-/// clusters of the head's queries, for a method that clusters.
+/// What a method takes of a head's groups, so that the image shows these; nothing for exact attention.
+pub fn supplied<'a>(groups: &'a Trace, method: MethodName, input: &Input, head: usize) -> Supplied<'a> {
+    // Queries and keys are as many.
+    let length = input.shape.queries;
+    let of_head = |groups: &'a [u32]| groups.get(head * length..).and_then(|rest| rest.get(..length));
+    let key_groups = of_head(&groups.key_groups).filter(|_| method == MethodName::Stitched);
+    Supplied::default()
+        .with_assignment(of_head(&groups.assignment).filter(|_| method != MethodName::Exact))
+        .with_key_groups(key_groups)
+}
+
+/// `size` rows of `size` numbers: the mean weight that a block of queries gives to all keys of a block together.
 pub async fn image(
     attention: &Attention,
     input: &Input,
     method: Method,
-    assignment: Option<&[u32]>,
+    supplied: &Supplied<'_>,
     head: usize,
     size: usize,
 ) -> Result<Vec<f32>> {
@@ -25,9 +36,9 @@ pub async fn image(
     let shape = Shape::self_attention(1, 1, length, input.shape.width).with_value_width(size);
     let problem = Problem::new(shape, method)?;
     let inputs = Inputs::new(queries, keys, &blocks);
-    let output = match assignment {
+    let output = match supplied.assignment {
         None => attention.run(&problem, &inputs).await?,
-        Some(_) => attention.trace(&problem, &inputs, &Supplied::default().with_assignment(assignment)).await?.output,
+        Some(_) => attention.trace(&problem, &inputs, supplied).await?.output,
     };
     Ok(mean_rows(&output, length, size))
 }
@@ -55,21 +66,21 @@ fn mean_rows(output: &[f32], length: usize, size: usize) -> Vec<f32> {
 mod tests {
     use super::*;
     use crate::rows::weights;
-    use crate::settings::{MethodName, Settings};
+    use crate::settings::Settings;
     use clustered_attention::Backend;
 
     #[test]
     fn the_image_is_the_mean_of_the_rows() {
         let attention = Attention::new_blocking(Backend::Cpu).expect("the CPU");
         let input = Input::of(crate::synthetic::mixture(70, 2, 16, 3).expect("little memory")).expect("self-attention");
-        let settings = Settings { clusters: 4, top_k: 5, window: Some(2), ..Settings::stitched() };
+        let settings = Settings { clusters: 4, top_k: 5, window: Some(2), key_groups: 3, ..Settings::stitched() };
         let (head, size) = (1, 9);
-        let problem = Problem::new(input.shape, MethodName::Improved.with(&settings)).expect("a valid problem");
+        let grouping = MethodName::Stitched.with(&settings.without_window());
+        let problem = Problem::new(input.shape, grouping).expect("a valid problem");
         let groups = attention.trace_blocking(&problem, &input.inputs(), &Supplied::default()).expect("a result");
-        let of_head = &groups.assignment[head * 70..][..70];
         for method in MethodName::ALL {
-            let assignment = (method != MethodName::Exact).then_some(of_head);
-            let image = image(&attention, &input, method.with(&settings), assignment, head, size);
+            let supplied = supplied(&groups, method, &input, head);
+            let image = image(&attention, &input, method.with(&settings), &supplied, head, size);
             let image = pollster::block_on(image).expect("an image");
             let rows: Vec<f32> = (0..70)
                 .flat_map(|position| {

@@ -9,7 +9,7 @@ use clustered_attention::{Trace, NO_KEY};
 
 /// Weights of all keys for one query of a head; they sum to 1.
 ///
-/// `trace` is of a clustered method with the same settings; exact attention looks at nothing in it.
+/// `trace` is of stitched attention with the same settings, the window apart; exact attention looks at nothing in it.
 pub fn weights(
     input: &Input,
     trace: &Trace,
@@ -21,17 +21,18 @@ pub fn weights(
     let shape = input.shape;
     let (queries, keys, _) = input.head(head);
     let scale = 1.0 / (shape.width as f64).sqrt();
-    let logits = |query: &[f32]| -> Vec<f64> {
-        let product = |key: &[f32]| query.iter().zip(key).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
-        keys.chunks_exact(shape.width).map(|key| scale * product(key)).collect()
-    };
-    let own = logits(row(queries, position, shape.width));
+    let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+    let logits =
+        |query: &[f32]| -> Vec<f64> { keys.chunks_exact(shape.width).map(|key| scale * product(query, key)).collect() };
+    let query = row(queries, position, shape.width);
+    let own = logits(query);
     if method == MethodName::Exact {
         return softmax(own);
     }
     let cluster = trace.assignment[head * shape.queries + position] as usize;
     let of_head = head * settings.clusters + cluster;
-    let of_centroid = logits(row(&trace.centroids, of_head, shape.width));
+    let centroid = row(&trace.centroids, of_head, shape.width);
+    let of_centroid = logits(centroid);
     let listed = settings.top_k.min(shape.keys);
     let is_top: Vec<bool> = {
         let mut is_top = vec![false; shape.keys];
@@ -55,8 +56,17 @@ pub fn weights(
         }
         MethodName::Stitched => {
             let near = |key: usize| settings.window.is_some_and(|window| key.abs_diff(position) <= window);
-            let stitched =
-                (0..shape.keys).map(|key| if is_top[key] || near(key) { own[key] } else { of_centroid[key] });
+            // How much more each group of keys gets from this query than from its centroid.
+            let lean: Vec<f64> = (0..settings.key_groups)
+                .map(|group| row(&trace.pseudo_keys, of_head * settings.key_groups + group, shape.width))
+                .map(|pseudo_key| scale * (product(query, pseudo_key) - product(centroid, pseudo_key)))
+                .collect();
+            let key_groups = trace.key_groups.chunks_exact(shape.keys).nth(head);
+            let leaned = |key: usize| key_groups.map_or(0.0, |groups| lean[groups[key] as usize]);
+            let stitched = (0..shape.keys).map(|key| match is_top[key] || near(key) {
+                true => own[key],
+                false => of_centroid[key] + leaned(key),
+            });
             softmax(stitched.collect())
         }
     }
@@ -85,15 +95,22 @@ mod tests {
         let tensors = crate::synthetic::mixture(83, 3, 20, 5).expect("little memory");
         let input = Input::of(tensors).expect("self-attention");
         let shape = input.shape;
-        for (top_k, window, clusters) in [(7, Some(3), 5), (0, None, 4), (200, Some(0), 3), (5, Some(500), 90)] {
-            let settings = Settings { top_k, window, clusters, ..Settings::stitched() };
-            let trace_of = |method: MethodName| {
-                let problem = Problem::new(shape, method.with(&settings)).expect("a valid problem");
+        for (top_k, window, clusters, key_groups) in [
+            (7, Some(3), 5, 4),
+            (7, Some(3), 5, 0),
+            (0, None, 4, 6),
+            (0, None, 4, 0),
+            (200, Some(0), 3, 2),
+            (5, Some(500), 90, 16),
+        ] {
+            let settings = Settings { top_k, window, clusters, key_groups, ..Settings::stitched() };
+            let trace_of = |settings: &Settings, method: MethodName| {
+                let problem = Problem::new(shape, method.with(settings)).expect("a valid problem");
                 attention.trace_blocking(&problem, &input.inputs(), &Supplied::default()).expect("a result")
             };
-            let groups = trace_of(MethodName::Improved);
+            let groups = trace_of(&settings.without_window(), MethodName::Stitched);
             for method in MethodName::ALL {
-                let expected = trace_of(method).output;
+                let expected = trace_of(&settings, method).output;
                 for (head, position) in [(0, 0), (1, 40), (2, 82)] {
                     let weights = weights(&input, &groups, method, &settings, head, position);
                     assert!((weights.iter().sum::<f32>() - 1.0).abs() < 1e-5);

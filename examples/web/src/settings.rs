@@ -1,6 +1,6 @@
 //! What a page asks for: a method by name and its settings, checked before anything is computed.
 
-use clustered_attention::{Clustering, Method};
+use clustered_attention::{Clustering, Method, Space, Stitched};
 use serde::{Deserialize, Serialize};
 
 /// Options of the methods that cluster, as one object; exact attention needs none of them.
@@ -10,12 +10,23 @@ pub struct Settings {
     pub clusters: usize,
     pub top_k: usize,
     pub window: Option<usize>,
+    /// Left out, there are no key groups, as before there were any.
+    #[serde(default)]
+    pub key_groups: usize,
+    #[serde(default)]
+    pub space: Space,
+    #[serde(default = "samples")]
+    pub samples: usize,
     pub bits: usize,
     pub iterations: usize,
     pub euclidean_steps: usize,
     pub center: bool,
     pub bias: bool,
     pub seed: u64,
+}
+
+fn samples() -> usize {
+    Clustering::paper(1).samples
 }
 
 impl Settings {
@@ -31,10 +42,24 @@ impl Settings {
 
     fn of(method: &Method) -> Self {
         let clustering = method.clustering().copied().unwrap_or(Clustering::paper(25));
-        let Clustering { clusters, bits, iterations, bias, center, euclidean_steps, seed, .. } = clustering;
-        // Both share a window, so that a preset changes the grouping only.
-        let window = Method::stitched(25).window();
-        Self { clusters, top_k: method.top_k(), window, bits, iterations, euclidean_steps, center, bias, seed }
+        let Clustering { clusters, space, bits, iterations, bias, center, euclidean_steps, samples, seed, .. } =
+            clustering;
+        // Both share a window and key groups, so that a preset changes the grouping of queries only.
+        let stitched = Stitched::new(clusters);
+        Self {
+            clusters,
+            top_k: method.top_k(),
+            window: stitched.window,
+            key_groups: stitched.key_groups.groups,
+            space,
+            samples,
+            bits,
+            iterations,
+            euclidean_steps,
+            center,
+            bias,
+            seed,
+        }
     }
 
     /// The same grouping, whatever the window: what is computed for one serves the other.
@@ -43,8 +68,9 @@ impl Settings {
     }
 
     fn clustering(&self) -> Clustering {
-        let Self { clusters, bits, iterations, euclidean_steps, center, bias, seed, .. } = *self;
+        let Self { clusters, space, samples, bits, iterations, euclidean_steps, center, bias, seed, .. } = *self;
         let mut clustering = Clustering::paper(clusters);
+        (clustering.space, clustering.samples) = (space, samples);
         (clustering.bits, clustering.iterations, clustering.bias) = (bits, iterations, bias);
         (clustering.center, clustering.euclidean_steps, clustering.seed) = (center, euclidean_steps, seed);
         clustering
@@ -91,7 +117,8 @@ impl MethodName {
             Self::Stitched => Method::stitched(1)
                 .with_clustering(|options| *options = clustering)
                 .with_top_k(settings.top_k)
-                .with_window(settings.window),
+                .with_window(settings.window)
+                .with_key_groups(settings.key_groups),
         }
     }
 }

@@ -14,15 +14,18 @@ const PAIRS = [
   ['source', '[data-source=text]', '[data-source=speech]'],
   ['method', '#method label:has(:checked) > span', '#method label:not(:has(:checked)) > span'],
   ['overlay', 'label:has([name=heat]:checked) > span', 'label:has([name=heat]:not(:checked)) > span'],
-  ['preset', '#preset-stitched', '#preset-paper'],
+  ['preset', '#preset-paper', '#preset-stitched'],
   ['line of the chart', '#row-legend [aria-pressed=true]', '#row-legend [aria-pressed=false]'],
-  ['switch', '#control-center', '#control-bias'],
+  ['switch', '#control-bias', '#control-center'],
   ['word', '.token[aria-selected=true]', '.token[aria-selected=false]'],
   ['back end', '.chip .dot', '.card'],
 ];
 
 export async function test({ page, server, check, report }) {
   await page.goto(`${server.page}#backend=cpu&source=text`);
+  await settled(page);
+  // With it, every control is shown.
+  await page.$eval(at('preset-paper'), (button) => button.click());
   await settled(page);
   await page.addScriptTag({ path: axe });
   for (const source of ['text', 'speech']) {

@@ -1,12 +1,15 @@
 // Every control changes what it should. The back end is the CPU, which a browser without a GPU computes with far faster than with WebGPU.
 
-import { at, card, changed, click, control, settled } from './page.mjs';
+import { at, card, changed, click, control, settled, visible } from './page.mjs';
 
 export const name = 'controls';
 
 export async function test({ page, server, check }) {
   await page.goto(`${server.page}#backend=cpu&source=text`);
   await settled(page);
+  for (const setting of ['bits', 'euclideanSteps', 'center', 'bias']) {
+    check(!(await visible(page, `control-${setting}`)), `${setting} is of hash codes, which are not taken`);
+  }
   let before = await card(page, 'stitched');
   const start = before;
 
@@ -16,13 +19,18 @@ export async function test({ page, server, check }) {
     ['topK', 64, 'operations', (now, was) => now.operations > was.operations && now.error < was.error],
     ['window', 32, 'operations', (now, was) => now.operations > was.operations && now.error < was.error],
     ['window', -1, 'operations', (now, was) => now.operations < was.operations && now.error > was.error],
-    ['bits', 31, 'error', (now, was) => now.operations < was.operations],
+    ['keyGroups', 0, 'operations', (now, was) => now.error > was.error],
+    ['keyGroups', 8, 'operations', (now, was) => now.error < was.error],
     ['iterations', 2, 'operations', (now, was) => now.operations < was.operations],
+    ['space', 'hamming', 'error', () => true],
+    ['iterations', 7, 'operations', (now, was) => now.operations > was.operations],
+    ['bits', 31, 'error', (now, was) => now.operations < was.operations],
     ['euclideanSteps', 0, 'operations', (now, was) => now.operations < was.operations],
     ['seed', 5, 'error', (now, was) => now.operations === was.operations],
     ['center', null, 'error', () => true],
     ['bias', null, 'error', () => true],
   ]) {
+    check(await visible(page, `control-${setting}`), `${setting} is shown`);
     await control(page, setting, value);
     const now = await changed(page, 'stitched', before, field);
     check(holds(now, before), `${setting} = ${value}: ${JSON.stringify(before)} became ${JSON.stringify(now)}`);

@@ -47,7 +47,14 @@ async function tryEverything() {
   give(attention, 0);
   refused.method = await ending(() => attention.run('fast', settings));
   refused.settings = await ending(() => attention.run('stitched', { ...settings, clusters: 0 }));
+  refused.space = await ending(() => attention.run('stitched', { ...settings, space: 'plain' }));
   refused.position = await ending(() => attention.row('exact', settings, 0, 24));
+
+  // What may be left out of the settings is as it was before it was there.
+  const { keyGroups, space, samples, ...before } = settings;
+  const outputOf = async (given) => String((await attention.run('stitched', given)).output);
+  const leftOut = (await outputOf(before)) === (await outputOf({ ...before, keyGroups: 0, space: 'hamming', samples: 512 }));
+  const isNew = (await outputOf(before)) !== (await outputOf(settings));
 
   // What a call computes with is settled when it is made.
   const alone = {
@@ -92,7 +99,7 @@ async function tryEverything() {
   device.destroy();
   const first = await ending(() => onGpu.run('exact', settings));
   const lost = { first, ...(await endings(onGpu, settings)) };
-  return { early, lack, refused, overlapped, differs, disposed, facts, wasLost, lost, isLost: onGpu.lost };
+  return { early, lack, refused, leftOut, isNew, overlapped, differs, disposed, facts, wasLost, lost, isLost: onGpu.lost };
 }
 
 export async function test({ page, server, check }) {
@@ -106,7 +113,8 @@ export async function test({ page, server, check }) {
   };
   check(found.lack === undefined, `this browser lacks ${found.lack}`);
   all('early', 'not-initialised', /`init\(\)`/);
-  all('refused', 'refused', /create|back end|input|method|clusters|position/);
+  all('refused', 'refused', /create|back end|input|method|clusters|metric|position/);
+  check(found.leftOut && found.isNew, `settings left out: ${found.leftOut}, new: ${found.isNew}`);
   check(found.overlapped.length === 0, `a later input changed ${found.overlapped}`);
   check(found.differs, 'the later input gives other numbers');
   all('disposed', 'disposed', /disposed of; create another/);

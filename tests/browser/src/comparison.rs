@@ -1,6 +1,6 @@
 //! Two back ends on the same inputs.
 
-use clustered_attention::{Attention, Inputs, Layout, Method, Problem, Shape, Supplied, Trace};
+use clustered_attention::{Attention, Inputs, Layout, Method, Problem, Shape, Stitched, Supplied, Trace};
 
 /// Largest difference allowed, relative to the largest value of the reference.
 const TOLERANCE: f64 = 1e-5;
@@ -78,8 +78,10 @@ pub async fn run(reference: &Attention, candidate: &Attention, report: &dyn Fn(&
             Method::clustered(case.clusters),
             Method::improved(case.clusters),
             Method::stitched(case.clusters),
+            Method::Stitched(Stitched::hamming(case.clusters)),
         ];
         for method in methods.map(|method| method.with_top_k(case.top_k).with_window(case.window)) {
+            let space = method.clustering().map_or(String::new(), |clustering| clustering.space.to_string());
             let result = compare(&case, method, reference, candidate).await;
             count += 1;
             failures += usize::from(result.is_err());
@@ -87,7 +89,7 @@ pub async fn run(reference: &Attention, candidate: &Attention, report: &dyn Fn(&
                 Ok(text) => ("ok", text),
                 Err(text) => ("FAILED", text),
             };
-            report(&format!("{verdict:6} {:9} {:36} {text}", method.name(), case.name));
+            report(&format!("{verdict:6} {:9} {space:7} {:36} {text}", method.name(), case.name));
         }
     }
     if failures == 0 {
@@ -122,7 +124,9 @@ async fn compare(case: &Case, method: Method, reference: &Attention, candidate: 
     }
     // With the same groups, only rounding is left to differ.
     let assignment = method.clustering().map(|_| expected.assignment.as_slice());
-    let given = trace(candidate, &problem, &inputs, &Supplied::default().with_assignment(assignment)).await?;
+    let key_groups = Some(expected.key_groups.as_slice()).filter(|groups| !groups.is_empty());
+    let supplied = Supplied::default().with_assignment(assignment).with_key_groups(key_groups);
+    let given = trace(candidate, &problem, &inputs, &supplied).await?;
     let difference = relative_difference(&given.output, &expected.output)?;
     if difference > TOLERANCE {
         return Err(format!("the outputs differ by {difference:.1e} of the largest value"));
@@ -191,7 +195,7 @@ mod tests {
         let lines = std::cell::RefCell::new(vec![]);
         pollster::block_on(run(&attention, &attention, &|line| lines.borrow_mut().push(line.to_string()))).unwrap();
         let lines = lines.into_inner();
-        assert_eq!(lines.len(), 16);
+        assert_eq!(lines.len(), 20);
         assert!(lines.iter().all(|line| line.starts_with("ok")), "{}", lines.join("\n"));
     }
 

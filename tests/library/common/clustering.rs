@@ -32,14 +32,20 @@ pub fn planes(clustering: &Clustering, width: usize) -> Vec<f32> {
     (0..clustering.bits).flat_map(row).collect()
 }
 
-/// Starting positions of the clusters that have one.
-fn starts(clustering: &Clustering, length: usize) -> Vec<usize> {
-    let (size, longer) = (length / clustering.clusters, length % clustering.clusters);
-    (0..clustering.clusters.min(length))
+/// Purposes of random numbers.
+pub mod stream {
+    pub const POSITIONS: u64 = 3;
+    pub const KEY_POSITIONS: u64 = 5;
+    pub const SAMPLES: u64 = 6;
+}
+
+/// A position from each of `count` equal runs of `length` rows, or every position where there are not more.
+pub fn strata(seed: u64, stream: u64, count: usize, length: usize) -> Vec<usize> {
+    let (size, longer) = (length / count, length % count);
+    (0..count.min(length))
         .map(|c| {
-            let size = size + usize::from(c < longer);
-            let begin = c * (length / clustering.clusters) + c.min(longer);
-            begin + (random(clustering.seed, 3, c as u64) >> 32) as usize % size
+            let begin = c * size + c.min(longer);
+            begin + (random(seed, stream, c as u64) >> 32) as usize % (size + usize::from(c < longer))
         })
         .collect()
 }
@@ -88,8 +94,8 @@ pub fn check_codes(slice: &Slice, clustering: &Clustering, planes: &[f32], codes
 pub fn hamming_assignment(clustering: &Clustering, codes: &[u32], length: usize) -> Vec<u32> {
     let words = clustering.bits.div_ceil(32);
     let code = |position: usize| &codes[position * words..][..words];
-    let mut centroids: Vec<Vec<u32>> =
-        starts(clustering, length).into_iter().map(|start| code(start).to_vec()).collect();
+    let starts = strata(clustering.seed, stream::POSITIONS, clustering.clusters, length);
+    let mut centroids: Vec<Vec<u32>> = starts.into_iter().map(|start| code(start).to_vec()).collect();
     let distance = |a: &[u32], b: &[u32]| a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum::<u32>();
     let assign = |centroids: &[Vec<u32>]| -> Vec<u32> {
         let nearest =

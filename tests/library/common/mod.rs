@@ -3,9 +3,10 @@
 pub mod case;
 pub mod clustering;
 pub mod device;
+pub mod metric;
 pub mod reference;
 
-use clustered_attention::{adapters_blocking, Attention, Backend};
+use clustered_attention::{adapters_blocking, Attention, Backend, Method, Stitched};
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestCaseError, TestError, TestRunner};
 use std::sync::OnceLock;
@@ -19,6 +20,11 @@ pub const ADAPTER_VARIABLE: &str = "CLUSTERED_ATTENTION_ADAPTER";
 /// Whether an adapter, described by all that is known of it, is to be tested.
 fn is_wanted(description: &str) -> bool {
     std::env::var(ADAPTER_VARIABLE).map_or(true, |wanted| description.to_lowercase().contains(&wanted.to_lowercase()))
+}
+
+/// Stitched attention with its defaults, and by codes without key groups.
+pub fn stitched_forms(clusters: usize) -> [Method; 2] {
+    [Method::stitched(clusters), Method::Stitched(Stitched::hamming(clusters))]
 }
 
 /// A back end and its name.

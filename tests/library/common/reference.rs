@@ -1,7 +1,7 @@
 //! The formulas of `docs/method.md`, dense and plain, in float64 for truth and in float32 for what float32 is worth.
 
 use super::case::{Case, Slice};
-use clustered_attention::{Method, Trace, NO_KEY};
+use clustered_attention::{Method, Stitched, Trace, NO_KEY};
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
 
 /// A floating-point type to evaluate in.
@@ -17,11 +17,16 @@ pub trait Real:
     + From<f32>
 {
     fn exp(self) -> Self;
+    fn ln(self) -> Self;
 }
 
 impl Real for f32 {
     fn exp(self) -> Self {
         f32::exp(self)
+    }
+
+    fn ln(self) -> Self {
+        f32::ln(self)
     }
 }
 
@@ -29,11 +34,15 @@ impl Real for f64 {
     fn exp(self) -> Self {
         f64::exp(self)
     }
+
+    fn ln(self) -> Self {
+        f64::ln(self)
+    }
 }
 
-type Matrix<F> = Vec<Vec<F>>;
+pub type Matrix<F> = Vec<Vec<F>>;
 
-fn widen<F: Real>(rows: &[Vec<f32>]) -> Matrix<F> {
+pub fn widen<F: Real>(rows: &[Vec<f32>]) -> Matrix<F> {
     rows.iter().map(|row| row.iter().map(|&value| F::from(value)).collect()).collect()
 }
 
@@ -98,10 +107,45 @@ fn scaled<F: Real>(row: &[F], scale: f32) -> Vec<F> {
     row.iter().map(|&logit| logit * F::from(scale)).collect()
 }
 
-/// What was chosen in one slice: cluster of each query and keys of each cluster's top-k.
+/// What a centroid gives to the keys of a group outside its top-k.
+pub struct PseudoKey<F> {
+    pub log_mass: F,
+    pub key: Vec<F>,
+    pub value: Vec<F>,
+}
+
+/// The groups of a cluster of logits `z`; `None` for a group without keys outside the top-k.
+pub fn pseudo_keys<F: Real>(
+    slice: &Slice,
+    z: &[F],
+    top_keys: &[usize],
+    key_groups: &[u32],
+    groups: usize,
+) -> Vec<Option<PseudoKey<F>>> {
+    let logits = scaled(z, slice.scale);
+    let mut listed = vec![Vec::new(); groups];
+    for (key, &group) in key_groups.iter().enumerate().filter(|(key, _)| !top_keys.contains(key)) {
+        listed[group as usize].push(key);
+    }
+    let pseudo_key = |listed: &Vec<usize>| {
+        let highest = listed.iter().map(|&key| logits[key]).reduce(|a, b| if b > a { b } else { a })?;
+        let weights: Vec<F> = listed.iter().map(|&key| (logits[key] - highest).exp()).collect();
+        let mass = sum(weights.iter().copied());
+        let mean = |rows: &[Vec<f32>], width: usize| -> Vec<F> {
+            let rows = widen::<F>(&listed.iter().map(|&key| rows[key].clone()).collect::<Vec<_>>());
+            combine(&weights, &rows, width).into_iter().map(|sum| sum / mass).collect()
+        };
+        let (key, value) = (mean(&slice.keys, slice.keys[0].len()), mean(&slice.values, slice.value_width));
+        Some(PseudoKey { log_mass: highest + mass.ln(), key, value })
+    };
+    listed.iter().map(pseudo_key).collect()
+}
+
+/// What was chosen in one slice: cluster of each query, keys of each cluster's top-k, and group of each key, if any.
 pub struct Choices {
     pub assignment: Vec<u32>,
     pub top_keys: Vec<Vec<usize>>,
+    pub key_groups: Vec<u32>,
 }
 
 impl Choices {
@@ -109,15 +153,18 @@ impl Choices {
     pub fn of(case: &Case, trace: &Trace, slice: usize) -> Self {
         let shape = case.shape();
         let clusters = case.problem.method().clustering().map_or(0, |clustering| clustering.clusters);
-        let valid = case.query_lengths[slice / shape.query_heads] as usize;
+        let batch = slice / shape.query_heads;
+        let (queries, keys) = (case.query_lengths[batch] as usize, case.key_lengths[batch] as usize);
         let stored = trace.top_keys.len() / (shape.slices() * clusters).max(1);
-        let keys = |cluster| {
+        let listed = |cluster| {
             let keys = &trace.top_keys[(slice * clusters + cluster) * stored..][..stored];
             keys.iter().filter(|&&key| key != NO_KEY).map(|&key| key as usize).collect()
         };
+        let key_groups = trace.key_groups.chunks(shape.keys).nth(slice).unwrap_or_default();
         Self {
-            assignment: trace.assignment[slice * shape.queries..][..valid].to_vec(),
-            top_keys: (0..clusters).map(keys).collect(),
+            assignment: trace.assignment[slice * shape.queries..][..queries].to_vec(),
+            top_keys: (0..clusters).map(listed).collect(),
+            key_groups: key_groups.iter().copied().take(keys).collect(),
         }
     }
 }
@@ -149,7 +196,20 @@ pub fn rows<F: Real>(slice: &Slice, method: &Method, width: usize, choices: Opti
         };
         return own.iter().enumerate().map(row).collect();
     };
-    let z = centroid_logits::<F>(slice, &choices.assignment, clustering.clusters, width);
+    let queries = widen::<F>(&slice.queries);
+    let means = centroids::<F>(slice, &choices.assignment, clustering.clusters, width);
+    let z = logits(&means, &keys);
+    let groups = method.stitched_options().map_or(0, |stitched| stitched.key_groups.groups);
+    let pseudo =
+        |cluster: usize| pseudo_keys(slice, &z[cluster], &choices.top_keys[cluster], &choices.key_groups, groups);
+    let pseudo: Vec<_> = (0..if groups > 0 { clustering.clusters } else { 0 }).map(pseudo).collect();
+    // By how much the logits of a group differ for a query from its centroid's.
+    let leanings = |i: usize, cluster: usize| -> Vec<F> {
+        let difference: Vec<F> = queries[i].iter().zip(&means[cluster]).map(|(&query, &mean)| query - mean).collect();
+        let leaning =
+            |pseudo: &Option<PseudoKey<F>>| pseudo.as_ref().map_or(F::from(0.0), |p| dot(&difference, &p.key));
+        pseudo[cluster].iter().map(leaning).collect()
+    };
     let row = |(i, &cluster): (usize, &u32)| {
         let (z, own, top) = (&z[cluster as usize], &own[i], &choices.top_keys[cluster as usize]);
         let weights = match method {
@@ -162,10 +222,15 @@ pub fn rows<F: Real>(slice: &Slice, method: &Method, width: usize, choices: Opti
                 }
                 weights
             }
-            Method::Stitched { window, .. } => {
+            Method::Stitched(Stitched { window, .. }) => {
                 let near = |key: usize| window.is_some_and(|window| key.abs_diff(i) <= window);
                 let exact = |key: usize| near(key) || top.contains(&key);
-                let x: Vec<F> = (0..keys.len()).map(|key| if exact(key) { own[key] } else { z[key] }).collect();
+                let leanings = if groups > 0 { leanings(i, cluster as usize) } else { Vec::new() };
+                let elsewhere = |key: usize| match groups {
+                    0 => z[key],
+                    _ => z[key] + leanings[choices.key_groups[key] as usize],
+                };
+                let x: Vec<F> = (0..keys.len()).map(|key| if exact(key) { own[key] } else { elsewhere(key) }).collect();
                 softmax(&scaled(&x, slice.scale))
             }
             _ => softmax(&scaled(z, slice.scale)),

@@ -12,9 +12,9 @@ fn look(method: &str, variant: usize) -> Look {
     Look { dashes: [None, Some((14, 8)), Some((5, 8)), Some((24, 8))][variant % 4], ..plots::method_look(method) }
 }
 
-/// Stages in the order of the computation under a letter each; the three of the K-means in Hamming space are one. The colours are Paul
+/// Stages in the order of the computation under a letter each; what belongs together is one. The colours are Paul
 /// Tol's muted scheme; `true` marks those that need a light letter.
-const PARTS: [(char, &str, &[&str], RGBColor, bool); 11] = [
+const PARTS: [(char, &str, &[&str], RGBColor, bool); 12] = [
     ('A', "hash_codes", &["hash_codes"], RGBColor(0xcc, 0x66, 0x77), false),
     (
         'B',
@@ -25,13 +25,14 @@ const PARTS: [(char, &str, &[&str], RGBColor, bool); 11] = [
     ),
     ('C', "group_by_cluster", &["group_by_cluster"], RGBColor(0xdd, 0xcc, 0x77), false),
     ('D', "centroid_means", &["centroid_means"], RGBColor(0x11, 0x77, 0x33), true),
-    ('E', "euclidean_assign", &["euclidean_assign"], RGBColor(0x88, 0xcc, 0xee), false),
+    ('E', "metric_assign", &["metric_assign"], RGBColor(0x88, 0xcc, 0xee), false),
     ('F', "centroid_logits", &["centroid_logits"], RGBColor(0x88, 0x22, 0x55), true),
     ('G', "top_k", &["top_k"], RGBColor(0x44, 0xaa, 0x99), false),
-    ('H', "remainder", &["remainder"], RGBColor(0x99, 0x99, 0x33), false),
+    ('H', "remainder", &["remainder", "group_remainder"], RGBColor(0x99, 0x99, 0x33), false),
     ('I', "refine_top_k", &["refine_top_k"], RGBColor(0xaa, 0x44, 0x99), true),
-    ('J', "stitch_window", &["stitch_window"], RGBColor(0xdd, 0xdd, 0xdd), false),
+    ('J', "window", &["stitch_window", "group_window"], RGBColor(0xdd, 0xdd, 0xdd), false),
     ('K', "exact_attention", &["exact_attention"], RGBColor(0xbb, 0xbb, 0xbb), false),
+    ('L', "metrics and samples", &["covariance", "sample_means", "key_spread"], RGBColor(0x66, 0x99, 0xcc), false),
 ];
 /// Letters on dark and on light parts; unlike `INK` they stay as they are in the dark.
 const LETTERS: (RGBColor, RGBColor) = (RGBColor(0xfe, 0xfe, 0xfe), RGBColor(0x11, 0x11, 0x11));
@@ -73,12 +74,13 @@ fn name(configuration: &Configuration, runs: &[&Run]) -> String {
         others.map(|run| of(&run.configuration)).all(|value| value == of(configuration))
     };
     let mut name = configuration.method.to_owned();
-    let options: [(&str, Choice); 5] = [
+    let options: [(&str, Choice); 6] = [
         ("heads", |c| Some(c.heads)),
         ("width", |c| Some(c.width)),
         ("C", |c| c.clusters),
         ("k", |c| c.top_k),
         ("w", |c| c.window),
+        ("G", |c| c.key_groups),
     ];
     for (option, of) in options {
         if !same(of) {

@@ -1,10 +1,11 @@
-import type { Limits, Settings } from '../../npm/index.js';
+import type { Limits, Space } from '../../npm/index.js';
 import { byId, element, setText } from '../dom.js';
 import { count } from '../format.js';
-import type { Step } from '../state.js';
+import { SPACES, type AllSettings, type Step } from '../state.js';
 import { nearestStop, stopsOf } from './stops.js';
 
-type Slider = 'clusters' | 'topK' | 'window' | 'bits' | 'iterations' | 'euclideanSteps';
+type Slider = 'clusters' | 'topK' | 'window' | 'keyGroups' | 'iterations' | CodeSlider;
+type CodeSlider = 'bits' | 'euclideanSteps';
 
 interface SliderText {
   name: Slider;
@@ -19,56 +20,71 @@ const SLIDERS: readonly SliderText[] = [
   { name: 'clusters', label: 'Clusters', least: 1, fineEnd: 256, help: 'How many groups the queries of a head are put into; more are closer to exact and slower.' },
   { name: 'topK', label: 'Top keys', least: 0, fineEnd: 256, help: 'How many of its cluster’s strongest keys each query computes exactly.' },
   { name: 'window', label: 'Window', least: -1, fineEnd: 128, help: 'How many neighbours on either side each query computes exactly; only stitched attention uses it.' },
+  { name: 'keyGroups', label: 'Key groups', least: 0, fineEnd: 128, help: 'How many groups the other keys are put into, so that the cluster’s attention leans towards each query; only stitched attention uses them.' },
+  { name: 'iterations', label: 'K-means iterations', least: 1, fineEnd: 30, help: 'How often clusters are re-formed from the hashes, or in the metric from a sample of the queries.' },
+];
+
+/** What only hash codes have; hidden where queries are grouped without them. */
+const CODE_SLIDERS: readonly SliderText[] = [
   { name: 'bits', label: 'Hash bits', least: 1, fineEnd: 128, help: 'Queries are compared by this many random signs; more tell them apart more finely.' },
-  { name: 'iterations', label: 'K-means iterations', least: 1, fineEnd: 30, help: 'How often clusters are re-formed from the hashes.' },
   { name: 'euclideanSteps', label: 'Euclidean steps', least: 0, fineEnd: 8, help: 'Steps that then move queries to the truly nearest cluster mean.' },
 ];
 
-const SWITCHES = [
+const CODE_SWITCHES = [
   { name: 'center', label: 'Centring', help: 'Subtracts the mean query before hashing, so that the signs tell queries apart.' },
   { name: 'bias', label: 'Hash bias', help: 'Random thresholds for the signs, as in the paper; without effect while centring is on.' },
 ] as const;
 
+const ALL_SLIDERS = [...SLIDERS, ...CODE_SLIDERS];
+
+const SPACE_NAMES: Record<Space, string> = { metric: 'in the logits’ metric', hamming: 'by hash codes' };
+
 const LARGEST_SEED = 0xffffffff;
 
-type Change = (change: Partial<Settings>, step: Step) => void;
+type Change = (change: Partial<AllSettings>, step: Step) => void;
 
 /** The settings of the approximations, each with a sentence; none can be moved beyond what input and adapter allow. */
 export class Controls {
-  private readonly inputs = new Map<keyof Settings, HTMLInputElement>();
+  private readonly inputs = new Map<keyof AllSettings, HTMLInputElement | HTMLSelectElement>();
   private readonly outputs = new Map<Slider, HTMLElement>();
   private readonly reasons = new Map<Slider, HTMLElement>();
   private readonly stops = new Map<Slider, number[]>();
   private limits: Limits | undefined;
-  private settings: Settings | undefined;
+  private settings: AllSettings | undefined;
+  private readonly codes: HTMLElement;
 
   constructor(private readonly change: Change) {
-    byId('controls').replaceChildren(
-      ...SLIDERS.map((slider) => this.buildSlider(slider)),
-      ...SWITCHES.map(({ name, label, help }) => this.buildSwitch(name, label, help)),
-      this.buildSeed(),
+    this.codes = element(
+      'div',
+      'codes',
+      ...CODE_SLIDERS.map((slider) => this.buildSlider(slider)),
+      ...CODE_SWITCHES.map(({ name, label, help }) => this.buildSwitch(name, label, help)),
     );
+    const sliders = SLIDERS.map((slider) => this.buildSlider(slider));
+    byId('controls').replaceChildren(...sliders, this.buildSpace(), this.codes, this.buildSeed());
   }
 
   showLimits(limits: Limits): void {
     this.limits = limits;
-    for (const { name, least, fineEnd } of SLIDERS) this.setStops(name, stopsOf(least, fineEnd, limits[name]));
+    for (const { name, least, fineEnd } of ALL_SLIDERS) this.setStops(name, stopsOf(least, fineEnd, limits[name]));
     if (this.settings) this.show(this.settings);
   }
 
-  show(settings: Settings): void {
+  show(settings: AllSettings): void {
     this.settings = settings;
-    for (const slider of SLIDERS) this.showSlider(slider, settings[slider.name]);
-    for (const { name } of SWITCHES) (this.inputs.get(name) as HTMLInputElement).checked = settings[name];
+    for (const slider of ALL_SLIDERS) this.showSlider(slider, settings[slider.name]);
+    (this.inputs.get('space') as HTMLSelectElement).value = settings.space;
+    this.codes.hidden = settings.space !== 'hamming';
+    for (const { name } of CODE_SWITCHES) (this.inputs.get(name) as HTMLInputElement).checked = settings[name];
     const seed = this.inputs.get('seed') as HTMLInputElement;
     if (document.activeElement !== seed) seed.value = String(settings.seed);
   }
 
   /** Settings that the present input and adapter allow, and the same object if they already are. */
-  static fit(settings: Settings, limits: Limits): Settings {
+  static fit(settings: AllSettings, limits: Limits): AllSettings {
     const fitted = { ...settings };
     let changed = false;
-    for (const { name } of SLIDERS) {
+    for (const { name } of ALL_SLIDERS) {
       const value = fitted[name];
       if (value !== null && value > limits[name]) {
         fitted[name] = limits[name];
@@ -141,6 +157,14 @@ export class Controls {
     return this.frame(name, input, element('div', 'control-head', this.label(name, label), input), this.help(name, help));
   }
 
+  private buildSpace(): HTMLElement {
+    const choice = element('select');
+    choice.append(...SPACES.map((space) => new Option(SPACE_NAMES[space], space)));
+    choice.addEventListener('change', () => this.change({ space: choice.value as Space }, 'push'));
+    const help = 'By how much queries differ for the keys, which is stitched attention’s way, or by random signs, which is the paper’s.';
+    return this.frame('space', choice, element('div', 'control-head', this.label('space', 'Grouping'), choice), this.help('space', help));
+  }
+
   private buildSeed(): HTMLElement {
     const input = element('input', 'seed');
     input.type = 'number';
@@ -177,7 +201,7 @@ export class Controls {
     return help;
   }
 
-  private frame(name: keyof Settings, input: HTMLInputElement, ...children: Node[]): HTMLElement {
+  private frame(name: keyof AllSettings, input: HTMLInputElement | HTMLSelectElement, ...children: Node[]): HTMLElement {
     input.id = `control-${name}`;
     input.dataset.testid = `control-${name}`;
     input.setAttribute('aria-describedby', `help-${name}`);

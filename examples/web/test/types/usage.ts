@@ -10,7 +10,8 @@ export async function computes(module: WebAssembly.Module): Promise<Run> {
   initSync({ module });
   const attention = await ClusteredAttention.create();
   const asked = await ClusteredAttention.create('gpu');
-  const settings: Settings = { ...presets().stitched, window: null };
+  const { keyGroups, space, samples, ...before }: Required<Settings> = { ...presets().stitched, window: null };
+  const settings: Settings = before;
   const numbers = new Float32Array(64);
   attention.setInput(numbers, numbers, numbers, { heads: 1, length: 8, width: 8, valueWidth: 8 });
   const { backend, lost, fallbackReason }: { backend: 'gpu' | 'cpu'; lost: boolean; fallbackReason: string | undefined } = asked;
@@ -30,6 +31,8 @@ export async function isRefused(attention: ClusteredAttention): Promise<void> {
   await ClusteredAttention.create('tpu');
   // @ts-expect-error there is no such method
   await attention.run('fast', presets().paper);
+  // @ts-expect-error there is no such space
+  await attention.run('stitched', { ...presets().paper, space: 'euclidean' });
   // @ts-expect-error objects come from `create`
   new ClusteredAttention();
 }

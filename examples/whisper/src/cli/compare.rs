@@ -3,7 +3,7 @@
 use super::options::Options;
 use anyhow::Result;
 use clustered_attention::Method;
-use clustered_attention_models::methods::{method_json, with_seed};
+use clustered_attention_models::methods::{key_groups, method_json, with_seed};
 use clustered_attention_models::progress::Progress;
 use clustered_attention_models::say;
 use clustered_attention_models::table::{mean, median, origin, seconds, table};
@@ -84,6 +84,9 @@ fn options_of(compared: &[Compared], options: &Options) -> String {
     let mut text = format!("{} clusters, top-k {}", chosen.clusters, chosen.top_k);
     if let Some(window) = compared.iter().find_map(|compared| compared.method.window()) {
         text += &format!(", window {window}");
+    }
+    if let Some(groups) = compared.iter().find_map(|compared| key_groups(&compared.method)) {
+        text += &format!(", {groups} key groups");
     }
     text + &format!(", seeds from {}", options.seed)
 }

@@ -1,0 +1,80 @@
+// Metrics: the covariance of the keys (ROLE_KEYS), and that of the queries about their centroids, of a sample. Twin of
+// `src/cpu/covariance.rs`.
+//
+// Tile: 64 squares of 4 x 4 of the result, one an invocation; all go through the sample, of which STAGED rows at a time lie in workgroup
+// memory: two loads for four vectors of multiply-adds. Traffic: 256 rows a tile, each result once. Workgroup memory: 8 KiB, and 1 KiB for the
+// mean.
+
+#import side_rows
+#import positions
+#import centroids
+#import covariances
+
+@group(0) @binding(1) var<storage, read> queries: array<element>;
+@group(0) @binding(2) var<storage, read> keys: array<element>;
+@group(0) @binding(3) var<storage, read> lengths: array<u32>;
+@group(0) @binding(4) var<storage, read> starts: array<u32>;
+@group(0) @binding(5) var<storage, read> clusters: array<u32>;
+@group(0) @binding(6) var<storage, read> centroids: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> covariances: array<vec4f>;
+
+const SAMPLES: u32 = COVARIANCE_SAMPLES;
+const STAGED: u32 = 512u / WIDTH_VECTORS;
+
+var<workgroup> staged: array<vec4f, STAGED * WIDTH_VECTORS>;
+var<workgroup> mean: array<vec4f, WIDTH_VECTORS>;
+
+@compute @workgroup_size(64)
+fn covariance(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let slice = slice_of(workgroup.y);
+    let length = side_length(slice);
+    let count = min(SAMPLES, length);
+    for (var column = lane; column < WIDTH_VECTORS; column += 64u) {
+        // Relative to the first, so that equal keys have no covariance.
+        var origin = vec4f();
+        var sum = vec4f();
+        if (of_keys() && count > 0u) {
+            origin = load_side(side_row(slice, sample_position(0u, SAMPLES, length)), column);
+            for (var sample = 1u; sample < count; sample++) {
+                sum += load_side(side_row(slice, sample_position(sample, SAMPLES, length)), column) - origin;
+            }
+        }
+        mean[column] = origin + sum / f32(max(count, 1u));
+    }
+    let square = min((params.share.tile_begin + workgroup.x) * 64u + lane, WIDTH_VECTORS * WIDTH_VECTORS - 1u);
+    let rows = square / WIDTH_VECTORS;
+    let vector = square % WIDTH_VECTORS;
+    var sums = array<vec4f, 4>();
+    for (var begin = 0u; begin < count; begin += STAGED) {
+        workgroupBarrier();
+        for (var i = lane; i < STAGED * WIDTH_VECTORS; i += 64u) {
+            let sample = begin + i / WIDTH_VECTORS;
+            let column = i % WIDTH_VECTORS;
+            let position = sample_position(min(sample, count - 1u), SAMPLES, length);
+            var value = load_side(side_row(slice, position), column);
+            if (of_keys()) {
+                value -= mean[column];
+            } else {
+                let cluster = min(clusters[assigned_rows(slice) + position], params.sizes.clusters - 1u);
+                value -= centroids[centroid_row(slice, cluster) + column];
+            }
+            staged[i] = select(vec4f(), value, sample < count);
+        }
+        workgroupBarrier();
+        let staged_rows = min(STAGED, count - begin);
+        for (var i = 0u; i < staged_rows; i++) {
+            let factors = staged[i * WIDTH_VECTORS + rows];
+            let columns = staged[i * WIDTH_VECTORS + vector];
+            sums[0] = fma(vec4f(factors.x), columns, sums[0]);
+            sums[1] = fma(vec4f(factors.y), columns, sums[1]);
+            sums[2] = fma(vec4f(factors.z), columns, sums[2]);
+            sums[3] = fma(vec4f(factors.w), columns, sums[3]);
+        }
+    }
+    let which = select(QUERY_COVARIANCE, KEY_COVARIANCE, of_keys());
+    for (var i = 0u; i < 4u; i++) {
+        if (4u * rows + i < WIDTH) {
+            covariances[covariance_row(slice, which, 4u * rows + i) + vector] = sums[i] / f32(max(count, 1u));
+        }
+    }
+}

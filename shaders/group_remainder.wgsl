@@ -1,0 +1,178 @@
+// What a cluster's centroid gives to the keys outside its top-k, group by group. Twin of `src/cpu/group_remainder.rs`.
+//
+// partial_groups: a tile of KEY_TILE members of a group, REMAINDER_CLUSTERS clusters and up to PSEUDO_VECTORS columns of keys and values a
+// workgroup. Logits of 32 keys are staged in workgroup memory and become weights relative to the largest so far, as in a running softmax;
+// COLUMNS invocations read a row together (coalesced), 64 / COLUMNS sets of clusters share it.
+// combine_groups: one cluster and group a workgroup; adds the tiles in order, relative to the largest logit of the group, and divides by the
+// weight.
+// Traffic: keys and values once for every REMAINDER_CLUSTERS clusters, the logits once for every PSEUDO_VECTORS columns.
+// Workgroup memory: REMAINDER_CLUSTERS * 34 floats, at most 5 KiB.
+
+#import sides
+#import cluster_of
+#import centroids
+#import softmax_parts
+#import weights
+
+@group(0) @binding(1) var<storage, read> keys: array<element>;
+@group(0) @binding(2) var<storage, read> values: array<element>;
+@group(0) @binding(3) var<storage, read> weights: array<f32>;
+@group(0) @binding(4) var<storage, read> groups: array<u32>;
+@group(0) @binding(5) var<storage, read> centroids: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> softmax_parts: array<vec4f>;
+
+const COLUMNS: u32 = PSEUDO_VECTORS;
+const SETS: u32 = 64u / COLUMNS;
+const SET_CLUSTERS: u32 = (REMAINDER_CLUSTERS + SETS - 1u) / SETS;
+const STAGED: u32 = 32u;
+
+var<workgroup> staged: array<f32, SETS * SET_CLUSTERS * STAGED>;
+var<workgroup> maxima: array<f32, SETS * SET_CLUSTERS>;
+var<workgroup> factors: array<f32, SETS * SET_CLUSTERS>;
+var<workgroup> products: array<f32, 64>;
+
+// Columns of a key, then of its value.
+fn load_pseudo(slice: Slice, key: u32, vector: u32) -> vec4f {
+    if (vector < WIDTH_VECTORS) {
+        return load_keys(row_of(params.sizes.key_layout, slice.batch, key_head(slice), key), vector);
+    }
+    return load_values(row_of(params.sizes.value_layout, slice.batch, key_head(slice), key), vector - WIDTH_VECTORS);
+}
+
+@compute @workgroup_size(64)
+fn partial_groups(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let slice = slice_of(workgroup.y);
+    let tile = params.share.tile_begin + workgroup.x;
+    let part = workgroup.z % PSEUDO_PARTS;
+    // First cluster of the workgroup, counted from the first of the pass.
+    let first = workgroup.z / PSEUDO_PARTS * REMAINDER_CLUSTERS;
+    let count = min(REMAINDER_CLUSTERS, params.share.cluster_end - params.share.cluster_begin - first);
+    let tiles = key_tiles_of(slice);
+    // The padding is behind the last group.
+    if (tile >= groups[tiles + params.sizes.groups]) {
+        return;
+    }
+    let group = cluster_of(tiles, params.sizes.groups, tile);
+    let begin_of_tile = (tile - groups[tiles + group]) * KEY_TILE;
+    let members = groups[key_groups_of(slice) + group + 1u] - groups[key_groups_of(slice) + group];
+    let list = tiles + params.sizes.groups + 2u + groups[key_groups_of(slice) + group];
+    let end = min(begin_of_tile + KEY_TILE, members);
+    let column = lane % COLUMNS;
+    let share = lane / COLUMNS;
+    let vector = part * COLUMNS + column;
+    var sums: array<vec4f, SET_CLUSTERS>;
+    var maximum = LOWEST;
+    var weight_sum = 0.0;
+    for (var begin = begin_of_tile; begin < end; begin += STAGED) {
+        workgroupBarrier();
+        for (var i = lane; i < SETS * SET_CLUSTERS * STAGED; i += 64u) {
+            let cluster = i / STAGED;
+            let member = begin + i % STAGED;
+            let key = min(groups[list + min(member, end - 1u)], params.sizes.keys - 1u);
+            let logit = weights[weight_row(slice, first + min(cluster, count - 1u)) + key];
+            let counts = cluster < count && member < end && logit > LOWEST;
+            staged[i] = select(LOWEST, logit, counts);
+        }
+        workgroupBarrier();
+        if (lane < SETS * SET_CLUSTERS) {
+            var highest = maximum;
+            for (var i = 0u; i < STAGED; i++) {
+                highest = max(highest, staged[lane * STAGED + i]);
+            }
+            maxima[lane] = highest;
+            factors[lane] = exp(params.sizes.scale * (maximum - highest));
+            weight_sum *= factors[lane];
+            maximum = highest;
+        }
+        workgroupBarrier();
+        for (var i = lane; i < SETS * SET_CLUSTERS * STAGED; i += 64u) {
+            let logit = staged[i];
+            staged[i] = select(0.0, exp(params.sizes.scale * (logit - maxima[i / STAGED])), logit > LOWEST);
+        }
+        workgroupBarrier();
+        if (lane < SETS * SET_CLUSTERS) {
+            for (var i = 0u; i < STAGED; i++) {
+                weight_sum += staged[lane * STAGED + i];
+            }
+        }
+        if (share < SETS) {
+            for (var j = 0u; j < SET_CLUSTERS; j++) {
+                sums[j] *= factors[share * SET_CLUSTERS + j];
+            }
+            let keys_left = min(STAGED, end - begin);
+            for (var i = 0u; i < keys_left; i++) {
+                let key = min(groups[list + begin + i], params.sizes.keys - 1u);
+                let columns = load_pseudo(slice, key, vector);
+                for (var j = 0u; j < SET_CLUSTERS; j++) {
+                    sums[j] = fma(vec4f(staged[(share * SET_CLUSTERS + j) * STAGED + i]), columns, sums[j]);
+                }
+            }
+        }
+    }
+    for (var j = 0u; j < SET_CLUSTERS; j++) {
+        let cluster = share * SET_CLUSTERS + j;
+        if (share < SETS && cluster < count && vector < WIDTH_VECTORS + VALUE_VECTORS) {
+            softmax_parts[key_tile_row(slice, tile, first + cluster) + 1u + vector] = sums[j];
+        }
+    }
+    if (lane < count && part == 0u) {
+        softmax_parts[key_tile_row(slice, tile, first + lane)] = vec4f(maximum, weight_sum, 0.0, 0.0);
+    }
+}
+
+@compute @workgroup_size(64)
+fn combine_groups(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let slice = slice_of(workgroup.y);
+    let item = params.share.tile_begin + workgroup.x;
+    let pass_row = item / params.sizes.groups;
+    let group = item % params.sizes.groups;
+    let cluster = params.share.cluster_begin + pass_row;
+    let tiles = key_tiles_of(slice);
+    let begin = groups[tiles + group];
+    let end = groups[tiles + group + 1u];
+    var maximum = LOWEST;
+    for (var tile = begin; tile < end; tile++) {
+        maximum = max(maximum, softmax_parts[key_tile_row(slice, tile, pass_row)].x);
+    }
+    var weight = 0.0;
+    for (var tile = begin; tile < end; tile++) {
+        let statistics = softmax_parts[key_tile_row(slice, tile, pass_row)];
+        weight += exp(params.sizes.scale * (statistics.x - maximum)) * statistics.y;
+    }
+    let counts = weight > 0.0;
+    let factor = select(0.0, 1.0 / weight, counts);
+    let out = pseudo_row(slice, cluster, group);
+    var product = 0.0;
+    for (var vector = lane; vector < WIDTH_VECTORS + VALUE_VECTORS; vector += 64u) {
+        var sum = vec4f();
+        for (var tile = begin; tile < end; tile++) {
+            let row = key_tile_row(slice, tile, pass_row);
+            let relative = exp(params.sizes.scale * (softmax_parts[row].x - maximum));
+            sum = fma(vec4f(relative), softmax_parts[row + 1u + vector], sum);
+        }
+        let mean = sum * factor;
+        softmax_parts[out + 1u + vector] = mean;
+        if (vector < WIDTH_VECTORS) {
+            product += dot(mean, centroids[centroid_row(slice, cluster) + vector]);
+        }
+    }
+    products[lane] = product;
+    workgroupBarrier();
+    if (lane == 0u) {
+        var sum = 0.0;
+        for (var i = 0u; i < 64u; i++) {
+            sum += products[i];
+        }
+        let facts = vec4f(params.sizes.scale * (maximum - sum), maximum, weight, 0.0);
+        softmax_parts[out] = select(vec4f(LOWEST, LOWEST, 0.0, 0.0), facts, counts);
+    }
+}
+
+// `groups` of the keys' side, see `sides`: what follows the queries'.
+fn key_groups_of(slice: Slice) -> u32 {
+    return slice.index * params.cut.groups_words + 2u * (params.sizes.clusters + 2u) + params.sizes.queries;
+}
+
+fn key_tiles_of(slice: Slice) -> u32 {
+    return key_groups_of(slice) + params.sizes.groups + 2u;
+}
