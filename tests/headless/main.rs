@@ -120,7 +120,7 @@ fn json_has_every_key_and_each_methods_own_defaults() {
     let grouping = |method| ["space", "samples", "key_groups", "spread"].map(|key| run(&document, method)[key].clone());
     assert_eq!(grouping("exact").as_slice(), expected("[null, null, null, null]"));
     assert_eq!(grouping("improved").as_slice(), expected(r#"["hamming", 512, null, null]"#));
-    assert_eq!(grouping("stitched").as_slice(), expected(r#"["metric", 512, 16, false]"#));
+    assert_eq!(grouping("stitched").as_slice(), expected(r#"["metric", 512, 32, false]"#));
     assert!(error(&document, "exact") < 1e-6);
     assert!(error(&document, "stitched") < error(&document, "improved"));
 }

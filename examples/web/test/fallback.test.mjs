@@ -11,7 +11,7 @@ export async function test({ page, server, check }) {
   check(/CPU/.test(await text(page, 'adapter')), `the adapter is ${await text(page, 'adapter')}`);
   check(/WebGPU/.test(await text(page, 'notice')), `the notice says: ${await text(page, 'notice')}`);
   const { error } = await card(page, 'stitched');
-  check(error > 0.1 && error < 0.25, `stitched is off by ${error}`);
+  check(error > 0.05 && error < 0.15, `stitched is off by ${error}`);
 
   await page.goto('about:blank');
   await page.goto(`${server.page}#backend=gpu`);
