@@ -320,13 +320,15 @@ fn finite_inputs_that_overflow_are_named() {
         Method::clustered(3),
         Method::improved(3),
         stitched,
-        stitched.with_key_groups(0),
         hamming,
-        hamming.with_key_groups(4),
         Method::sliding_window(4, 4),
+        stitched.with_key_groups(0),
+        hamming.with_key_groups(4),
     ];
     for engine in shared_engines() {
-        for method in methods {
+        // Every back end has the same checks; the last two would only compile more kernels.
+        let count = if engine.attention.adapter().is_none() { methods.len() } else { methods.len() - 2 };
+        for &method in &methods[..count] {
             let run = |sizes| {
                 let case = sized(method, sizes);
                 engine.attention.run_blocking(&case.problem, &case.inputs())
