@@ -30,6 +30,8 @@ pub struct Limits {
     pub(crate) value_registers: usize,
     /// Whether work runs on the host, which needs no partial sums for workgroups.
     pub(crate) host: bool,
+    /// Threads that slices of a chunk are shared among; 1 where it does not matter.
+    pub(crate) threads: usize,
     /// Whether the device is a software adapter, which computes on the host after all.
     pub(crate) software: bool,
     /// Scratch memory that may be taken.
@@ -63,6 +65,7 @@ impl Limits {
             query_registers: Self::HARDWARE_REGISTERS.0,
             value_registers: Self::HARDWARE_REGISTERS.1,
             host: true,
+            threads: crate::parallel::threads(),
             software: false,
             scratch_budget_bytes: DEFAULT_SCRATCH_BUDGET_BYTES,
             shortage: None,
@@ -163,6 +166,7 @@ impl From<&wgpu::Limits> for Limits {
             query_registers: Self::HARDWARE_REGISTERS.0,
             value_registers: Self::HARDWARE_REGISTERS.1,
             host: false,
+            threads: 1,
             software: false,
             scratch_budget_bytes: DEFAULT_SCRATCH_BUDGET_BYTES,
             shortage: Self::shortage(limits),

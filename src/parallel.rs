@@ -18,6 +18,18 @@ pub(crate) fn each<T: Send, M>(
     }
 }
 
+/// Runs `work` among the threads of [`each`]. A call from elsewhere would go to sleep and be woken at every step.
+pub(crate) fn within<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    #[cfg(not(target_arch = "wasm32"))]
+    {
+        rayon::scope(|_| work())
+    }
+    #[cfg(target_arch = "wasm32")]
+    {
+        work()
+    }
+}
+
 /// Threads that [`each`] works with.
 pub(crate) fn threads() -> usize {
     #[cfg(not(target_arch = "wasm32"))]

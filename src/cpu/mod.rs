@@ -30,6 +30,7 @@ mod work;
 
 use crate::background::Cancellation;
 use crate::clock::Instant;
+use crate::parallel::within;
 use crate::plan::Plan;
 use crate::problem::Call;
 use crate::stages::{Given, Kept, Role, Stage, Step};
@@ -56,21 +57,24 @@ pub(crate) fn run(
     let mut memory = workspace.take();
     memory.draw(plan, call.supplied);
     let steps = plan.steps(Given::of(call.supplied, call.positions));
-    for chunk in plan.chunks() {
-        let work = Work { problem: &plan.problem, plan, call, chunk, cancellation };
-        memory.fit(&work);
-        for step in &steps {
-            cancellation.check()?;
-            let start = Instant::now();
-            run_step(step, &work, &mut memory, output);
-            if let Some(trace) = trace.as_deref_mut() {
-                trace.add_seconds(step.stage, start.elapsed().as_secs_f64());
-                if let Some(kept) = step.kept {
-                    keep(kept, trace, &work, &memory);
+    within(|| -> Result<()> {
+        for chunk in plan.chunks() {
+            let work = Work { problem: &plan.problem, plan, call, chunk, cancellation };
+            memory.fit(&work);
+            for step in &steps {
+                cancellation.check()?;
+                let start = Instant::now();
+                run_step(step, &work, &mut memory, output);
+                if let Some(trace) = trace.as_deref_mut() {
+                    trace.add_seconds(step.stage, start.elapsed().as_secs_f64());
+                    if let Some(kept) = step.kept {
+                        keep(kept, trace, &work, &memory);
+                    }
                 }
             }
         }
-    }
+        Ok(())
+    })?;
     if let Some(trace) = trace {
         trace.scratch_bytes = plan.scratch_bytes();
         if plan.cut.clusters > 0 {

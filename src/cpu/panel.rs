@@ -1,8 +1,9 @@
 //! The two inner loops of the CPU back end: products with sixteen columns held in SIMD registers.
 //!
 //! A *panel* is a row of [`LANES`] floats, one for each of sixteen queries (or keys, or clusters). Rows of the other operand are
-//! broadcast, up to six at a time, so that twelve 8-wide accumulators stay in registers: per step 12 fused multiply-adds for 2 loads of
-//! columns and 6 broadcasts. AVX2 with FMA, NEON, WebAssembly SIMD or scalar code is chosen at run time by `pulp`.
+//! broadcast, up to six at a time, so that twelve accumulators of two vectors a row stay in registers: per step 12 fused multiply-adds for
+//! 2 loads of columns and 6 broadcasts. Where a vector is as wide as a panel (AVX-512), sixteen rows of one vector each. AVX-512, AVX2 with
+//! FMA, NEON, WebAssembly SIMD or scalar code is chosen at run time by `pulp`.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -12,8 +13,10 @@ pub(crate) const LANES: usize = 16;
 /// One row of a panel.
 pub(crate) type Panel = [f32; LANES];
 
-/// Rows that a block of registers holds.
+/// Rows that a block of registers holds, of two vectors each.
 const ROWS: usize = 6;
+/// The same of vectors as wide as a panel.
+const WIDE_ROWS: usize = 16;
 /// Rows of a last, incomplete group of columns that are copied together.
 const TAIL_ROWS: usize = 32;
 
@@ -40,17 +43,29 @@ pub(crate) fn add_weighted(
     Arch::new().dispatch(AddWeighted { weights, rows, values, stride, width, out });
 }
 
-/// Calls `$block::<S, R>` with the constant `R` that equals a number of rows of 1 to 6, so that incomplete blocks are as fast as whole
-/// ones.
+/// Rows of a block with the vectors of `S`.
+const fn block_rows<S: Simd>() -> usize {
+    if S::F32_LANES == LANES {
+        WIDE_ROWS
+    } else {
+        ROWS
+    }
+}
+
+/// Calls `$block::<S, R, V>` with the constant `R` that equals a number of rows, so that incomplete blocks are as fast as whole ones, and
+/// the `V` vectors of a row that are in registers together.
 macro_rules! with_rows {
-    ($rows:expr, $block:ident($($argument:expr),*)) => {
+    ($rows:expr, $block:ident $arguments:tt) => {
+        if S::F32_LANES == LANES {
+            with_rows!($rows, $block::<WIDE_ROWS, 1> $arguments, 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
+        } else {
+            with_rows!($rows, $block::<ROWS, 2> $arguments, 1 2 3 4 5)
+        }
+    };
+    ($rows:expr, $block:ident::<$most:ident, $vectors:literal> $arguments:tt, $($fewer:literal)*) => {
         match $rows {
-            1 => $block::<S, 1>($($argument),*),
-            2 => $block::<S, 2>($($argument),*),
-            3 => $block::<S, 3>($($argument),*),
-            4 => $block::<S, 4>($($argument),*),
-            5 => $block::<S, 5>($($argument),*),
-            _ => $block::<S, ROWS>($($argument),*),
+            $($fewer => $block::<S, $fewer, $vectors> $arguments,)*
+            _ => $block::<S, $most, $vectors> $arguments,
         }
     };
 }
@@ -67,39 +82,37 @@ impl WithSimd for DotRows<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        for (block, out) in self.out.chunks_mut(ROWS).enumerate() {
-            let rows = &self.rows[block * ROWS * self.stride..];
+        let block_rows = block_rows::<S>();
+        for (block, out) in self.out.chunks_mut(block_rows).enumerate() {
+            let rows = &self.rows[block * block_rows * self.stride..];
             with_rows!(out.len(), dot_block(simd, rows, self.stride, self.panel, out));
         }
     }
 }
 
 #[inline(always)]
-fn dot_block<S: Simd, const R: usize>(simd: S, rows: &[f32], stride: usize, panel: &[Panel], out: &mut [Panel]) {
+fn dot_block<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    rows: &[f32],
+    stride: usize,
+    panel: &[Panel],
+    out: &mut [Panel],
+) {
     let depth = panel.len();
     let rows: [&[f32]; R] = std::array::from_fn(|r| &rows[r * stride..][..depth]);
-    if 2 * S::F32_LANES > LANES {
-        // Vectors as wide as a panel: the compiler uses them by itself.
-        for (out, row) in out.iter_mut().zip(rows) {
-            *out = [0.0; LANES];
-            for (columns, &factor) in panel.iter().zip(row) {
-                add_scaled(out, columns, factor);
-            }
-        }
-        return;
-    }
-    for pair in 0..LANES / (2 * S::F32_LANES) {
-        let mut sums = [[simd.splat_f32s(0.0); 2]; R];
+    for part in 0..LANES / (V * S::F32_LANES) {
+        let mut sums = [[simd.splat_f32s(0.0); V]; R];
         for j in 0..depth {
-            let columns = pair_of::<S>(&panel[j], pair);
+            let columns = vectors_of::<S, V>(&panel[j], part);
             for (sum, row) in sums.iter_mut().zip(&rows) {
                 let factor = simd.splat_f32s(row[j]);
-                sum[0] = simd.mul_add_e_f32s(factor, columns[0], sum[0]);
-                sum[1] = simd.mul_add_e_f32s(factor, columns[1], sum[1]);
+                for (sum, columns) in sum.iter_mut().zip(columns) {
+                    *sum = simd.mul_add_e_f32s(factor, columns, *sum);
+                }
             }
         }
         for (out, sum) in out.iter_mut().zip(sums) {
-            S::as_mut_simd_f32s(out).0[2 * pair..][..2].copy_from_slice(&sum);
+            S::as_mut_simd_f32s(out).0[V * part..][..V].copy_from_slice(&sum);
         }
     }
 }
@@ -149,14 +162,14 @@ fn weighted_columns<S: Simd>(
     out: &mut [f32],
     out_stride: usize,
 ) {
-    for first in (0..rows).step_by(ROWS) {
+    for first in (0..rows).step_by(block_rows::<S>()) {
         let out = &mut out[first * out_stride..];
         with_rows!(rows - first, weighted_block(simd, weights, first, values, stride, out, out_stride));
     }
 }
 
 #[inline(always)]
-fn weighted_block<S: Simd, const R: usize>(
+fn weighted_block<S: Simd, const R: usize, const V: usize>(
     simd: S,
     weights: &[Panel],
     first: usize,
@@ -165,38 +178,24 @@ fn weighted_block<S: Simd, const R: usize>(
     out: &mut [f32],
     out_stride: usize,
 ) {
-    if 2 * S::F32_LANES > LANES {
-        for (weights, columns) in weights.iter().zip(values.chunks(stride)) {
-            for (r, &weight) in weights[first..][..R].iter().enumerate() {
-                add_scaled(panel_mut(&mut out[r * out_stride..]), panel_ref(columns), weight);
-            }
-        }
-        return;
-    }
-    for pair in 0..LANES / (2 * S::F32_LANES) {
-        let mut sums = [[simd.splat_f32s(0.0); 2]; R];
+    for part in 0..LANES / (V * S::F32_LANES) {
+        let mut sums = [[simd.splat_f32s(0.0); V]; R];
         for (r, sum) in sums.iter_mut().enumerate() {
-            *sum = pair_of::<S>(panel_ref(&out[r * out_stride..]), pair);
+            *sum = vectors_of::<S, V>(panel_ref(&out[r * out_stride..]), part);
         }
         for (weights, columns) in weights.iter().zip(values.chunks(stride)) {
-            let columns = pair_of::<S>(panel_ref(columns), pair);
+            let columns = vectors_of::<S, V>(panel_ref(columns), part);
             for (sum, &weight) in sums.iter_mut().zip(&weights[first..][..R]) {
                 let weight = simd.splat_f32s(weight);
-                sum[0] = simd.mul_add_e_f32s(weight, columns[0], sum[0]);
-                sum[1] = simd.mul_add_e_f32s(weight, columns[1], sum[1]);
+                for (sum, columns) in sum.iter_mut().zip(columns) {
+                    *sum = simd.mul_add_e_f32s(weight, columns, *sum);
+                }
             }
         }
         for (r, sum) in sums.into_iter().enumerate() {
             let out = panel_mut(&mut out[r * out_stride..]);
-            S::as_mut_simd_f32s(out).0[2 * pair..][..2].copy_from_slice(&sum);
+            S::as_mut_simd_f32s(out).0[V * part..][..V].copy_from_slice(&sum);
         }
-    }
-}
-
-#[inline(always)]
-fn add_scaled(out: &mut Panel, columns: &Panel, factor: f32) {
-    for (out, &column) in out.iter_mut().zip(columns) {
-        *out += factor * column;
     }
 }
 
@@ -213,9 +212,9 @@ fn panel_mut(row: &mut [f32]) -> &mut Panel {
 }
 
 #[inline(always)]
-fn pair_of<S: Simd>(panel: &Panel, pair: usize) -> [S::f32s; 2] {
-    let vectors = S::as_simd_f32s(panel).0;
-    [vectors[2 * pair], vectors[2 * pair + 1]]
+fn vectors_of<S: Simd, const V: usize>(panel: &Panel, part: usize) -> [S::f32s; V] {
+    let (vectors, _) = S::as_simd_f32s(panel).0[V * part..].split_first_chunk().expect("whole vectors");
+    *vectors
 }
 
 /// Packs up to sixteen rows into the lanes of a panel; lanes without a row hold zeros.

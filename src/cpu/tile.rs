@@ -158,15 +158,13 @@ impl WithSimd for Weigh<'_> {
         if highest != *maximum {
             rescale(simd, maximum, &highest, total, sums);
         }
-        let masked = simd.splat_f32s(LOWEST);
+        // A masked key weighs nothing even where every key so far is masked.
+        let reference = highest.map(|highest| if highest > LOWEST { highest } else { 0.0 });
         for (v, total) in S::as_mut_simd_f32s(total).0.iter_mut().enumerate() {
-            let highest = S::as_simd_f32s(&highest).0[v];
+            let reference = S::as_simd_f32s(&reference).0[v];
             for logit in logits.iter_mut() {
                 let logit = &mut S::as_mut_simd_f32s(logit).0[v];
-                let weight = exp(simd, simd.sub_f32s(*logit, highest));
-                // A masked key weighs nothing even where every key so far is masked.
-                let kept = simd.greater_than_f32s(*logit, masked);
-                *logit = simd.select_f32s(kept, weight, simd.splat_f32s(0.0));
+                *logit = exp(simd, simd.sub_f32s(*logit, reference));
                 *total = simd.add_f32s(*total, *logit);
             }
         }

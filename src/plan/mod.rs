@@ -49,6 +49,16 @@ impl Chunk {
     }
 }
 
+/// Inputs, output and scratch memory of a chunk on the host that later steps find in the last cache, as far as threads have slices of
+/// their own.
+const HOST_CACHE_BYTES: u64 = 16 << 20;
+
+/// Slices of a chunk so that chunks are about as large and of at most `most` slices, yet of at least as many as threads.
+fn even(most: usize, slices: usize, threads: usize) -> usize {
+    let chunks = slices.div_ceil(most.max(threads).max(1)).max(1);
+    slices.div_ceil(chunks).next_multiple_of(threads.max(1))
+}
+
 impl Plan {
     /// Takes the method, where [`Method::Auto`] leaves a choice, and finds the largest pieces that fit the limits and
     /// their scratch budget ([`Limits::with_scratch_budget_bytes`]).
@@ -65,6 +75,11 @@ impl Plan {
         let slice_bytes = memory::bytes(&scratch).max(1);
         let mut slices = (scratch_budget_bytes / slice_bytes).clamp(1, shape.slices() as u64) as usize;
         slices = slices.min(limits.workgroups_per_dimension as usize);
+        if limits.host && cut.clusters > 0 {
+            let rows = 4 * (shape.queries + shape.keys) as u64 * (shape.width + shape.value_width) as u64;
+            let cached = HOST_CACHE_BYTES / rows.saturating_add(slice_bytes);
+            slices = slices.min(even(cached as usize, shape.slices(), limits.threads));
+        }
         loop {
             let (batches, heads) =
                 if slices >= shape.query_heads { (slices / shape.query_heads, shape.query_heads) } else { (1, slices) };
@@ -217,6 +232,23 @@ mod tests {
             let covered: usize = plan.chunks().map(|chunk| chunk.slices()).sum();
             assert_eq!(covered, heads);
         }
+    }
+
+    #[test]
+    fn slices_of_a_chunk_stay_in_the_cache_and_keep_all_threads_busy() {
+        for (most, slices, threads, expected) in
+            [(100, 8, 2, 8), (6, 8, 2, 4), (1, 8, 2, 2), (0, 8, 16, 16), (5, 8, 3, 6), (0, 1, 1, 1), (7, 48, 4, 8)]
+        {
+            assert_eq!(even(most, slices, threads), expected, "{most} {slices} {threads}");
+        }
+        let host = Limits { threads: 2, ..Limits::host() };
+        let slices = |length, method| {
+            let shape = Shape::self_attention(1, 8, length, 64);
+            let plan = plan(shape, Layout::HeadsFirst, method, &host, DEFAULT_SCRATCH_BUDGET_BYTES).expect("a plan");
+            plan.slices_per_chunk()
+        };
+        assert_eq!([512, 1024, 2048, 8192].map(|length| slices(length, Method::stitched(25))), [8, 8, 4, 2]);
+        assert_eq!(slices(8192, Method::Exact), 8);
     }
 
     #[test]
