@@ -85,6 +85,11 @@ fn sample_means(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
     let column = lane % COLUMNS;
     let row = lane / COLUMNS;
     let keeps = of_sample();
+    // Members are summed relative to the first row, so that the mean of equal rows is that row.
+    var reference = vec4f();
+    if (keeps && length > 0u) {
+        reference = load_side(side_row(slice, 0u), column);
+    }
     var sum = vec4f();
     var count = 0.0;
     if (keeps) {
@@ -94,7 +99,8 @@ fn sample_means(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
             count += f32(members);
             for (var member = row; member < members; member += ROWS) {
                 if (row < ROWS) {
-                    sum += load_side(side_row(slice, sample_position(listed[member], sample_count(), length)), column);
+                    let position = sample_position(listed[member], sample_count(), length);
+                    sum += load_side(side_row(slice, position), column) - reference;
                 }
             }
         }
@@ -118,7 +124,7 @@ fn sample_means(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
         for (var other = 1u; other < ROWS; other++) {
             sum += row_sums[other * COLUMNS + lane];
         }
-        centre[lane] = sum / max(count, 1.0);
+        centre[lane] = reference + sum / max(count, 1.0);
     }
     workgroupBarrier();
 

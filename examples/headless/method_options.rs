@@ -28,13 +28,13 @@ pub struct MethodOptions {
     /// First keys that every position sees (window)
     #[arg(long, value_name = "KEYS", default_value_t = 0)]
     pub sinks: usize,
-    /// Groups of the keys outside the top-k (stitched, auto), or 0 for none [default: 16]
+    /// Groups of the keys outside the top-k (stitched, auto), or 0 for none [default: 32]
     #[arg(long, value_name = "G")]
     pub key_groups: Option<usize>,
-    /// Rounds of K-means on a sample of the keys (stitched, auto) [default: 3]
+    /// Rounds of K-means on a sample of the keys (stitched, auto) [default: 2]
     #[arg(long, value_name = "ROUNDS")]
     pub key_rounds: Option<usize>,
-    /// Keys that K-means looks at (stitched, auto) [default: 512]
+    /// Keys that K-means looks at (stitched, auto) [default: 384]
     #[arg(long, value_name = "SAMPLES")]
     pub key_samples: Option<usize>,
     /// Take keys that their group stands for badly into the top-k (stitched, auto) [default: false]
@@ -56,10 +56,10 @@ pub struct MethodOptions {
     /// Bits of a code (hamming) [default: 63]
     #[arg(long, value_name = "B")]
     pub bits: Option<usize>,
-    /// Rounds of K-means [default: 10 in Hamming space, 5 in the metric]
+    /// Rounds of K-means [default: 10 in Hamming space, 4 in the metric]
     #[arg(long, value_name = "ROUNDS")]
     pub iterations: Option<usize>,
-    /// Queries that K-means looks at (metric) [default: 512]
+    /// Queries that K-means looks at (metric) [default: 384]
     #[arg(long, value_name = "SAMPLES")]
     pub samples: Option<usize>,
     /// Euclidean steps after the Hamming K-means [default: 2 for stitched and auto, otherwise 0]

@@ -1,6 +1,6 @@
 //! Logits of the centroids, `z[c,s] = centroid_c · k_s`. Twin of `shaders/centroid_logits.wgsl`.
 
-use super::panel::{dot_rows, pack, Panel, LANES};
+use super::panel::{columns, dot_rows, pack, store_lanes, Panel, LANES};
 use super::tile::KEY_BLOCK;
 use super::work::Work;
 use crate::parallel::{blocks, each};
@@ -30,10 +30,8 @@ pub(crate) fn centroid_logits(work: &Work, pass: Range<usize>, centroids: &[f32]
                 dot_rows(keys.from(begin), keys.stride, panel, dots);
                 for (square, dots) in dots.chunks(LANES).enumerate() {
                     // From a row a key to a row a cluster.
-                    let mut logits = [[0.0; LANES]; LANES];
-                    pack(&mut logits, dots.iter().map(|dots| dots.as_slice()));
-                    for (row, logits) in block.data.chunks_mut(row).take(last - first).zip(&logits) {
-                        row[begin + square * LANES..][..dots.len()].copy_from_slice(&logits[..dots.len()]);
+                    for (row, logits) in block.data.chunks_mut(row).take(last - first).zip(columns(dots)) {
+                        store_lanes(&logits, &mut row[begin + square * LANES..][..dots.len()]);
                     }
                 }
             }

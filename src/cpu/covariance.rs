@@ -59,7 +59,10 @@ pub(crate) fn covariance(
             for first in (0..width).step_by(LANES) {
                 let columns = LANES.min(width - first);
                 for (weights, row) in weights.iter_mut().zip(rows.chunks(width)) {
-                    weights[..columns].copy_from_slice(&row[first..first + columns]);
+                    match row[first..].first_chunk() {
+                        Some(whole) => *weights = *whole,
+                        None => weights[..columns].copy_from_slice(&row[first..]),
+                    }
                 }
                 // What lies left of the diagonal's block is there already, as columns.
                 sums.fill(0.0);
@@ -78,8 +81,12 @@ pub(crate) fn covariance(
 /// Subtracts the mean row.
 fn centre(rows: &mut [f32], width: usize) {
     let count = (rows.len() / width).max(1) as f64;
-    for column in 0..width {
-        let sum: f64 = rows.iter().skip(column).step_by(width).map(|&value| f64::from(value)).sum();
-        rows.iter_mut().skip(column).step_by(width).for_each(|value| *value -= (sum / count) as f32);
+    let mut means = vec![0.0f64; width];
+    for row in rows.chunks(width) {
+        means.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
+    }
+    let means: Vec<f32> = means.iter().map(|sum| (sum / count) as f32).collect();
+    for row in rows.chunks_mut(width) {
+        row.iter_mut().zip(&means).for_each(|(value, mean)| *value -= mean);
     }
 }

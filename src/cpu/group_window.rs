@@ -66,11 +66,10 @@ impl Groups {
         let clusters = work.plan.cut.clusters;
         let states = band.positions.clone().map(|position| &block.state(head, position)[state_size(0)..]);
         pack(&mut self.logits, states);
-        for (lane, row) in band.rows.iter().enumerate() {
-            let Some((index, _)) = row else { continue };
-            let first = PseudoKeys::index(band.slice, (self.logits.len(), clusters), index % clusters);
-            let facts = pseudo.facts[first..].iter().step_by(clusters);
-            self.maxima.iter_mut().zip(facts).for_each(|(maxima, facts)| maxima[lane] = facts.maximum);
+        let facts = &pseudo.facts[PseudoKeys::index(band.slice, (self.logits.len(), clusters), 0)..];
+        let clusters_of_lanes = band.rows.map(|row| row.map_or(0, |(index, _)| index % clusters));
+        for (maxima, facts) in self.maxima.iter_mut().zip(facts.chunks(clusters)) {
+            *maxima = clusters_of_lanes.map(|cluster| facts[cluster].maximum);
         }
     }
 }

@@ -253,6 +253,23 @@ pub(crate) fn pack<'a>(panel: &mut [Panel], mut rows: impl Iterator<Item = &'a [
     }
 }
 
+/// Columns of up to sixteen panels: lane `l` of panel `j` becomes lane `j` of panel `l`.
+pub(crate) fn columns(panels: &[Panel]) -> [Panel; LANES] {
+    let mut columns = [[0.0; LANES]; LANES];
+    pack(&mut columns, panels.iter().map(|panel| panel.as_slice()));
+    columns
+}
+
+/// Copies as many lanes as there is room for, at most all.
+#[inline(always)]
+pub(crate) fn store_lanes(lanes: &Panel, room: &mut [f32]) {
+    // A copy of a known size is no call.
+    match room.first_chunk_mut() {
+        Some(whole) => *whole = *lanes,
+        None => room.copy_from_slice(&lanes[..room.len()]),
+    }
+}
+
 #[inline(always)]
 fn square_row(row: &[f32]) -> [f32; 4] {
     [row[0], row[1], row[2], row[3]]

@@ -17,7 +17,7 @@ pub enum Space {
 }
 
 /// Rows that K-means in a metric looks at.
-pub(super) const SAMPLES: usize = 512;
+pub(super) const SAMPLES: usize = 384;
 
 #[cfg(feature = "serde")]
 fn default_samples() -> usize {
@@ -47,7 +47,7 @@ pub struct Clustering {
     pub center: bool,
     /// Euclidean steps after the Hamming K-means. Default 2 for stitched attention, otherwise 0.
     pub euclidean_steps: usize,
-    /// Queries that K-means in the metric looks at, at most. Default 512. [`Space::Metric`] only.
+    /// Queries that K-means in the metric looks at, at most. Default 384. [`Space::Metric`] only.
     #[cfg_attr(feature = "serde", serde(default = "default_samples"))]
     pub samples: usize,
     /// Seed of the hash planes, of the starting positions and of the samples. Default 0.
@@ -82,9 +82,9 @@ impl Clustering {
         Self { bias: false, center: true, euclidean_steps: 2, ..Self::paper(clusters) }
     }
 
-    /// The settings of stitched attention: in the metric, 5 rounds on 512 samples.
+    /// The settings of stitched attention: in the metric, 4 rounds on 384 samples.
     pub fn metric(clusters: usize) -> Self {
-        Self { space: Space::Metric, iterations: 5, ..Self::hamming(clusters) }
+        Self { space: Space::Metric, iterations: 4, ..Self::hamming(clusters) }
     }
 
     /// 32-bit words of a code.

@@ -52,9 +52,9 @@ pub struct KeyGroups {
     /// Groups of a slice (`G`), at most [`KeyGroups::MAX_GROUPS`]; 0 is none. More than there are valid keys is allowed; the surplus stays
     /// empty.
     pub groups: usize,
-    /// Keys that K-means looks at, at most. Default 512.
+    /// Keys that K-means looks at, at most. Default 384.
     pub samples: usize,
-    /// Rounds of K-means on the sample, before all keys are assigned. Default 3.
+    /// Rounds of K-means on the sample, before all keys are assigned. Default 2.
     pub rounds: usize,
     /// Whether a key that its group stands for badly enters the top-k earlier.
     pub spread: bool,
@@ -64,7 +64,7 @@ impl KeyGroups {
     /// The largest number of groups.
     pub const MAX_GROUPS: usize = 1024;
     /// No groups.
-    pub const NONE: Self = Self { groups: 0, samples: SAMPLES, rounds: 3, spread: false };
+    pub const NONE: Self = Self { groups: 0, samples: SAMPLES, rounds: 2, spread: false };
 
     /// So many groups, with the defaults.
     pub fn new(groups: usize) -> Self {

@@ -21,7 +21,7 @@ pub(super) const DEFINITION: Definition = Definition {
             ..Cost::default()
         }
     },
-    pace: Pace::Operations([50.0, 1250.0, 1.0]),
+    pace: Pace::Operations([17.0, 1130.0, 1.0]),
     launches: |step, cut| {
         let (count, rows) = cut.side(step.role);
         let looked_at = if matches!(step.role, Role::Sample | Role::KeySample) { rows } else { 1 };

@@ -26,7 +26,7 @@ pub(super) const DEFINITION: Definition = Definition {
             ..Cost::default()
         }
     },
-    pace: Pace::Operations([23.5, 669.0, 1.0]),
+    pace: Pace::Operations([19.5, 500.0, 1.0]),
     launches: |_, cut| vec![band("stitch_window", cut)],
 };
 

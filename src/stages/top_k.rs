@@ -16,6 +16,6 @@ pub(super) const DEFINITION: Definition = Definition {
         let logits = clusters * keys;
         Cost { operations: 2 * logits, words: 2 * logits + clusters * top_k, ..Cost::default() }
     },
-    pace: Pace::Operations([500.0, 12_200.0, 20.0]),
+    pace: Pace::Operations([350.0, 8100.0, 20.0]),
     launches: |step, cut| vec![Launch::new("top_k", step.clusters.len(), 1, &[16, cut.shape.keys])],
 };

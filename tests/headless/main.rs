@@ -116,11 +116,11 @@ fn json_has_every_key_and_each_methods_own_defaults() {
     assert_eq!(options("exact").as_slice(), expected("[null, null, null, null, null, null, null]"));
     assert_eq!(options("clustered").as_slice(), expected("[9, null, null, 63, 10, 0, false]"));
     assert_eq!(options("improved").as_slice(), expected("[9, 32, null, 63, 10, 0, false]"));
-    assert_eq!(options("stitched").as_slice(), expected("[9, 32, 16, 63, 5, 2, true]"));
+    assert_eq!(options("stitched").as_slice(), expected("[9, 32, 16, 63, 4, 2, true]"));
     let grouping = |method| ["space", "samples", "key_groups", "spread"].map(|key| run(&document, method)[key].clone());
     assert_eq!(grouping("exact").as_slice(), expected("[null, null, null, null]"));
-    assert_eq!(grouping("improved").as_slice(), expected(r#"["hamming", 512, null, null]"#));
-    assert_eq!(grouping("stitched").as_slice(), expected(r#"["metric", 512, 32, false]"#));
+    assert_eq!(grouping("improved").as_slice(), expected(r#"["hamming", 384, null, null]"#));
+    assert_eq!(grouping("stitched").as_slice(), expected(r#"["metric", 384, 32, false]"#));
     assert!(error(&document, "exact") < 1e-6);
     assert!(error(&document, "stitched") < error(&document, "improved"));
 }
@@ -198,7 +198,7 @@ fn key_groups_and_spaces_are_options() {
     let options = |run: &Value| Value::from(keys.map(|key| run[key].clone()).to_vec());
     assert_eq!(options(&grouped), serde_json::json!([5, true, "metric", 40, 2]));
     let before = stitched("before.json", &["--key-groups", "0", "--space", "hamming"]);
-    assert_eq!(options(&before), serde_json::json!([0, false, "hamming", 512, 10]));
+    assert_eq!(options(&before), serde_json::json!([0, false, "hamming", 384, 10]));
     let stages = |run: &Value| -> Vec<String> {
         let stages = run["stages"].as_array().expect("stages");
         stages.iter().filter_map(|stage| stage["name"].as_str().map(str::to_owned)).collect()

@@ -18,7 +18,7 @@ export interface Settings {
   keyGroups?: number;
   /** Where queries are grouped; left out, it is `hamming`. */
   space?: Space;
-  /** Queries that K-means in the metric looks at, at most; left out, they are 512. `metric` only. */
+  /** Queries that K-means in the metric looks at, at most; left out, they are 384. `metric` only. */
   samples?: number;
   /** Rounds of K-means: on the codes at least 1; in the metric on the samples, before all queries are assigned. */
   iterations: number;
