@@ -65,7 +65,12 @@ fn what_is_found_on_a_real_layer_meets_the_target() {
     let found = search.find_blocking(&cpu(), &problem, &inputs).expect("a method");
     assert_eq!(found.method.name(), "stitched");
     assert_eq!(search.find_blocking(&cpu(), &problem, &inputs), Ok(found.clone()));
-    assert_eq!(pollster::block_on(search.find(&cpu(), &problem, &inputs)), Ok(found));
+    // Executors of several threads want futures that they can send.
+    fn sent<T: Send>(future: T) -> T {
+        future
+    }
+    let attention = cpu();
+    assert_eq!(pollster::block_on(sent(search.find(&attention, &problem, &inputs))), Ok(found));
 }
 
 #[cfg(feature = "serde")]
