@@ -20,8 +20,8 @@ use source::{Host, Source};
 ///
 /// In question are stitched attention with clusters, key groups, top-k and window of (16, 8, 16, 8), (25, 16, 32, 16), (25, 32, 32, 16) and
 /// (50, 32, 32, 16), and exact attention, in the order of what they are estimated to take for the problem on the target
-/// ([`Plan::costs`](crate::Plan::costs) and what an operation takes there, as for [`Method::Auto`]). What is estimated to take as long as exact attention
-/// or longer is out of question: for short input nothing is measured and exact attention found.
+/// ([`Plan::costs`](crate::Plan::costs) and what an operation takes there, as for [`Method::Auto`]). What is estimated to take as long as
+/// exact attention or longer is out of question: for short input nothing is measured and exact attention found.
 ///
 /// **What is measured.** First a reference is computed, finer than all of these: (100, 64, 64, 16). Then at most 32 rows of each head exactly, once.
 /// Then each method from the cheapest on, until one meets the target. The estimate of its squared error over all rows is its squared
@@ -31,8 +31,8 @@ use source::{Host, Source};
 /// the reference errs as the method does in few rows, nothing shows it, and other input may err more. A [`Guard`](crate::Guard) watches
 /// over the method in use.
 ///
-/// Costs a call of the reference and of up to four methods, and `O(rows·S·(E+M))` a head for the exact rows. Which rows are looked at follows from the
-/// seed: the same input, seed and target give the same.
+/// Costs a call of the reference and of up to four methods, and `O(rows·S·(E+M))` a head for the exact rows. Which rows are looked at
+/// follows from the seed: the same input, seed and target give the same.
 ///
 /// ```
 /// use clustered_attention::{Attention, Backend, Inputs, Method, Problem, Shape};
@@ -85,8 +85,8 @@ impl ForError {
         Self { seed, ..self }
     }
 
-    /// The same with so many standard errors, finite and not negative, added to the squared error before it is held against the target. Default 2. With
-    /// 0, a method that meets the target in truth with nothing to spare is taken every other time, and so is one that just fails to.
+    /// The same with so many standard errors, finite and not negative, added to the squared error before it is held against the target.
+    /// Default 2. With 0, a method that meets the target in truth with nothing to spare is taken every other time, and so is one that just fails to.
     pub fn with_margin(self, standard_errors: f64) -> Self {
         Self { margin: standard_errors, ..self }
     }
@@ -127,8 +127,8 @@ impl ForError {
     /// for every method: right to watch over one, too severe to choose among them.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] names `target`, `rows` or `margin`; slices that are too small, misaligned or lack a usage; lengths out of range; limits that
-    /// exact attention exceeds; [`Error::DeviceLost`], [`Error::Device`].
+    /// [`Error::OutOfRange`] names `target`, `rows` or `margin`; slices that are too small, misaligned or lack a usage; lengths out of range;
+    /// limits that exact attention exceeds; [`Error::DeviceLost`], [`Error::Device`].
     #[cfg(feature = "gpu")]
     pub async fn find_on_device(
         &self,
