@@ -30,7 +30,7 @@ impl Rows {
     }
 
     /// Positions of the rows of a slice, ascending and distinct.
-    fn positions(self, slice: usize, queries: usize, valid: usize) -> Vec<usize> {
+    pub(crate) fn positions(self, slice: usize, queries: usize, valid: usize) -> Vec<usize> {
         let count = self.count(valid);
         let draw = |row: usize| match self {
             Self::All => 0,
@@ -58,28 +58,45 @@ pub struct Accuracy {
     pub valid_rows: usize,
 }
 
+impl Accuracy {
+    /// The share of all valid rows, from 0 to 1, that may be worse than [`Accuracy::max_row_error`]: with 95 % certainty no more are. Zero where
+    /// all rows were compared.
+    ///
+    /// It is `1 - 0.05^(1/n)` with `n` rows compared, about `3/n`, however errors are distributed: were a larger share worse, `n` drawn rows would
+    /// all have missed them in less than 5 of 100 draws. It assumes that the rows were drawn as [`Rows::Sample`] draws them; to draw one from each of
+    /// equal runs misses no more than to draw from all. Where sequences differ in length, every head of every sequence counts alike, whatever
+    /// its rows.
+    pub fn share_of_worse_rows(&self) -> f64 {
+        if self.rows >= self.valid_rows {
+            return 0.0;
+        }
+        1.0 - 0.05f64.powf(1.0 / self.rows as f64)
+    }
+}
+
 /// The rows that are compared, as a problem of their own.
-struct Chosen {
-    problem: Problem,
+pub(crate) struct Chosen {
+    /// Of all rows.
+    whole: Problem,
+    /// Attention of the chosen queries, which are dense, to keys and values where they are.
+    pub problem: Problem,
     /// Positions of the chosen queries of each slice.
-    positions: Vec<Vec<usize>>,
-    queries: Vec<f32>,
+    pub positions: Vec<Vec<usize>>,
     /// Chosen queries of each sequence.
-    counts: Vec<u32>,
+    pub counts: Vec<u32>,
     /// Where the queries stand among the keys, where that matters.
     placed: Option<Vec<i32>>,
     valid_rows: usize,
 }
 
 impl Chosen {
-    fn new(problem: &Problem, inputs: &Inputs, rows: Rows) -> Result<Self> {
+    /// Of sequences with these query and key lengths, which were checked.
+    pub fn new(problem: &Problem, [query_lengths, key_lengths]: [Option<&[u32]>; 2], rows: Rows) -> Result<Self> {
         if let Rows::Sample { per_head: 0, .. } = rows {
             return Err(Error::OutOfRange { argument: "per_head", value: "0".into(), allowed: "at least 1".into() });
         }
-        // What is computed here is exact attention, whatever the method.
-        inputs.validate(&problem.with_method(Method::Exact))?;
         let shape = problem.shape();
-        let valid = |batch: usize| inputs.query_lengths.map_or(shape.queries, |lengths| lengths[batch] as usize);
+        let valid = |batch: usize| query_lengths.map_or(shape.queries, |lengths| lengths[batch] as usize);
         let counts: Vec<u32> = (0..shape.batch).map(|batch| rows.count(valid(batch)) as u32).collect();
         let positions: Vec<Vec<usize>> = (0..shape.slices())
             .map(|slice| rows.positions(slice, shape.queries, valid(slice / shape.query_heads)))
@@ -97,20 +114,12 @@ impl Chosen {
                 chosen.with_input_strides(chosen.query_strides(), problem.key_strides(), problem.value_strides())?
             }
         };
-        let mut queries = vec![0.0; chosen.shape().query_elements()];
-        for (slice, positions) in positions.iter().enumerate() {
-            let (batch, head) = (slice / shape.query_heads, slice % shape.query_heads);
-            for (row, &position) in positions.iter().enumerate() {
-                let source = &inputs.queries[problem.query_strides().offset(batch, head, position)..][..shape.width];
-                queries[chosen.query_strides().offset(batch, head, row)..][..shape.width].copy_from_slice(source);
-            }
-        }
         // Without a mask it does not matter where a query stands.
         let placed = problem.causal().then(|| {
             let mut placed = vec![0i32; shape.slices() * longest];
             for (slice, positions) in positions.iter().enumerate() {
                 let batch = slice / shape.query_heads;
-                let keys = inputs.key_lengths.map_or(shape.keys, |lengths| lengths[batch] as usize);
+                let keys = key_lengths.map_or(shape.keys, |lengths| lengths[batch] as usize);
                 for (place, &position) in placed[slice * longest..].iter_mut().zip(positions) {
                     *place = Visibility::position(shape, position, valid(batch), keys) as i32;
                 }
@@ -118,16 +127,42 @@ impl Chosen {
             placed
         });
         let valid_rows = (0..shape.batch).map(valid).sum::<usize>() * shape.query_heads;
-        Ok(Self { problem: chosen, positions, queries, counts, placed, valid_rows })
+        Ok(Self { whole: *problem, problem: chosen, positions, counts, placed, valid_rows })
     }
 
-    fn inputs<'a>(&'a self, all: &Inputs<'a>) -> Inputs<'a> {
-        Inputs { queries: &self.queries, query_lengths: Some(&self.counts), ..*all }
+    /// Checks the inputs, and chooses among their rows. What is computed here is exact attention, whatever the method.
+    fn among(problem: &Problem, inputs: &Inputs, rows: Rows) -> Result<Self> {
+        inputs.validate(&problem.with_method(Method::Exact))?;
+        Self::new(problem, [inputs.query_lengths, inputs.key_lengths], rows)
     }
 
-    fn with_output(self, problem: &Problem, output: Vec<f32>) -> ExactRows {
-        let Self { problem: chosen, positions, valid_rows, .. } = self;
-        ExactRows { problem: *problem, chosen, positions, output, valid_rows }
+    /// The first element of each chosen query, and its place among the chosen ones.
+    pub fn query_offsets(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let (heads, all, chosen) =
+            (self.whole.shape().query_heads, self.whole.query_strides(), self.problem.query_strides());
+        self.positions.iter().enumerate().flat_map(move |(slice, positions)| {
+            let (batch, head) = (slice / heads, slice % heads);
+            let offsets = move |(row, &position)| (all.offset(batch, head, position), chosen.offset(batch, head, row));
+            positions.iter().enumerate().map(offsets)
+        })
+    }
+
+    fn queries(&self, all: &[f32]) -> Vec<f32> {
+        let (width, mut queries) = (self.whole.shape().width, vec![0.0; self.problem.shape().query_elements()]);
+        for (source, place) in self.query_offsets() {
+            queries[place..][..width].copy_from_slice(&all[source..][..width]);
+        }
+        queries
+    }
+
+    fn inputs<'a>(&'a self, queries: &'a [f32], all: &Inputs<'a>) -> Inputs<'a> {
+        Inputs { queries, query_lengths: Some(&self.counts), ..*all }
+    }
+
+    /// With what was computed of the chosen queries.
+    pub fn with_output(self, output: Vec<f32>) -> ExactRows {
+        let Self { whole, problem, positions, valid_rows, .. } = self;
+        ExactRows { problem: whole, chosen: problem, positions, output, valid_rows }
     }
 }
 
@@ -164,10 +199,11 @@ impl ExactRows {
     /// # Errors
     /// As [`Attention::run`]; also if a sample of no rows is asked for.
     pub async fn compute(attention: &Attention, problem: &Problem, inputs: &Inputs<'_>, rows: Rows) -> Result<Self> {
-        let chosen = Chosen::new(problem, inputs, rows)?;
-        let inputs = chosen.inputs(inputs);
+        let chosen = Chosen::among(problem, inputs, rows)?;
+        let queries = chosen.queries(inputs.queries);
+        let inputs = chosen.inputs(&queries, inputs);
         let output = attention.run_placed(&chosen.problem, &inputs, chosen.placed.as_deref()).await?;
-        Ok(chosen.with_output(problem, output))
+        Ok(chosen.with_output(output))
     }
 
     /// [`ExactRows::compute`] for programs without an async runtime. Not available in the browser.
@@ -176,10 +212,11 @@ impl ExactRows {
     /// As [`ExactRows::compute`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn compute_blocking(attention: &Attention, problem: &Problem, inputs: &Inputs, rows: Rows) -> Result<Self> {
-        let chosen = Chosen::new(problem, inputs, rows)?;
-        let inputs = chosen.inputs(inputs);
+        let chosen = Chosen::among(problem, inputs, rows)?;
+        let queries = chosen.queries(inputs.queries);
+        let inputs = chosen.inputs(&queries, inputs);
         let output = attention.run_placed_blocking(&chosen.problem, &inputs, chosen.placed.as_deref())?;
-        Ok(chosen.with_output(problem, output))
+        Ok(chosen.with_output(output))
     }
 
     /// Error of an output of the same problem, by any method, in the problem's layout. Padding rows are not looked at.
@@ -188,30 +225,50 @@ impl ExactRows {
     /// The output must have the problem's size.
     pub fn compare(&self, output: &[f32]) -> Result<Accuracy> {
         check_output(&self.problem, output)?;
-        let shape = self.problem.shape();
+        let (heads, strides) = (self.problem.shape().query_heads, self.problem.output_strides());
+        Ok(self.compare_rows(|slice, row| {
+            &output[strides.offset(slice / heads, slice % heads, self.positions[slice][row])..]
+        }))
+    }
+
+    /// Error of an output of which `actual` has the chosen rows, by slice and place among its chosen rows; what follows a row is not looked at.
+    pub(crate) fn compare_rows<'a>(&self, actual: impl Fn(usize, usize) -> &'a [f32]) -> Accuracy {
         let (mut difference, mut norm, mut max_row_error) = (0.0, 0.0, 0.0f64);
         for (slice, positions) in self.positions.iter().enumerate() {
-            let (batch, head) = (slice / shape.query_heads, slice % shape.query_heads);
-            for (row, &position) in positions.iter().enumerate() {
-                let exact = &self.output[self.chosen.output_strides().offset(batch, head, row)..][..shape.value_width];
-                let actual = &output[self.problem.output_strides().offset(batch, head, position)..];
-                let (mut row_difference, mut row_norm) = (0.0, 0.0);
-                for (&exact, &actual) in exact.iter().zip(actual) {
-                    row_difference += (f64::from(actual) - f64::from(exact)).powi(2);
-                    row_norm += f64::from(exact).powi(2);
-                }
+            for row in 0..positions.len() {
+                let (row_difference, row_norm) = squares(self.row(slice, row), actual(slice, row));
                 max_row_error = max_row_error.max(relative(row_difference, row_norm));
                 difference += row_difference;
                 norm += row_norm;
             }
         }
         let rows = self.positions.iter().map(Vec::len).sum();
-        Ok(Accuracy { relative_error: relative(difference, norm), max_row_error, rows, valid_rows: self.valid_rows })
+        Accuracy { relative_error: relative(difference, norm), max_row_error, rows, valid_rows: self.valid_rows }
+    }
+
+    /// Positions of the chosen rows of each slice.
+    pub(crate) fn positions(&self) -> &[Vec<usize>] {
+        &self.positions
+    }
+
+    /// The exact output at a slice's chosen row.
+    pub(crate) fn row(&self, slice: usize, row: usize) -> &[f32] {
+        let shape = self.chosen.shape();
+        let (batch, head) = (slice / shape.query_heads, slice % shape.query_heads);
+        &self.output[self.chosen.output_strides().offset(batch, head, row)..][..shape.value_width]
     }
 }
 
+/// Squared norms of the difference of two rows, and of the first.
+pub(crate) fn squares(one: &[f32], other: &[f32]) -> (f64, f64) {
+    one.iter().zip(other).fold((0.0, 0.0), |(difference, norm), (&one, &other)| {
+        let (one, other) = (f64::from(one), f64::from(other));
+        (difference + (other - one).powi(2), norm + one.powi(2))
+    })
+}
+
 /// Relative error from squared norms; NaN must not pass as a small error.
-fn relative(difference: f64, norm: f64) -> f64 {
+pub(crate) fn relative(difference: f64, norm: f64) -> f64 {
     if difference.is_nan() {
         f64::INFINITY
     } else if difference == 0.0 {
@@ -298,6 +355,19 @@ mod tests {
         assert_ne!(rows, sample(0, 1));
         assert_ne!(rows, sample(1, 0));
         assert_eq!(Rows::Sample { per_head: 256, seed: 0 }.positions(3, 200, 200), (0..200).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_was_not_looked_at_is_bounded() {
+        let of = |rows| Accuracy { relative_error: 0.1, max_row_error: 0.2, rows, valid_rows: 5000 };
+        assert_eq!(of(5000).share_of_worse_rows(), 0.0);
+        for rows in [1, 59, 192, 4999] {
+            let share = of(rows).share_of_worse_rows();
+            // So many rows miss a share of that size in 5 of 100 draws.
+            assert!(((1.0 - share).powi(rows as i32) - 0.05).abs() < 1e-9, "{rows}: {share}");
+            assert!(share < 3.0 / rows as f64, "{rows}: {share}");
+        }
+        assert_eq!(of(0).share_of_worse_rows(), 1.0);
     }
 
     #[test]

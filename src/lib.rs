@@ -13,6 +13,7 @@ pub mod candle;
 mod clock;
 mod cpu;
 mod error;
+mod for_error;
 #[cfg(any(feature = "burn-host", feature = "candle"))]
 mod framework;
 #[cfg(feature = "gpu")]
@@ -28,6 +29,7 @@ mod trace;
 pub use accuracy::{Accuracy, ExactRows, Rows};
 pub use attention::{Attention, Backend};
 pub use error::{Error, Result};
+pub use for_error::{ForError, Found, Trial};
 #[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
 pub use gpu::adapters_blocking;
 #[cfg(feature = "gpu")]

@@ -48,7 +48,7 @@ const TINY_ROWS: usize = 300;
 /// One tiny run in so many is computed.
 const COMPUTED: u64 = 4;
 
-const OPTIONS: [&str; 33] = [
+const OPTIONS: [&str; 34] = [
     "--length",
     "--heads",
     "--width",
@@ -72,6 +72,7 @@ const OPTIONS: [&str; 33] = [
     "--center",
     "--seed",
     "--causal",
+    "--error",
     "--backend",
     "--adapter",
     "--repeat",

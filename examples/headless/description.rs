@@ -19,10 +19,13 @@ pub fn describe(shape: &Shape) -> String {
     format!("{batch}{heads}, {length}, {width}")
 }
 
-/// Such as `25 clusters, top-k 32, window 16, seed 0`.
+/// Such as `25 clusters, top-k 32, window 16, seed 0`, or `an error of at most 0.1, seed 0`.
 pub fn describe_options(options: &Options, shape: &Shape) -> String {
     let square = shape.queries == shape.keys;
-    let mut text = format!("{} clusters, top-k {}", options.methods.clusters, options.methods.top_k);
+    let mut text = match options.error {
+        Some(error) => format!("an error of at most {error}"),
+        None => format!("{} clusters, top-k {}", options.methods.clusters, options.methods.top_k),
+    };
     let methods = options.methods(square);
     if let Some(stitched) = methods.iter().find(|method| matches!(method.name(), "stitched" | "auto")) {
         match (stitched.window().filter(|_| square), square) {

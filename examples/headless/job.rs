@@ -7,7 +7,7 @@ use crate::input::{self, Tensors};
 use crate::options::Options;
 use crate::{measure, synthetic};
 use anyhow::Result;
-use clustered_attention::{Attention, Problem, Shape};
+use clustered_attention::{Attention, Problem, Shape, DEFAULT_SCRATCH_BUDGET_BYTES};
 use std::path::Path;
 
 /// A run whose options are known to go together.
@@ -60,9 +60,15 @@ impl<'a> Job<'a> {
     /// The first that does not, or whose memory is not there.
     pub fn check_calls(&self, attention: &Attention) -> Result<()> {
         let mut most = 0;
+        let budget = self.options.scratch_budget.map(|mebibytes| u64::from(mebibytes) << 20);
         for problem in &self.problems {
             let plan = attention.plan(problem)?;
-            most = most.max(call_bytes(problem, plan.scratch_bytes(), attention.adapter().is_some()));
+            let scratch_bytes = match self.options.error {
+                // A search tries methods that may need all there is.
+                Some(_) => budget.unwrap_or(DEFAULT_SCRATCH_BUDGET_BYTES),
+                None => plan.scratch_bytes(),
+            };
+            most = most.max(call_bytes(problem, scratch_bytes, attention.adapter().is_some()));
         }
         let shape = self.shape();
         ensure_free(tensor_bytes(&shape).saturating_add(most), &describe(&shape))

@@ -7,7 +7,7 @@ use crate::options::Options;
 use crate::progress::Progress;
 use anyhow::{Context, Result};
 use clustered_attention::{
-    Accuracy, Attention, Backend, ExactRows, Inputs, Method, Problem, Rows, Shape, Stage, Supplied, Trace,
+    Accuracy, Attention, Backend, ExactRows, Found, Inputs, Method, Problem, Rows, Shape, Stage, Supplied, Trace,
 };
 use std::time::Instant;
 
@@ -40,9 +40,17 @@ impl Run {
     }
 }
 
+/// What was found for an error, and the seconds that it took, with what a device compiled.
+pub struct Search {
+    pub found: Found,
+    pub seconds: f64,
+}
+
 /// All that was found out.
 pub struct Measurements {
     pub runs: Vec<Run>,
+    /// How the method was found, where an error was asked for.
+    pub search: Option<Search>,
     /// Median seconds of exact attention, where it was timed.
     pub exact_seconds: Option<f64>,
     /// Whether errors were taken on a sample of the rows.
@@ -69,12 +77,22 @@ struct Candidate {
 pub fn problems(shape: &Shape, options: &Options) -> Result<Vec<Problem>> {
     let exact = Problem::new(*shape, Method::Exact).context("the input's shape")?;
     let shape = *exact.shape();
-    let problem = |method: Method| {
-        Problem::new(shape, method)
-            .and_then(|problem| problem.with_causal(options.causal))
-            .with_context(|| format!("{} attention", method.name()))
-    };
-    options.methods(shape.queries == shape.keys).into_iter().map(problem).collect()
+    options.methods(shape.queries == shape.keys).into_iter().map(|method| problem(shape, method, options)).collect()
+}
+
+fn problem(shape: Shape, method: Method, options: &Options) -> Result<Problem> {
+    Problem::new(shape, method)
+        .and_then(|problem| problem.with_causal(options.causal))
+        .with_context(|| format!("{} attention", method.name()))
+}
+
+/// Finds the cheapest method for an error.
+fn search(target: f64, attention: &Attention, inputs: &Inputs, shape: Shape, options: &Options) -> Result<Search> {
+    let method = Method::auto(25).with_clustering(|clustering| clustering.seed = options.seed);
+    let problem = problem(shape, method, options)?;
+    let begin = Instant::now();
+    let found = Method::for_error(target).with_seed(options.seed).find_blocking(attention, &problem, inputs);
+    Ok(Search { found: found.context("the search for a method")?, seconds: begin.elapsed().as_secs_f64() })
 }
 
 /// Measures the methods that the options ask for.
@@ -89,9 +107,14 @@ pub fn measure(attention: &Attention, tensors: &Tensors, options: &Options) -> R
         .fold(2, |product, &size| product * size as u128);
     let long = operations > LONG_OPERATIONS;
 
-    let named = |problem: &Problem| options.methods.names(MethodName::Exact) || *problem.method() != Method::Exact;
+    let search = options.error.map(|target| search(target, attention, &inputs, shape, options)).transpose()?;
+    let problems = match &search {
+        Some(search) => vec![problem(shape, search.found.method, options)?],
+        None => problems(&shape, options)?,
+    };
+    let exact_is_asked = options.methods.names(MethodName::Exact) || search.is_some();
+    let named = |problem: &Problem| exact_is_asked || *problem.method() != Method::Exact;
     let mut candidates = Vec::new();
-    let problems = problems(&shape, options)?;
     if !long && !problems.contains(&exact_problem) {
         candidates.push(Candidate::new(exact_problem, 1, false));
     }
@@ -136,7 +159,7 @@ pub fn measure(attention: &Attention, tensors: &Tensors, options: &Options) -> R
             runs.push(candidate.finish(attention, &inputs)?);
         }
     }
-    Ok(Measurements { runs, exact_seconds, sampled: long, operations })
+    Ok(Measurements { runs, search, exact_seconds, sampled: long, operations })
 }
 
 impl Candidate {

@@ -42,6 +42,9 @@ pub struct Options {
     pub width: usize,
     #[command(flatten)]
     pub methods: MethodOptions,
+    /// Instead of methods and their options: the cheapest method whose relative error, measured on a few rows of the input, is at most this
+    #[arg(long, value_name = "ERROR", value_parser = relative_error, conflicts_with = "MethodOptions")]
+    pub error: Option<f64>,
     /// Seed of the clustering, of the sampled rows and of the synthetic input
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -73,6 +76,14 @@ pub struct Options {
     pub list_adapters: bool,
     #[command(flatten)]
     pub probe: ProbeOptions,
+}
+
+/// An error that can be asked for.
+fn relative_error(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(error) if error.is_finite() && error >= 0.0 => Ok(error),
+        _ => Err("a number of at least 0 is needed".into()),
+    }
 }
 
 /// Other things to do than the main job.
@@ -129,9 +140,9 @@ impl Options {
         }
     }
 
-    /// The methods asked for.
+    /// The methods asked for. Where one is to be found, only exact attention is known beforehand.
     pub fn methods(&self, square: bool) -> Vec<Method> {
-        if self.causal && self.methods.method.is_empty() {
+        if self.error.is_some() || self.causal && self.methods.method.is_empty() {
             return vec![Method::Exact];
         }
         self.methods.methods(square, self.seed)

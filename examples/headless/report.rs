@@ -1,8 +1,8 @@
 //! The results as a table for people and as JSON for machines.
 
-use crate::measure::{Measurements, Run, SAMPLED_ROWS};
+use crate::measure::{Measurements, Run, Search, SAMPLED_ROWS};
 use anyhow::Result;
-use clustered_attention::{Method, Shape};
+use clustered_attention::{Method, Shape, Trial};
 use comfy_table::{presets::UTF8_FULL_CONDENSED, CellAlignment, Table};
 use serde::Serialize;
 
@@ -65,6 +65,10 @@ fn notes(measurements: &Measurements, seed: u64) -> String {
                  over all rows would take {:.1e} operations.",
                 measurements.operations as f64
             );
+            notes += &format!(
+                "\nWith 95 % certainty, at most {:.2} % of all rows are worse than the worst row of those.",
+                100.0 * run.accuracy.share_of_worse_rows()
+            );
         } else {
             notes += &format!("\nAll {rows} rows are compared.");
         }
@@ -72,10 +76,39 @@ fn notes(measurements: &Measurements, seed: u64) -> String {
     if measurements.runs.iter().any(|run| run.guarded.is_some()) {
         notes += "\nFell back: heads that the guard had computed exactly; its error is the largest that it measured, before they were.";
     }
+    if let Some(search) = &measurements.search {
+        notes += &format!("\n{}", found(search));
+    }
     if measurements.exact_seconds.is_none() {
-        notes += "\nNo speed-up is given: exact attention would take long and was not timed; ask for it with --method exact,…";
+        notes += "\nNo speed-up is given: exact attention would take long and was not timed";
+        // A method that was found is the only one.
+        notes += if measurements.search.is_some() { "." } else { "; ask for it with --method exact,…" };
     }
     notes
+}
+
+/// How the method was found, in words.
+fn found(Search { found, seconds: taken }: &Search) -> String {
+    let target = found.target;
+    let tried = match found.trials.len() {
+        0 => "none was measured".to_owned(),
+        1 => format!("1 method was measured, in {}", seconds(*taken)),
+        count => format!("{count} methods were measured, in {}", seconds(*taken)),
+    };
+    match (found.trial(), found.method.stitched_options()) {
+        (Some(trial), Some(stitched)) => format!(
+            "Found for an error of at most {target}: {} clusters, {} key groups, top-k {}, {}; measured {} and, with its margin, {}. {tried}.",
+            stitched.clustering.clusters,
+            stitched.key_groups.groups,
+            stitched.top_k,
+            stitched.window.map_or("no window".to_owned(), |window| format!("window {window}")),
+            error(trial.error),
+            error(trial.upper_error),
+        ),
+        _ => format!(
+            "Found for an error of at most {target}: exact attention, since no method estimated to be cheaper meets it; {tried}."
+        ),
+    }
 }
 
 fn speedup(measurements: &Measurements, run: &Run) -> Option<f64> {
@@ -115,7 +148,47 @@ struct Document<'a> {
     seed: u64,
     error_rows: ErrorRows,
     exact_seconds_median: Option<f64>,
+    /// `null` where methods were asked for, not an error.
+    search: Option<SearchDocument>,
     runs: Vec<RunDocument>,
+}
+
+/// How a method was found.
+#[derive(Serialize)]
+struct SearchDocument {
+    target: f64,
+    /// The method with all of its options, as text that can be read back.
+    method: String,
+    seconds: f64,
+    error: f64,
+    trials: Vec<TrialDocument>,
+}
+
+/// A method that was measured. An infinite error is written as `null`.
+#[derive(Serialize)]
+struct TrialDocument {
+    method: String,
+    estimated_seconds: f64,
+    error: f64,
+    upper_error: f64,
+}
+
+impl SearchDocument {
+    fn new(Search { found, seconds }: &Search) -> Self {
+        let trial = |trial: &Trial| TrialDocument {
+            method: trial.method.to_string(),
+            estimated_seconds: trial.estimated_seconds,
+            error: trial.error,
+            upper_error: trial.upper_error,
+        };
+        Self {
+            target: found.target,
+            method: found.method.to_string(),
+            seconds: *seconds,
+            error: found.error(),
+            trials: found.trials.iter().map(trial).collect(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -135,6 +208,8 @@ struct ErrorRows {
     sampled: bool,
     compared: usize,
     valid: usize,
+    /// With 95 % certainty, no larger share of all rows is worse than the worst of those compared.
+    share_of_worse_rows: f64,
 }
 
 /// An infinite error, of an output that is not finite, is written as `null`, which JSON has no number for.
@@ -194,8 +269,10 @@ impl<'a> Document<'a> {
                 sampled: measurements.sampled,
                 compared: accuracy.map_or(0, |accuracy| accuracy.rows),
                 valid: accuracy.map_or(0, |accuracy| accuracy.valid_rows),
+                share_of_worse_rows: accuracy.map_or(0.0, |accuracy| accuracy.share_of_worse_rows()),
             },
             exact_seconds_median: measurements.exact_seconds,
+            search: measurements.search.as_ref().map(SearchDocument::new),
             runs: measurements.runs.iter().map(|run| RunDocument::new(run, speedup(measurements, run))).collect(),
         }
     }

@@ -18,6 +18,7 @@ mod pipelines;
 mod random_numbers;
 mod read_back;
 mod recorder;
+mod row_reader;
 mod stage_times;
 mod submission;
 mod tracer;
@@ -29,6 +30,7 @@ pub use device_attention::{DeviceAttention, DeviceTensors};
 pub use finite_check::{CheckedTensor, FiniteCheck, NO_BAD_ELEMENT};
 pub(crate) use host_engine::HostEngine;
 pub use pipelines::{Compilation, Kernels};
+pub(crate) use row_reader::RowReader;
 pub use stage_times::StageTimes;
 #[cfg(feature = "burn")]
 pub(crate) use {complaints::heard, submission::submit};

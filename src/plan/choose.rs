@@ -1,6 +1,7 @@
 //! What [`Method::Auto`] takes, as a pure function of the problem and the target.
 
 use super::cost::{costs, StageCost};
+use super::Plan;
 use crate::limits::Limits;
 use crate::problem::{Recipe, Visibility};
 use crate::stages::{forward, Cut, Given, Pace};
@@ -44,6 +45,14 @@ pub(super) fn take(problem: &Problem, limits: &Limits) -> (Method, Recipe) {
     })
 }
 
+impl Plan {
+    /// Estimated seconds of the method that is computed, as [`Method::Auto`] compares them; infinity beyond what can be counted.
+    pub(crate) fn estimated_seconds(&self) -> f64 {
+        // As `take` has it: memory has no say.
+        seconds(&self.recipe, &Cut::new(self.problem.shape(), &self.recipe, &self.limits), Target::of(&self.limits))
+    }
+}
+
 /// Estimated seconds of a recipe; infinity where a count is saturated.
 fn seconds(recipe: &Recipe, cut: &Cut, target: Target) -> f64 {
     let of_stage = |cost: &StageCost| {
@@ -66,7 +75,6 @@ fn seconds(recipe: &Recipe, cut: &Cut, target: Target) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Plan;
     use crate::{Clustering, Shape};
 
     fn targets() -> [Limits; 3] {

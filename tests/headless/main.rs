@@ -5,6 +5,7 @@
 mod bench;
 mod drivers;
 mod files;
+mod for_error;
 mod sizes;
 
 use safetensors::{serialize_to_file, tensor::TensorView, Dtype};
@@ -95,7 +96,9 @@ fn json_has_every_key_and_each_methods_own_defaults() {
         "batch": 1, "query_heads": 2, "key_heads": 2, "queries": 150, "keys": 150, "width": 16, "value_width": 16
     });
     assert_eq!(document["shape"], expected);
-    assert_eq!(document["error_rows"], serde_json::json!({ "sampled": false, "compared": 300, "valid": 300 }));
+    let rows = serde_json::json!({ "sampled": false, "compared": 300, "valid": 300, "share_of_worse_rows": 0.0 });
+    assert_eq!(document["error_rows"], rows);
+    assert!(document["search"].is_null());
     let names: Vec<&str> =
         document["runs"].as_array().expect("runs").iter().filter_map(|r| r["method"].as_str()).collect();
     assert_eq!(names, ["exact", "clustered", "improved", "stitched"]);
@@ -269,7 +272,10 @@ fn long_input_is_sampled_and_exact_attention_left_out() {
     let arguments =
         ["--length", "33000", "--heads", "4", "--width", "16", "--clusters", "4", "--top-k", "4", "--window", "1"];
     let document = json("long.json", &[&arguments[..], &["--iterations", "1", "--euclidean-steps", "0"]].concat());
-    assert_eq!(document["error_rows"], serde_json::json!({ "sampled": true, "compared": 1024, "valid": 132_000 }));
+    let rows = &document["error_rows"];
+    assert_eq!((&rows["sampled"], &rows["compared"], &rows["valid"]), (&true.into(), &1024.into(), &132_000.into()));
+    let share = rows["share_of_worse_rows"].as_f64().expect("a share");
+    assert!((share - 3.0 / 1024.0).abs() < 1e-5, "{share}");
     assert!(document["exact_seconds_median"].is_null());
     assert_eq!(document["runs"].as_array().map(Vec::len), Some(3));
     assert!(run(&document, "stitched")["speedup_vs_exact"].is_null());

@@ -9,6 +9,7 @@ mod device_errors;
 mod edge_cases;
 mod errors;
 mod extreme_sizes;
+mod for_error;
 mod guard;
 mod limits;
 mod long_sequence;
