@@ -10,6 +10,8 @@ from pathlib import Path
 # What the figures in docs/performance.md were taken with.
 TORCH = "torch==2.15.0"
 NUMPY = "numpy==2.4.6"
+ONNXRUNTIME = "onnxruntime==1.32.0"
+ONNX = "onnx==1.23.2"
 FAST_TRANSFORMERS = "pytorch-fast-transformers==0.4.0"
 
 
