@@ -13,7 +13,7 @@
 //! On every other device the CPU computes, after reading the tensors and before writing the output back. That is also what the feature
 //! `burn-host` alone does; it builds in a fraction of the time, for programs without Burn's wgpu backend.
 //!
-//! Both features need Rust 1.95, which Burn does; the crate without them needs 1.88.
+//! Both features need Rust 1.95, which Burn does; the crate without them needs 1.89.
 //!
 //! # Limits
 //! Float32 only, forward only: tensors of a device with autodiff are refused, since no gradient would flow, unless

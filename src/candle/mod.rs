@@ -13,7 +13,7 @@
 //! [`BackwardNotSupported`](candle_core::Error::BackwardNotSupported). Types, ranks and devices are refused by candle's own errors; what
 //! this crate refuses is its [`Error`](crate::Error), wrapped, with the message unchanged.
 //!
-//! The feature needs Rust 1.94, which candle 0.11 does on x86-64 without stating it; the crate without it needs 1.88.
+//! The feature needs Rust 1.94, which candle 0.11 does on x86-64 without stating it; the crate without it needs 1.89.
 //!
 //! ```
 //! use candle_core::{Device, Tensor};
