@@ -1,5 +1,6 @@
 //! What a run computes, in words.
 
+use crate::method_options;
 use crate::options::Options;
 use clustered_attention::{Method, Shape};
 
@@ -19,14 +20,17 @@ pub fn describe(shape: &Shape) -> String {
     format!("{batch}{heads}, {length}, {width}")
 }
 
-/// Such as `25 clusters, top-k 32, window 16, seed 0`, or `an error of at most 0.1, seed 0`.
+/// Such as `25 clusters, top-k 32 (improved) and 64 (stitched), window 16, seed 0`, or `an error of at most 0.1, seed 0`.
 pub fn describe_options(options: &Options, shape: &Shape) -> String {
     let square = shape.queries == shape.keys;
     let mut text = match options.error {
         Some(error) => format!("an error of at most {error}"),
-        None => format!("{} clusters, top-k {}", options.methods.clusters, options.methods.top_k),
+        None => format!("{} clusters", options.methods.clusters),
     };
     let methods = options.methods(square);
+    if options.error.is_none() {
+        text += &method_options::describe_top_k(&methods);
+    }
     if let Some(stitched) = methods.iter().find(|method| matches!(method.name(), "stitched" | "auto")) {
         match (stitched.window().filter(|_| square), square) {
             (Some(window), _) => text += &format!(", window {window}"),

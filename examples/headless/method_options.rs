@@ -13,9 +13,9 @@ pub struct MethodOptions {
     /// Clusters of each head
     #[arg(long, value_name = "C", default_value_t = 25)]
     pub clusters: usize,
-    /// Keys of each cluster that are computed exactly (improved, stitched, auto)
-    #[arg(long, value_name = "K", default_value_t = 32)]
-    pub top_k: usize,
+    /// Keys of each cluster that are computed exactly (improved, stitched, auto) [default: 32 for improved, otherwise 64]
+    #[arg(long, value_name = "K")]
+    pub top_k: Option<usize>,
     /// Half-width of the exact band (stitched, auto), or `none` [default: 16; none where queries and keys differ in number]
     #[arg(long, value_name = "W")]
     pub window: Option<Window>,
@@ -28,7 +28,7 @@ pub struct MethodOptions {
     /// First keys that every position sees (window)
     #[arg(long, value_name = "KEYS", default_value_t = 0)]
     pub sinks: usize,
-    /// Groups of the keys outside the top-k (stitched, auto), or 0 for none [default: 32]
+    /// Groups of the keys outside the top-k (stitched, auto), or 0 for none [default: 16]
     #[arg(long, value_name = "G")]
     pub key_groups: Option<usize>,
     /// Rounds of K-means on a sample of the keys (stitched, auto) [default: 2]
@@ -85,7 +85,8 @@ impl MethodOptions {
         if name == MethodName::Window {
             return Method::sliding_window(self.left.0, self.right.0).with_sinks(self.sinks);
         }
-        let method = name.with_clusters(self.clusters).with_top_k(self.top_k).with_clustering(|clustering| {
+        let method = name.with_clusters(self.clusters);
+        let method = method.with_top_k(self.top_k.unwrap_or(method.top_k())).with_clustering(|clustering| {
             if let Some(space) = self.space.filter(|&space| space != clustering.space) {
                 *clustering = match space {
                     Space::Metric => Clustering::metric(self.clusters),
@@ -118,6 +119,18 @@ impl MethodOptions {
         guard.rows = self.guard_rows.unwrap_or(guard.rows);
         guard.with_tolerance(self.guard_tolerance.unwrap_or(guard.tolerance.value()))
     }
+}
+
+/// Such as `, top-k 32`, with the names of methods where they differ; nothing of methods without.
+pub fn describe_top_k(methods: &[Method]) -> String {
+    let refined: Vec<&Method> =
+        methods.iter().filter(|method| matches!(method.name(), "improved" | "stitched" | "auto")).collect();
+    let Some((first, more)) = refined.split_first() else { return String::new() };
+    if more.iter().all(|method| method.top_k() == first.top_k()) {
+        return format!(", top-k {}", first.top_k());
+    }
+    let each: Vec<String> = refined.iter().map(|method| format!("{} ({})", method.top_k(), method.name())).collect();
+    format!(", top-k {}", each.join(" and "))
 }
 
 /// A method by its name.

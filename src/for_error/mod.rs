@@ -18,12 +18,12 @@ use source::{Host, Source};
 
 /// Finds the cheapest method whose measured error on your data meets a target: once, to be kept and used again.
 ///
-/// In question are stitched attention with clusters, key groups, top-k and window of (16, 8, 16, 8), (25, 16, 32, 16), (25, 32, 32, 16) and
-/// (50, 32, 32, 16), and exact attention, in the order of what they are estimated to take for the problem on the target
+/// In question are stitched attention with clusters, key groups, top-k and window of (16, 8, 16, 8), (25, 16, 32, 16), (25, 16, 64, 16) and
+/// (50, 32, 64, 16), and exact attention, in the order of what they are estimated to take for the problem on the target
 /// ([`Plan::costs`](crate::Plan::costs) and what an operation takes there, as for [`Method::Auto`]). What is estimated to take as long as
 /// exact attention or longer is out of question: for short input nothing is measured and exact attention found.
 ///
-/// **What is measured.** First a reference is computed, finer than all of these: (100, 64, 64, 16). Then at most 32 rows of each head exactly, once.
+/// **What is measured.** First a reference is computed, finer than all of these: (100, 64, 128, 16). Then at most 32 rows of each head exactly, once.
 /// Then each method from the cheapest on, until one meets the target. The estimate of its squared error over all rows is its squared
 /// difference from the reference, at up to [`ForError::COMPARED_ROWS`] rows a head, and what that lacks of the squared error at the exact rows, on
 /// average. Errors sit in few rows, which 32 drawn ones miss, but there the method differs from the reference, which costs no exact row to see.

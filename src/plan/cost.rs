@@ -127,7 +127,7 @@ mod tests {
         assert!(per_query(stitched, Stage::StitchWindow).0.abs_diff(8448) <= 1);
         assert_eq!(per_query(Method::Exact, Stage::ExactAttention), (256 * 100_000, 0));
         for (stage, expected) in
-            [(Stage::MetricAssign, 3200 + 4096), (Stage::GroupRemainder, 6400), (Stage::RefineTopK, 16_384)]
+            [(Stage::MetricAssign, 3200 + 2048), (Stage::GroupRemainder, 6400), (Stage::RefineTopK, 20_480)]
         {
             // What is done on samples hardly counts.
             let counted = per_query(Method::stitched(25), stage).0;
@@ -137,7 +137,7 @@ mod tests {
         for method in [stitched, Method::stitched(25)] {
             let costs = of(Shape::self_attention(1, 1, 100_000, 64), method);
             let sum = costs.iter().map(|cost| cost.operations).sum::<u64>() / 100_000;
-            assert!((37_000..43_000).contains(&sum), "{sum}");
+            assert!((37_000..45_000).contains(&sum), "{sum}");
         }
     }
 

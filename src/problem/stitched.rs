@@ -11,7 +11,7 @@ use crate::Result;
 pub struct Stitched {
     /// How queries are grouped.
     pub clustering: Clustering,
-    /// Keys of a cluster that are computed exactly. Default 32.
+    /// Keys of a cluster that are computed exactly. Default 64.
     pub top_k: usize,
     /// Keys at most this far from the query's own position are computed exactly. Needs as many queries as keys. Default 16.
     pub window: Option<usize>,
@@ -24,20 +24,21 @@ pub struct Stitched {
 }
 
 impl Stitched {
-    /// The defaults: clusters in the metric of the logits, 32 key groups, `top_k` 32 and a window of 16.
+    /// The defaults: clusters in the metric of the logits, 16 key groups, `top_k` 64 and a window of 16.
     pub fn new(clusters: usize) -> Self {
         Self {
             clustering: Clustering::metric(clusters),
-            top_k: 32,
+            top_k: 64,
             window: Some(16),
-            key_groups: KeyGroups::new(32),
+            key_groups: KeyGroups::new(16),
             guard: Guard::OFF,
         }
     }
 
-    /// Clusters in Hamming space and no key groups, otherwise the defaults.
+    /// Clusters in Hamming space, no key groups, and a `top_k` of 32: what stitched attention was before there were key groups.
     pub fn hamming(clusters: usize) -> Self {
-        Self { clustering: Clustering::hamming(clusters), key_groups: KeyGroups::NONE, ..Self::new(clusters) }
+        let (clustering, key_groups) = (Clustering::hamming(clusters), KeyGroups::NONE);
+        Self { clustering, top_k: 32, key_groups, ..Self::new(clusters) }
     }
 }
 

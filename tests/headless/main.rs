@@ -119,11 +119,11 @@ fn json_has_every_key_and_each_methods_own_defaults() {
     assert_eq!(options("exact").as_slice(), expected("[null, null, null, null, null, null, null]"));
     assert_eq!(options("clustered").as_slice(), expected("[9, null, null, 63, 10, 0, false]"));
     assert_eq!(options("improved").as_slice(), expected("[9, 32, null, 63, 10, 0, false]"));
-    assert_eq!(options("stitched").as_slice(), expected("[9, 32, 16, 63, 4, 2, true]"));
+    assert_eq!(options("stitched").as_slice(), expected("[9, 64, 16, 63, 4, 2, true]"));
     let grouping = |method| ["space", "samples", "key_groups", "spread"].map(|key| run(&document, method)[key].clone());
     assert_eq!(grouping("exact").as_slice(), expected("[null, null, null, null]"));
     assert_eq!(grouping("improved").as_slice(), expected(r#"["hamming", 384, null, null]"#));
-    assert_eq!(grouping("stitched").as_slice(), expected(r#"["metric", 384, 32, false]"#));
+    assert_eq!(grouping("stitched").as_slice(), expected(r#"["metric", 384, 16, false]"#));
     assert!(error(&document, "exact") < 1e-6);
     assert!(error(&document, "stitched") < error(&document, "improved"));
 }
@@ -243,7 +243,7 @@ fn auto_says_what_it_took() {
     let arguments = |length| ["--length", length, "--heads", "2", "--width", "16", "--method", "stitched,auto"];
     let short = json("short.json", &arguments("50"));
     assert_eq!(run(&short, "auto")["taken"], "exact");
-    assert_eq!(run(&short, "auto")["top_k"], 32);
+    assert_eq!(run(&short, "auto")["top_k"], 64);
     assert!(error(&short, "auto") < 1e-6);
     let long = json("auto.json", &arguments("2000"));
     assert_eq!(run(&long, "auto")["taken"], "stitched");

@@ -25,8 +25,8 @@ pub struct BenchOptions {
     /// Clusters of each head
     #[arg(long, value_name = "C,…", value_delimiter = ',', default_value = "25")]
     pub clusters: Vec<usize>,
-    /// Keys of each cluster that are computed exactly (improved, stitched, auto)
-    #[arg(long, value_name = "K,…", value_delimiter = ',', default_value = "32")]
+    /// Keys of each cluster that are computed exactly (improved, stitched, auto) [default: 32 for improved, otherwise 64]
+    #[arg(long, value_name = "K,…", value_delimiter = ',')]
     pub top_k: Vec<usize>,
     /// Half-widths of the exact band (stitched, auto); `none` is one
     #[arg(long, value_name = "W,…", value_delimiter = ',', default_value = "16")]
@@ -114,9 +114,11 @@ impl BenchOptions {
         let mut methods = Vec::new();
         for name in MethodName::chosen(&self.method) {
             for &clusters in &self.clusters {
-                for &top_k in &self.top_k {
+                let default = name.with_clusters(clusters);
+                let all_top_k = if self.top_k.is_empty() { vec![default.top_k()] } else { self.top_k.clone() };
+                for top_k in all_top_k {
                     for &Window(window) in &self.window {
-                        let method = name.with_clusters(clusters).with_top_k(top_k).with_window(window);
+                        let method = default.with_top_k(top_k).with_window(window);
                         let method = method.with_clustering(|clustering| clustering.seed = self.seed);
                         if !methods.contains(&method) {
                             methods.push(method);

@@ -16,7 +16,7 @@ export async function test({ page, server, check }) {
   // What each does to the operations or to the error.
   for (const [setting, value, field, holds] of [
     ['clusters', 60, 'operations', (now, was) => now.operations > was.operations && now.error < was.error],
-    ['topK', 64, 'operations', (now, was) => now.operations > was.operations && now.error < was.error],
+    ['topK', 128, 'operations', (now, was) => now.operations > was.operations && now.error < was.error],
     ['window', 32, 'operations', (now, was) => now.operations > was.operations && now.error < was.error],
     ['window', -1, 'operations', (now, was) => now.operations < was.operations && now.error > was.error],
     ['keyGroups', 0, 'operations', (now, was) => now.error > was.error],

@@ -3,6 +3,7 @@
 use super::options::Options;
 use anyhow::Result;
 use clustered_attention::Method;
+use clustered_attention_models::method_options::describe_top_k;
 use clustered_attention_models::methods::{key_groups, method_json, with_seed};
 use clustered_attention_models::progress::Progress;
 use clustered_attention_models::say;
@@ -80,8 +81,8 @@ fn described(sets: &[SpeechSet]) -> String {
 }
 
 fn options_of(compared: &[Compared], options: &Options) -> String {
-    let chosen = &options.methods;
-    let mut text = format!("{} clusters, top-k {}", chosen.clusters, chosen.top_k);
+    let methods: Vec<Method> = compared.iter().map(|compared| compared.method).collect();
+    let mut text = format!("{} clusters{}", options.methods.clusters, describe_top_k(&methods));
     if let Some(window) = compared.iter().find_map(|compared| compared.method.window()) {
         text += &format!(", window {window}");
     }
