@@ -179,9 +179,11 @@ impl WithSimd for SumPanels<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         for (v, sum) in S::as_mut_simd_f32s(self.sums).0.iter_mut().enumerate() {
+            let mut total = *sum;
             for panel in self.panels {
-                *sum = simd.add_f32s(*sum, S::as_simd_f32s(panel).0[v]);
+                total = simd.add_f32s(total, S::as_simd_f32s(panel).0[v]);
             }
+            *sum = total;
         }
     }
 }

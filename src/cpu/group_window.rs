@@ -131,20 +131,23 @@ impl WithSimd for TakeBack<'_> {
         let Self { given, key_groups, groups, scale, tile, count } = self;
         let (highest, mut total) = (tile.maximum, tile.total);
         let scale = simd.splat_f32s(scale);
-        for ((weights, given), &group) in tile.weights_mut(count).iter_mut().zip(given).zip(key_groups) {
-            let group = group as usize;
-            // The group of a padding key is behind the last; no lane reaches it.
-            let Some(logits) = groups.logits.get(group) else { continue };
-            let [given, logits, maxima, highest] =
-                [given, logits, &groups.maxima[group], &highest].map(|panel| S::as_simd_f32s(panel).0);
-            let total = S::as_mut_simd_f32s(&mut total).0.iter_mut();
-            for (v, (weights, total)) in S::as_mut_simd_f32s(weights).0.iter_mut().zip(total).enumerate() {
+        for (v, total) in S::as_mut_simd_f32s(&mut total).0.iter_mut().enumerate() {
+            let highest = S::as_simd_f32s(&highest).0[v];
+            // In a register, as in the tile.
+            let mut left = *total;
+            for ((weights, given), &group) in tile.weights_mut(count).iter_mut().zip(given).zip(key_groups) {
+                // The group of a padding key is behind the last; no lane reaches it.
+                let Some(logits) = groups.logits.get(group as usize) else { continue };
+                let [given, logits, maxima] =
+                    [given, logits, &groups.maxima[group as usize]].map(|panel| S::as_simd_f32s(panel).0[v]);
                 // The key's weight in its group as it was summed, so that rounding is taken back with it.
-                let in_group = simd.sub_f32s(simd.mul_f32s(scale, given[v]), maxima[v]);
-                let taken = exp(simd, simd.add_f32s(in_group, simd.sub_f32s(logits[v], highest[v])));
+                let in_group = simd.sub_f32s(simd.mul_f32s(scale, given), maxima);
+                let taken = exp(simd, simd.add_f32s(in_group, simd.sub_f32s(logits, highest)));
+                let weights = &mut S::as_mut_simd_f32s(weights).0[v];
                 *weights = simd.sub_f32s(*weights, taken);
-                *total = simd.sub_f32s(*total, taken);
+                left = simd.sub_f32s(left, taken);
             }
+            *total = left;
         }
         tile.total = total;
     }

@@ -75,11 +75,13 @@ impl WithSimd for DropSelected<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let zero = simd.splat_f32s(0.0);
         for (v, sum) in S::as_mut_simd_f32s(self.sums).0.iter_mut().enumerate() {
+            let mut total = *sum;
             for weights in self.weights.iter_mut() {
                 let weights = &mut S::as_mut_simd_f32s(weights).0[v];
                 *weights = simd.max_f32s(*weights, zero);
-                *sum = simd.add_f32s(*sum, *weights);
+                total = simd.add_f32s(total, *weights);
             }
+            *sum = total;
         }
     }
 }

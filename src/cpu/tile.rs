@@ -10,8 +10,8 @@ use pulp::{Arch, Simd, WithSimd};
 /// Stands for minus infinity: below every logit, yet finite, so that differences stay defined.
 pub(crate) const LOWEST: f32 = f32::MIN;
 
-/// Keys of one pass over the panel; keys and values of a pass stay in the first-level cache.
-pub(crate) const KEY_BLOCK: usize = 48;
+/// Keys of one pass over the panel, whose logits stay in the first-level cache.
+pub(crate) const KEY_BLOCK: usize = 96;
 
 /// Queries in the lanes, and their running softmax: maximum, sum and weighted values.
 pub(crate) struct Tile {
@@ -162,11 +162,14 @@ impl WithSimd for Weigh<'_> {
         let reference = highest.map(|highest| if highest > LOWEST { highest } else { 0.0 });
         for (v, total) in S::as_mut_simd_f32s(total).0.iter_mut().enumerate() {
             let reference = S::as_simd_f32s(&reference).0[v];
+            // In a register: in memory each sum would wait for the one before to be stored.
+            let mut sum = *total;
             for logit in logits.iter_mut() {
                 let logit = &mut S::as_mut_simd_f32s(logit).0[v];
                 *logit = exp(simd, simd.sub_f32s(*logit, reference));
-                *total = simd.add_f32s(*total, *logit);
+                sum = simd.add_f32s(sum, *logit);
             }
+            *total = sum;
         }
     }
 }
