@@ -19,7 +19,7 @@ use source::{Host, Source};
 /// Finds the cheapest method whose measured error on your data meets a target: once, to be kept and used again.
 ///
 /// In question are stitched attention with clusters, key groups, top-k and window of (16, 8, 16, 8), (25, 16, 32, 16), (25, 16, 64, 16) and
-/// (50, 32, 64, 16), and exact attention, in the order of what they are estimated to take for the problem on the target
+/// (50, 64, 64, 16), and exact attention, in the order of what they are estimated to take for the problem on the target
 /// ([`Plan::costs`](crate::Plan::costs) and what an operation takes there, as for [`Method::Auto`]). What is estimated to take as long as
 /// exact attention or longer is out of question: for short input nothing is measured and exact attention found.
 ///
