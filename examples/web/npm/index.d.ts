@@ -6,6 +6,10 @@ export type MethodName = 'exact' | 'clustered' | 'improved' | 'stitched';
 /** Where K-means groups queries: by hash codes in Hamming space, or by how much they differ for the keys, in the metric of the logits. */
 export type Space = 'hamming' | 'metric';
 
+/** What watches over the error of stitched attention: nothing, a measurement in each head on a few exact rows, or that and exact attention
+ * of heads in error by more than 0.2. */
+export type Guard = 'off' | 'report' | 'recompute';
+
 /** Options of the methods that cluster; exact attention needs none of them. */
 export interface Settings {
   /** Groups of queries in each head, at least 1. */
@@ -16,6 +20,8 @@ export interface Settings {
   window: number | null;
   /** Groups of the other keys, by which stitched attention leans its cluster's attention towards the query; left out or 0 is none. */
   keyGroups?: number;
+  /** What watches over stitched attention; left out, nothing does. */
+  guard?: Guard;
   /** Where queries are grouped; left out, it is `hamming`. */
   space?: Space;
   /** Queries that K-means in the metric looks at, at most; left out, they are 384. `metric` only. */
@@ -73,6 +79,9 @@ export interface Run {
   exactOperations: number;
   /** Memory beyond input and output. */
   scratchBytes: number;
+  /** The error that the guard measured in each head, and whether the head was computed exactly; empty without a guard. */
+  guardErrors: number[];
+  fellBack: boolean[];
 }
 
 /** Clusters and their keys. */

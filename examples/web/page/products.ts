@@ -39,12 +39,12 @@ const ROWS_KEPT = 160;
 /** The settings that a method depends on, as text; the others may change without it being computed again. */
 function relevant(method: MethodName | 'groups', settings: AllSettings): string {
   if (method === 'exact') return method;
-  const { clusters, space, samples, bits, iterations, euclideanSteps, center, bias, seed, topK, window, keyGroups } = settings;
+  const { clusters, space, samples, bits, iterations, euclideanSteps, center, bias, seed, topK, window, keyGroups, guard } = settings;
   const parts: unknown[] = [method, clusters, space, iterations, seed];
   if (space === 'metric') parts.push(samples);
   else parts.push(bits, euclideanSteps, center, bias);
   if (method !== 'clustered') parts.push(topK);
-  if (method === 'stitched') parts.push(window, keyGroups);
+  if (method === 'stitched') parts.push(window, keyGroups, guard);
   return parts.join(' ');
 }
 

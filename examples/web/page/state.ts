@@ -1,4 +1,4 @@
-import type { Backend, MethodName, Settings, Space } from '../npm/index.js';
+import type { Backend, Guard, MethodName, Settings, Space } from '../npm/index.js';
 import type { Scale } from './colours.js';
 
 export type SourceName = 'speech' | 'text' | 'file';
@@ -21,6 +21,7 @@ export interface State {
 }
 
 export const SPACES: readonly Space[] = ['metric', 'hamming'];
+export const GUARDS: readonly Guard[] = ['off', 'report', 'recompute'];
 export const METHODS: readonly MethodName[] = ['exact', 'clustered', 'improved', 'stitched'];
 export const APPROXIMATIONS: readonly Approximation[] = ['clustered', 'improved', 'stitched'];
 
@@ -38,6 +39,7 @@ const START: State = {
     topK: 64,
     window: 16,
     keyGroups: 16,
+    guard: 'off',
     space: 'metric',
     samples: 384,
     iterations: 4,
@@ -86,6 +88,7 @@ export function readAddress(): State {
       topK: number('topK', 0, settings.topK),
       window: hash.get('window') === 'off' ? null : number('window', 0, settings.window as number),
       keyGroups: number('keyGroups', 0, settings.keyGroups),
+      guard: oneOf(hash.get('guard'), GUARDS, settings.guard),
       space: oneOf(hash.get('space'), SPACES, settings.space),
       samples: wholeNumber(hash.get('samples'), 1, LARGEST_SAMPLE, settings.samples),
       iterations: number('iterations', 1, settings.iterations),

@@ -8,7 +8,7 @@ use crate::rows;
 use crate::settings::{MethodName, Settings};
 use clustered_attention::wgpu;
 use clustered_attention::{
-    Attention, Backend, Clustering, ExactRows, KeyGroups, Method, Problem, Rows, Shape, Supplied, Trace,
+    Attention, Backend, Clustering, ExactRows, GuardAction, KeyGroups, Method, Problem, Rows, Shape, Supplied, Trace,
 };
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
@@ -44,6 +44,9 @@ pub struct Measured {
     pub operations: f64,
     pub exact_operations: f64,
     pub scratch_bytes: f64,
+    /// What the guard measured in each head, and whether the head was computed exactly; empty without a guard.
+    pub guard_errors: Vec<f32>,
+    pub fell_back: Vec<bool>,
 }
 
 /// The largest values that settings may have for an input on a back end.
@@ -239,6 +242,12 @@ impl Engine {
         let exact = self.exact(input).await?;
         let accuracy = exact.compare(&output)?;
         let exact_problem = self::problem(input, MethodName::Exact, settings)?;
+        let guarded = match (method, settings.guard) {
+            (MethodName::Stitched, GuardAction::Report | GuardAction::Recompute) => {
+                self.attention.trace(&problem, &input.inputs(), &Supplied::default()).await?
+            }
+            _ => Trace::default(),
+        };
         Ok(Measured {
             method: method.name(),
             output,
@@ -249,6 +258,8 @@ impl Engine {
             operations: self.operations(&problem)?,
             exact_operations: self.operations(&exact_problem)?,
             scratch_bytes: plan.scratch_bytes() as f64,
+            guard_errors: guarded.guard_error,
+            fell_back: guarded.fell_back,
         })
     }
 
@@ -299,7 +310,7 @@ impl Engine {
 
     /// How queries and keys are grouped, and the keys that each cluster computes exactly; computed once for the same settings.
     pub async fn groups(&self, input: &Rc<Input>, settings: &Settings) -> Result<Rc<Trace>> {
-        let settings = settings.without_window();
+        let settings = settings.grouping();
         let of_settings = |state: &State| state.groups.clone().filter(|(kept, _)| *kept == settings);
         if let Some((_, groups)) = self.kept(input, of_settings) {
             return Ok(groups);

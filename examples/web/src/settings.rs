@@ -1,6 +1,6 @@
 //! What a page asks for: a method by name and its settings, checked before anything is computed.
 
-use clustered_attention::{Clustering, Method, Space, Stitched};
+use clustered_attention::{Clustering, Guard, GuardAction, Method, Space, Stitched};
 use serde::{Deserialize, Serialize};
 
 /// Options of the methods that cluster, as one object; exact attention needs none of them.
@@ -13,6 +13,9 @@ pub struct Settings {
     /// Left out, there are no key groups, as before there were any.
     #[serde(default)]
     pub key_groups: usize,
+    /// Left out, nothing is measured.
+    #[serde(default)]
+    pub guard: GuardAction,
     #[serde(default)]
     pub space: Space,
     #[serde(default = "samples")]
@@ -51,6 +54,7 @@ impl Settings {
             top_k: method.top_k(),
             window: stitched.window,
             key_groups: stitched.key_groups.groups,
+            guard: stitched.guard.action,
             space,
             samples,
             bits,
@@ -62,9 +66,9 @@ impl Settings {
         }
     }
 
-    /// The same grouping, whatever the window: what is computed for one serves the other.
-    pub fn without_window(self) -> Self {
-        Self { window: None, ..self }
+    /// The same grouping, whatever the window and the guard: what is computed for one serves the other.
+    pub fn grouping(self) -> Self {
+        Self { window: None, guard: GuardAction::Off, ..self }
     }
 
     fn clustering(&self) -> Clustering {
@@ -118,7 +122,8 @@ impl MethodName {
                 .with_clustering(|options| *options = clustering)
                 .with_top_k(settings.top_k)
                 .with_window(settings.window)
-                .with_key_groups(settings.key_groups),
+                .with_key_groups(settings.key_groups)
+                .with_guard(Guard::new().with_action(settings.guard)),
         }
     }
 }

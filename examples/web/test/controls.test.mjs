@@ -43,6 +43,21 @@ export async function test({ page, server, check }) {
   await page.waitForFunction((selector, error) => Number(document.querySelector(selector).dataset.error) === error, {}, at('card-stitched'), start.error);
   await settled(page);
 
+  // The guard names the worst head, and those that it has computed exactly, which lowers the error.
+  const guard = (pattern) =>
+    page.waitForFunction((selector, text) => new RegExp(text).test(document.querySelector(selector).dataset.guard), {}, at('card-stitched'), pattern);
+  await control(page, 'guard', 'report');
+  await guard('^head \\d+: \\d[^;]*$');
+  await settled(page);
+  check((await card(page, 'stitched')).error === start.error, 'a guard that reports changes nothing');
+  await control(page, 'guard', 'recompute');
+  await guard('^head \\d+: \\d.*$');
+  await settled(page);
+  check((await card(page, 'stitched')).error <= start.error, 'a guard that recomputes lowers the error');
+  await control(page, 'guard', 'off');
+  await guard('^–$');
+  await settled(page);
+
   // The address carries the view; another page that opens it shows the same, and going back takes the last step back.
   await click(page, 'preset-paper');
   const paper = await changed(page, 'improved', await card(page, 'improved'), 'error');

@@ -48,6 +48,7 @@ async function tryEverything() {
   refused.method = await ending(() => attention.run('fast', settings));
   refused.settings = await ending(() => attention.run('stitched', { ...settings, clusters: 0 }));
   refused.space = await ending(() => attention.run('stitched', { ...settings, space: 'plain' }));
+  refused.guard = await ending(() => attention.run('stitched', { ...settings, guard: 'perhaps' }));
   refused.position = await ending(() => attention.row('exact', settings, 0, 24));
 
   // What may be left out of the settings is as it was before it was there.
@@ -113,7 +114,7 @@ export async function test({ page, server, check }) {
   };
   check(found.lack === undefined, `this browser lacks ${found.lack}`);
   all('early', 'not-initialised', /`init\(\)`/);
-  all('refused', 'refused', /create|back end|input|method|clusters|metric|position/);
+  all('refused', 'refused', /create|back end|input|method|clusters|metric|position|recompute/);
   check(found.leftOut && found.isNew, `settings left out: ${found.leftOut}, new: ${found.isNew}`);
   check(found.overlapped.length === 0, `a later input changed ${found.overlapped}`);
   check(found.differs, 'the later input gives other numbers');

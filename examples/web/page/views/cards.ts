@@ -11,7 +11,16 @@ interface Card {
   bars: Record<'error' | 'time', HTMLElement>;
 }
 
-const ROWS = ['worst row', 'first call', 'FLOPs', 'of exact’s', 'scratch'] as const;
+const ROWS = ['worst row', 'first call', 'FLOPs', 'of exact’s', 'scratch', 'guard'] as const;
+
+/** The worst head that the guard found, and the heads that were computed exactly. */
+function guarded({ guardErrors, fellBack }: Measurement): string {
+  if (guardErrors.length === 0) return '–';
+  const worst = Math.max(...guardErrors);
+  const exact = fellBack.flatMap((fell, head) => (fell ? [head] : []));
+  const heads = exact.length > 0 ? `; exact: ${exact.join(', ')}` : '';
+  return `head ${guardErrors.indexOf(worst)}: ${fraction(worst)}${heads}`;
+}
 
 function bar(): [HTMLElement, HTMLElement] {
   const fill = element('span');
@@ -57,6 +66,8 @@ export class Cards {
     setText(values.FLOPs, operations(measurement.operations));
     setText(values['of exact’s'], percent(measurement.operations / measurement.exactOperations));
     setText(values.scratch, bytes(measurement.scratchBytes));
+    setText(values.guard, guarded(measurement));
+    root.dataset.guard = guarded(measurement);
     this.compare();
   }
 

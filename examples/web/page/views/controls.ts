@@ -1,7 +1,7 @@
-import type { Limits, Space } from '../../npm/index.js';
+import type { Guard, Limits, Space } from '../../npm/index.js';
 import { byId, element, setText } from '../dom.js';
 import { count } from '../format.js';
-import { SPACES, type AllSettings, type Step } from '../state.js';
+import { GUARDS, SPACES, type AllSettings, type Step } from '../state.js';
 import { nearestStop, stopsOf } from './stops.js';
 
 type Slider = 'clusters' | 'topK' | 'window' | 'keyGroups' | 'iterations' | CodeSlider;
@@ -39,6 +39,8 @@ const ALL_SLIDERS = [...SLIDERS, ...CODE_SLIDERS];
 
 const SPACE_NAMES: Record<Space, string> = { metric: 'in the logits’ metric', hamming: 'by hash codes' };
 
+const GUARD_NAMES: Record<Guard, string> = { off: 'off', report: 'measures each head', recompute: 'and recomputes bad ones' };
+
 const LARGEST_SEED = 0xffffffff;
 
 type Change = (change: Partial<AllSettings>, step: Step) => void;
@@ -61,7 +63,7 @@ export class Controls {
       ...CODE_SWITCHES.map(({ name, label, help }) => this.buildSwitch(name, label, help)),
     );
     const sliders = SLIDERS.map((slider) => this.buildSlider(slider));
-    byId('controls').replaceChildren(...sliders, this.buildSpace(), this.codes, this.buildSeed());
+    byId('controls').replaceChildren(...sliders, this.buildGuard(), this.buildSpace(), this.codes, this.buildSeed());
   }
 
   showLimits(limits: Limits): void {
@@ -73,6 +75,7 @@ export class Controls {
   show(settings: AllSettings): void {
     this.settings = settings;
     for (const slider of ALL_SLIDERS) this.showSlider(slider, settings[slider.name]);
+    (this.inputs.get('guard') as HTMLSelectElement).value = settings.guard;
     (this.inputs.get('space') as HTMLSelectElement).value = settings.space;
     this.codes.hidden = settings.space !== 'hamming';
     for (const { name } of CODE_SWITCHES) (this.inputs.get(name) as HTMLInputElement).checked = settings[name];
@@ -158,11 +161,26 @@ export class Controls {
   }
 
   private buildSpace(): HTMLElement {
-    const choice = element('select');
-    choice.append(...SPACES.map((space) => new Option(SPACE_NAMES[space], space)));
-    choice.addEventListener('change', () => this.change({ space: choice.value as Space }, 'push'));
     const help = 'By how much queries differ for the keys, which is stitched attention’s way, or by random signs, which is the paper’s.';
-    return this.frame('space', choice, element('div', 'control-head', this.label('space', 'Grouping'), choice), this.help('space', help));
+    return this.buildChoice('space', 'Grouping', SPACES, SPACE_NAMES, help);
+  }
+
+  private buildGuard(): HTMLElement {
+    const help = 'Eight rows of each head are computed exactly and compared; a head in error by more than 0.2 can be computed exactly. Stitched attention only.';
+    return this.buildChoice('guard', 'Guard', GUARDS, GUARD_NAMES, help);
+  }
+
+  private buildChoice<T extends string>(
+    name: 'space' | 'guard',
+    label: string,
+    choices: readonly T[],
+    names: Record<T, string>,
+    help: string,
+  ): HTMLElement {
+    const choice = element('select');
+    choice.append(...choices.map((each) => new Option(names[each], each)));
+    choice.addEventListener('change', () => this.change({ [name]: choice.value }, 'push'));
+    return this.frame(name, choice, element('div', 'control-head', this.label(name, label), choice), this.help(name, help));
   }
 
   private buildSeed(): HTMLElement {
