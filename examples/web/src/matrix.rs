@@ -75,7 +75,7 @@ mod tests {
         let input = Input::of(crate::synthetic::mixture(70, 2, 16, 3).expect("little memory")).expect("self-attention");
         let settings = Settings { clusters: 4, top_k: 5, window: Some(2), key_groups: 3, ..Settings::stitched() };
         let (head, size) = (1, 9);
-        let grouping = MethodName::Stitched.with(&settings.without_window());
+        let grouping = MethodName::Stitched.with(&settings.grouping());
         let problem = Problem::new(input.shape, grouping).expect("a valid problem");
         let groups = attention.trace_blocking(&problem, &input.inputs(), &Supplied::default()).expect("a result");
         for method in MethodName::ALL {

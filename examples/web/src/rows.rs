@@ -108,7 +108,7 @@ mod tests {
                 let problem = Problem::new(shape, method.with(settings)).expect("a valid problem");
                 attention.trace_blocking(&problem, &input.inputs(), &Supplied::default()).expect("a result")
             };
-            let groups = trace_of(&settings.without_window(), MethodName::Stitched);
+            let groups = trace_of(&settings.grouping(), MethodName::Stitched);
             for method in MethodName::ALL {
                 let expected = trace_of(&settings, method).output;
                 for (head, position) in [(0, 0), (1, 40), (2, 82)] {
