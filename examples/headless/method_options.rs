@@ -121,10 +121,14 @@ impl MethodOptions {
     }
 }
 
+/// Whether a method computes some keys of a cluster exactly, and so has a top-k.
+pub fn is_refined(method: &Method) -> bool {
+    matches!(method.name(), "improved" | "stitched" | "auto")
+}
+
 /// Such as `, top-k 32`, with the names of methods where they differ; nothing of methods without.
 pub fn describe_top_k(methods: &[Method]) -> String {
-    let refined: Vec<&Method> =
-        methods.iter().filter(|method| matches!(method.name(), "improved" | "stitched" | "auto")).collect();
+    let refined: Vec<&Method> = methods.iter().filter(|method| is_refined(method)).collect();
     let Some((first, more)) = refined.split_first() else { return String::new() };
     if more.iter().all(|method| method.top_k() == first.top_k()) {
         return format!(", top-k {}", first.top_k());

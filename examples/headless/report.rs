@@ -1,6 +1,7 @@
 //! The results as a table for people and as JSON for machines.
 
 use crate::measure::{Measurements, Run, Search, SAMPLED_ROWS};
+use crate::method_options::is_refined;
 use anyhow::Result;
 use clustered_attention::{Method, Shape, Trial};
 use comfy_table::{presets::UTF8_FULL_CONDENSED, CellAlignment, Table};
@@ -285,7 +286,7 @@ impl RunDocument {
             Method::Window { left, right, sinks, .. } => (left, right, Some(sinks)),
             _ => (None, None, None),
         };
-        let refined = matches!(run.method.name(), "improved" | "stitched" | "auto");
+        let refined = is_refined(&run.method);
         let guard = run.method.stitched_options().map(|stitched| stitched.guard);
         let key_groups = run.method.stitched_options().map(|stitched| stitched.key_groups);
         Self {

@@ -18,7 +18,7 @@ pub(crate) fn centroid_means(work: &Work, role: Role, groups: &[u32], centroids:
         || (vec![0.0f32; shape.width], vec![0.0f64; shape.width]),
         |memory, block| {
             let members = Groups::new(groups, clusters, block.slice, length).members(block.index);
-            let rows = if role == Role::Keys { work.keys(block.slice) } else { work.queries(block.slice) };
+            let (rows, _) = work.side(role, block.slice);
             mean(rows, members.iter().map(|&member| member as usize), memory, block.data);
         },
     );

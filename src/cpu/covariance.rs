@@ -33,10 +33,7 @@ pub(crate) fn covariance(
             )
         },
         |(rows, weights, sums): &mut (Vec<f32>, Vec<Panel>, Vec<f32>), block| {
-            let (tensor, length) = match role {
-                Role::Keys => (work.keys(block.slice), work.key_length(block.slice)),
-                _ => (work.queries(block.slice), work.query_length(block.slice)),
-            };
+            let (tensor, length) = work.side(role, block.slice);
             let count = length.min(COVARIANCE_SAMPLES);
             let rows = &mut rows[..count * width];
             for (sample, row) in rows.chunks_mut(width).enumerate() {

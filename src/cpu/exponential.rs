@@ -21,7 +21,8 @@ impl WithSimd for ExpPanel<'_> {
     }
 }
 
-/// [`exp_panel`] of one vector: Cephes' `expf`, `2^n` times a polynomial of the rest, with `n` read from the bits of a sum with 1.5 * 2^23. The least `n` is -127, whose bits as a power are those of 0.
+/// [`exp_panel`] of one vector: Cephes' `expf`, `2^n` times a polynomial of the rest, with `n` read from the bits of a sum with 1.5 * 2^23.
+/// The least `n` is -127, whose bits as a power are those of 0.
 #[inline(always)]
 pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     const LOWEST: f32 = -88.0;

@@ -60,10 +60,7 @@ pub(crate) fn metric_assign(work: &Work, role: Role, centres: &Centres, numbers:
         || (vec![[0.0; LANES]; width], vec![[0.0; LANES]; count]),
         |(panel, dots): &mut (Vec<Panel>, Vec<Panel>), block| {
             let slice = block.slice;
-            let (rows, length) = match role.is_of_keys() {
-                true => (work.keys(slice), work.key_length(slice)),
-                false => (work.queries(slice), work.query_length(slice)),
-            };
+            let (rows, length) = work.side(role, slice);
             let position = |index: usize| match role.is_of_sample() {
                 true => sample_position(numbers, index, length),
                 false => index,

@@ -34,10 +34,7 @@ pub(crate) fn sample_means(
         },
         |means, block| {
             let slice = block.slice;
-            let (rows, length) = match role.is_of_keys() {
-                true => (work.keys(slice), work.key_length(slice)),
-                false => (work.queries(slice), work.query_length(slice)),
-            };
+            let (rows, length) = work.side(role, slice);
             means.rows.fill(0.0);
             means.members.fill(0);
             if role.is_of_sample() {
@@ -58,8 +55,9 @@ pub(crate) fn sample_means(
                 }
             }
             let metric = &covariances[(2 * slice + 1 - half(role)) * width * width..][..width * width];
+            let trace = metric.iter().step_by(width + 1).sum();
             for (first, centres) in (0..count).step_by(LANES).zip(block.data.chunks_mut(LANES * (width + 1))) {
-                means.store(first, metric, !role.is_of_sample(), centres);
+                means.store(first, (metric, trace), !role.is_of_sample(), centres);
             }
         },
     );
@@ -75,12 +73,11 @@ struct Means {
 
 impl Means {
     /// Writes up to sixteen centres, from `first` on, times the metric, and their squared norms; without members only at the start.
-    fn store(&mut self, first: usize, metric: &[f32], is_start: bool, centres: &mut [f32]) {
+    fn store(&mut self, first: usize, (metric, trace): (&[f32], f32), is_start: bool, centres: &mut [f32]) {
         let Self { rows, members, panel, products } = self;
         let width = panel.len();
         let members = &members[first..members.len().min(first + LANES)];
         pack(panel, rows[first * width..].chunks(width).take(members.len()));
-        let trace: f32 = metric.iter().step_by(width + 1).sum();
         if trace > 0.0 {
             dot_rows(metric, width, panel, products);
             products.as_flattened_mut().iter_mut().for_each(|product| *product /= trace);

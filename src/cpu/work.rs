@@ -5,6 +5,7 @@ use crate::background::Cancellation;
 use crate::parallel::threads;
 use crate::plan::{Chunk, Plan};
 use crate::problem::{Call, Strides, Visibility};
+use crate::stages::Role;
 use crate::{Layout, Problem};
 use std::ops::Range;
 
@@ -78,6 +79,14 @@ impl<'a> Work<'a> {
     /// Valid keys of a slice.
     pub fn key_length(&self, slice: usize) -> usize {
         self.call.key_length(self.problem, self.chunk.slice(slice).0)
+    }
+
+    /// The rows that a role is about, keys or queries, and how many are valid.
+    pub fn side(&self, role: Role, slice: usize) -> (Rows<'a>, usize) {
+        match role.is_of_keys() {
+            true => (self.keys(slice), self.key_length(slice)),
+            false => (self.queries(slice), self.query_length(slice)),
+        }
     }
 
     /// Where a query of a slice stands among its keys.

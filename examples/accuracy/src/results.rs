@@ -2,6 +2,7 @@
 
 use crate::machine::Machine;
 use clustered_attention::Method;
+use clustered_attention_models::method_options::is_refined;
 use clustered_attention_models::methods::method_json;
 use clustered_attention_models::table::{self, mean, median};
 use serde::{Serialize, Serializer};
@@ -93,7 +94,7 @@ impl Configuration {
     /// Clusters and top-k, where the method has them.
     pub fn sizes(&self) -> [String; 2] {
         let clusters = self.method.clustering().map(|clustering| clustering.clusters.to_string());
-        let has_top_k = matches!(self.method.name(), "improved" | "stitched");
+        let has_top_k = is_refined(&self.method);
         let dash = || "–".to_owned();
         [clusters.unwrap_or_else(dash), if has_top_k { self.method.top_k().to_string() } else { dash() }]
     }

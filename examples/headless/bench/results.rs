@@ -3,6 +3,7 @@
 use super::ceilings::Ceilings;
 use super::engine::BackEnd;
 use super::machine::Machine;
+use crate::method_options::is_refined;
 use clustered_attention::{Method, Stage, StageCost};
 use serde::Serialize;
 
@@ -41,7 +42,7 @@ pub struct Configuration {
 
 impl Configuration {
     pub fn new(method: &Method, length: usize, heads: usize, width: usize) -> Self {
-        let refined = matches!(method, Method::Improved { .. } | Method::Stitched(_) | Method::Auto(_));
+        let refined = is_refined(method);
         Self {
             method: method.name(),
             length,

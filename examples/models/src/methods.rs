@@ -43,7 +43,7 @@ pub fn with_seed(method: Method, seed: u64) -> Method {
 /// A method and its options as JSON, with `null` for what it has not.
 pub fn method_json(method: &Method) -> Value {
     let clustering = method.clustering();
-    let refined = matches!(method.name(), "improved" | "stitched" | "auto");
+    let refined = method_options::is_refined(method);
     json!({
         "method": method.name(),
         "clusters": clustering.map(|clustering| clustering.clusters),
@@ -70,7 +70,7 @@ pub fn describe(method: &Method) -> String {
     let mut text = method.name().to_owned();
     if let Some(clustering) = method.clustering() {
         text += &format!(", {} clusters", clustering.clusters);
-        if matches!(method.name(), "improved" | "stitched" | "auto") {
+        if method_options::is_refined(method) {
             text += &format!(", top-k {}", method.top_k());
         }
         if let Some(window) = method.window() {
