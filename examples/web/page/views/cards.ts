@@ -11,7 +11,7 @@ interface Card {
   bars: Record<'error' | 'time', HTMLElement>;
 }
 
-const ROWS = ['worst row', 'first call', 'FLOPs', 'of exact’s', 'scratch', 'guard'] as const;
+const ROWS = ['worst row', 'first call', 'FLOPs', 'of exact’s', 'scratch'] as const;
 
 /** The worst head that the guard found, and the heads that were computed exactly. */
 function guarded({ guardErrors, fellBack }: Measurement): string {
@@ -66,7 +66,7 @@ export class Cards {
     setText(values.FLOPs, operations(measurement.operations));
     setText(values['of exact’s'], percent(measurement.operations / measurement.exactOperations));
     setText(values.scratch, bytes(measurement.scratchBytes));
-    setText(values.guard, guarded(measurement));
+    if (values.guard) setText(values.guard, guarded(measurement));
     root.dataset.guard = guarded(measurement);
     this.compare();
   }
@@ -99,7 +99,8 @@ export class Cards {
     const [errorBar, errorFill] = bar();
     const [timeBar, timeFill] = bar();
     const list = element('dl');
-    for (const name of ROWS) list.append(element('div', '', element('dt', '', name), element('dd', '', value(name))));
+    const rows = method === 'stitched' ? [...ROWS, 'guard'] : ROWS;
+    for (const name of rows) list.append(element('div', '', element('dt', '', name), element('dd', '', value(name))));
     const root = element(
       'article',
       'card',

@@ -39,7 +39,7 @@ const ALL_SLIDERS = [...SLIDERS, ...CODE_SLIDERS];
 
 const SPACE_NAMES: Record<Space, string> = { metric: 'in the logits’ metric', hamming: 'by hash codes' };
 
-const GUARD_NAMES: Record<Guard, string> = { off: 'off', report: 'measures each head', recompute: 'and recomputes bad ones' };
+const GUARD_NAMES: Record<Guard, string> = { off: 'off', report: 'measures heads', recompute: 'mends bad heads' };
 
 const LARGEST_SEED = 0xffffffff;
 
