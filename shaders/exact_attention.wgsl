@@ -1,15 +1,17 @@
 // Softmax attention over all keys that are seen, fused. Twin of `src/cpu/exact_attention.rs`.
 //
-// Tile: 64 neighbouring queries of a slice over the keys that any of them sees (`shared/tile.wgsl`, `shared/visible.wgsl`); where HIDES, keys
-// that a query does not see itself are masked. A tile's keys are counted through both of their runs, and long ones are cut into several
+// Tile: 64 neighbouring queries of a slice over the keys that any of them sees (`shared/tile_blocks.wgsl` or `shared/tile_rows.wgsl`,
+// `shared/visible.wgsl`); where HIDES, keys that a query does not see itself are masked. A tile's keys are counted through both of their runs, and long ones are cut into several
 // dispatches, between which the unnormalised sums rest in the output and the running softmax in `softmax_parts`.
 // ROLE_GUARDED computes only slices that the guard found in error.
-// Traffic: each query row and output row once a dispatch, each key and value row once a tile that sees it. Workgroup memory: 4 KiB.
+// Traffic: each query row and output row once a dispatch, each key and value row once a tile that sees it.
 // Intensity: 2 * 64 * (E + M) operations for each key and value row of 4 * (E + M) bytes, 32 operations a byte.
 
 #import lengths
 #import visible
 #import tile
+#import tile_keys
+#import attention
 #import output_sums
 #import softmax_parts
 #import guard
@@ -24,8 +26,9 @@
 
 const TILE: u32 = 64u;
 
-// What any query of the tile sees.
+// What any query of the tile sees, and each of an invocation's.
 var<private> tile_keys: Keys;
+var<private> own_keys: array<Keys, LANE_QUERIES>;
 
 fn key_at(index: u32) -> u32 {
     if (HIDES == 1u) {
@@ -43,57 +46,71 @@ fn place_of(slice: Slice, query: u32, length: u32, key_count: u32) -> i32 {
     return position_of(query, length, key_count);
 }
 
-@compute @workgroup_size(64)
+fn weight_of(own: u32, index: u32, score: f32, maximum: f32) -> f32 {
+    return softmax_weight(score, maximum);
+}
+
+@compute @workgroup_size(LANES)
 fn exact_attention(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
     if (params.share.role == ROLE_GUARDED && !exceeds(slice)) {
         return;
     }
-    let value_part = workgroup.z;
+    let value_part = part_of_values(workgroup.z);
     let first = (params.share.tile_begin + workgroup.x) * TILE;
-    let position = min(first + lane, params.sizes.queries - 1u);
     let length = query_length(slice);
     // Padding may hold anything, so it computes what the last valid query does, and is not stored.
-    let row = query_row(slice, min(position, max(length, 1u) - 1u));
-    let out = output_row(slice, position);
-    let running = running_place(slice, position, value_part);
-    begin_tile(slice, row);
-    if (params.share.continues == 1u) {
-        let softmax = load_running(running);
-        running_maximum = softmax.maximum;
-        running_sum = softmax.sum;
-        load_sums(out, value_part);
-    }
+    let last = max(length, 1u) - 1u;
     let key_count = valid_keys(slice);
     var listed = key_count;
-    var own = Keys(0u, 0u, key_count);
     if (HIDES == 1u) {
-        let last = max(length, 1u) - 1u;
         let tile_first = place_of(slice, min(first, last), length, key_count);
         let tile_last = place_of(slice, min(first + TILE - 1u, last), length, key_count);
-        tile_keys = keys_of_tile(params.sizes.visible, tile_first, tile_last, key_count);
-        listed = count_of(tile_keys);
-        own = keys_of(params.sizes.visible, place_of(slice, min(position, last), length, key_count), key_count);
+        let seen = keys_of_tile(params.sizes.visible, tile_first, tile_last, key_count);
+        listed = count_of(seen);
+        tile_keys = seen;
+    }
+    begin_keys(slice);
+    begin_tile();
+    for (var own = 0u; own < LANE_QUERIES; own++) {
+        let query = min(first + tile_place(lane, own), last);
+        set_query(own, query_row(slice, query));
+        if (HIDES == 1u) {
+            own_keys[own] = keys_of(params.sizes.visible, place_of(slice, query, length, key_count), key_count);
+        }
+        if (params.share.continues == 1u) {
+            let position = min(first + tile_place(lane, own), params.sizes.queries - 1u);
+            let softmax = load_running(running_place(slice, position, value_part));
+            resume(lane, own, softmax.maximum, softmax.sum);
+            load_sums(lane, own, output_row(slice, position), value_part);
+        }
     }
     // A tile of padding has nothing to compute; its rows become zero.
     let end = select(0u, min(params.share.key_end, listed), first < length);
-    for (var block = params.share.key_begin; block < end; block += SCORE_BLOCK) {
-        let count = min(SCORE_BLOCK, end - block);
-        score_block(row, block, count, lane);
+    for (var block = params.share.key_begin; block < end; block += BLOCK) {
+        let count = min(BLOCK, end - block);
+        score_block(block, count, lane);
         if (HIDES == 1u) {
-            for (var j = 0u; j < count; j++) {
-                let place = j * TILE + lane;
-                scores[place] = select(LOWEST, scores[place], is_listed(own, key_at(block + j)));
+            for (var own = 0u; own < LANE_QUERIES; own++) {
+                for (var j = 0u; j < lane_keys(count); j++) {
+                    let seen = is_listed(own_keys[own], key_at(block + lane_key(lane, j)));
+                    set_score(lane, own, j, select(LOWEST, score_of(lane, own, j), seen));
+                }
             }
         }
         attend_block(block, count, lane, value_part);
     }
+    end_tile(lane);
     let finished = params.share.finishes == 1u;
-    let scale = select(0.0, inverse(running_sum), position < length);
-    if (first + lane < params.sizes.queries) {
-        store_sums(out, value_part, select(1.0, scale, finished));
-        if (!finished) {
-            softmax_parts[running] = vec4f(running_maximum, running_sum, 0.0, 0.0);
+    for (var own = 0u; own < LANE_QUERIES; own++) {
+        let position = first + tile_place(lane, own);
+        if (position < params.sizes.queries) {
+            let scale = select(0.0, inverse(sum_of(own)), position < length);
+            store_sums(lane, own, output_row(slice, position), value_part, select(1.0, scale, finished));
+            if (!finished && holds_queries(lane)) {
+                let running = running_place(slice, position, value_part);
+                softmax_parts[running] = vec4f(maximum_of(own), sum_of(own), 0.0, 0.0);
+            }
         }
     }
 }

@@ -1,14 +1,15 @@
 // The exact band around the diagonal, stitched to the top-k keys and taken back from the key groups (`docs/method.md`). Twin of
 // `src/cpu/group_window.rs`.
 //
-// Tile: 32 neighbouring queries of a slice and the 32 + 2w keys in reach of any of them, as a dense band (`shared/tile.wgsl`); keys out of
-// a query's own reach are masked. Goes on with the sums, the running softmax and the logits of pseudo-keys that `refine_top_k` left.
+// Tile: 32 neighbouring queries of a slice and the 32 + 2w keys in reach of any of them, as a dense band (`shared/tile_blocks.wgsl` or
+// `shared/tile_rows.wgsl`); keys out of a query's own reach are masked. Goes on with the sums, the running softmax and the logits of pseudo-keys that `refine_top_k` left.
 // Traffic: each query row and output row once, 1 + 2w/32 times each key and value row, the logits of the window twice.
-// Workgroup memory: 2 KiB.
 
 #import lengths
 #import visible
 #import tile
+#import tile_keys
+#import attention
 #import output_sums
 #import softmax_parts
 #import weights
@@ -24,61 +25,97 @@
 
 const TILE: u32 = 32u;
 
+// The logarithm of what a key was given by its group's pseudo-key; LOWEST where the query does not see the key, or has it in its top-k.
+// [query of the tile][key of the block].
+var<workgroup> given: array<f32, BLOCK * TILE>;
+var<private> tile_lane: u32;
+var<private> block_begin: u32;
+// Where the groups of the slice's keys begin.
+var<private> key_groups: u32;
+
+// Above LOWEST and below what any key was given.
+const LEAST: f32 = -3e38;
+
 fn key_at(index: u32) -> u32 {
     return index;
 }
 
-@compute @workgroup_size(32)
+fn given_cell(own: u32, j: u32) -> u32 {
+    return tile_place(tile_lane, own) * BLOCK + j;
+}
+
+// The weight of a key, less what its group's pseudo-key gave it.
+fn weight_of(own: u32, key: u32, score: f32, maximum: f32) -> f32 {
+    let taken_back = exp(given[given_cell(own, key - block_begin)] - maximum);
+    return select(0.0, exp(score - maximum) - taken_back, score > LOWEST);
+}
+
+@compute @workgroup_size(LANES)
 fn group_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
-    let value_part = workgroup.z;
+    let value_part = part_of_values(workgroup.z);
     let first = (params.share.tile_begin + workgroup.x) * TILE;
     let length = query_length(slice);
     let key_count = valid_keys(slice);
     if (first >= length) {
         return;
     }
-    let position = min(first + lane, length - 1u);
-    let row = query_row(slice, position);
-    let out = output_row(slice, position);
-    let softmax = load_running(running_place(slice, position, value_part));
-    let cluster = min(softmax.cluster, params.sizes.clusters - 1u);
-    let in_pass = cluster >= params.share.cluster_begin && cluster < params.share.cluster_end;
-    let pass_row = select(0u, cluster - params.share.cluster_begin, in_pass);
-    let given_row = weight_row(slice, pass_row);
-    let noted = pseudo_logits(slice, position);
-    let key_groups = slice.index * params.cut.clusters_words + params.sizes.queries;
-    let reach = keys_of(params.sizes.near, i32(position), key_count);
+    tile_lane = lane;
+    key_groups = slice.index * params.cut.clusters_words + params.sizes.queries;
     let band = keys_of_tile(params.sizes.near, i32(first), i32(min(first + TILE, length)) - 1, key_count);
+    begin_keys(slice);
+    begin_tile();
+    for (var own = 0u; own < LANE_QUERIES; own++) {
+        let position = min(first + tile_place(lane, own), length - 1u);
+        let softmax = load_running(running_place(slice, position, value_part));
+        set_query(own, query_row(slice, position));
+        resume(lane, own, softmax.maximum, softmax.sum);
+        load_sums(lane, own, output_row(slice, position), value_part);
+    }
+    for (var block = band.begin; block < band.end; block += BLOCK) {
+        let count = min(BLOCK, band.end - block);
+        block_begin = block;
+        pair_barrier();
+        for (var pair = 0u; pair < pairs_of_lane(count); pair++) {
+            let place = pair_place(lane, pair);
+            note_given(slice, place, min(first + place, length - 1u), block, count, pair_key(lane, pair), key_count);
+        }
+        pair_barrier();
+        score_block(block, count, lane);
+        for (var own = 0u; own < LANE_QUERIES; own++) {
+            for (var j = 0u; j < lane_keys(count); j++) {
+                let kept = given[given_cell(own, lane_key(lane, j))] > LOWEST;
+                set_score(lane, own, j, select(LOWEST, score_of(lane, own, j), kept));
+            }
+        }
+        attend_block(block, count, lane, value_part);
+    }
+    end_tile(lane);
+    for (var own = 0u; own < LANE_QUERIES; own++) {
+        let position = first + tile_place(lane, own);
+        if (position < length && in_pass(cluster_at(slice, position))) {
+            store_sums(lane, own, output_row(slice, position), value_part, inverse(sum_of(own)));
+        }
+    }
+}
 
-    begin_tile(slice, row);
-    running_maximum = softmax.maximum;
-    running_sum = softmax.sum;
-    load_sums(out, value_part);
-    for (var block = band.begin; block < band.end; block += SCORE_BLOCK) {
-        let count = min(SCORE_BLOCK, band.end - block);
-        score_block(row, block, count, lane);
-        for (var j = 0u; j < count; j++) {
-            let key = block + j;
-            let kept = is_listed(reach, key) && weights[given_row + key] > LOWEST;
-            scores[j * TILE + lane] = select(LOWEST, scores[j * TILE + lane], kept);
-        }
-        raise_maximum(highest_score(count, lane));
-        for (var j = 0u; j < count; j++) {
-            let key = block + j;
-            let score = scores[j * TILE + lane];
-            let weight = weight_of(score);
-            let group = min(clusters[key_groups + key], max(GROUPS, 1u) - 1u);
-            // The weight of the pseudo-key for a weight of one in its group, times the key's.
-            let facts = pseudo_facts(pseudo_row(slice, cluster, group));
-            let in_group = params.sizes.scale * (weights[given_row + key] - facts.maximum);
-            let of_group = softmax_parts[noted + group / 4u][group % 4u] - running_maximum;
-            let given = select(0.0, exp(in_group + of_group), score > LOWEST);
-            running_sum += weight - given;
-            add_value(key, weight - given, value_part);
-        }
-    }
-    if (first + lane < length && in_pass) {
-        store_sums(out, value_part, inverse(running_sum));
-    }
+fn cluster_at(slice: Slice, position: u32) -> u32 {
+    return min(load_running(running_place(slice, position, 0u)).cluster, params.sizes.clusters - 1u);
+}
+
+fn in_pass(cluster: u32) -> bool {
+    return cluster >= params.share.cluster_begin && cluster < params.share.cluster_end;
+}
+
+// Notes what a key of a block was given by a query's cluster.
+fn note_given(slice: Slice, place: u32, position: u32, block: u32, count: u32, index: u32, key_count: u32) {
+    let cluster = cluster_at(slice, position);
+    let given_row = weight_row(slice, select(0u, cluster - params.share.cluster_begin, in_pass(cluster)));
+    let key = block + min(index, count - 1u);
+    let logit = weights[given_row + key];
+    let group = min(clusters[key_groups + key], max(GROUPS, 1u) - 1u);
+    let in_group = params.sizes.scale * (logit - pseudo_facts(pseudo_row(slice, cluster, group)).maximum);
+    let of_group = softmax_parts[pseudo_logits(slice, position) + group / 4u][group % 4u];
+    let kept = is_listed(keys_of(params.sizes.near, i32(position), key_count), key) && logit > LOWEST;
+    given[place * BLOCK + index] = select(LOWEST, max(in_group + of_group, LEAST), kept);
 }

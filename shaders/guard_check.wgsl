@@ -1,12 +1,14 @@
 // The error of stitched attention on some rows of each slice, which are computed exactly. Twin of `src/cpu/guard_check.rs`.
 //
-// guard_attention: eight rows and 512 keys a workgroup; each row has eight invocations, which attend to 64 keys each (`shared/tile.wgsl`), and
+// guard_attention: eight rows and 512 keys a workgroup; each row has eight invocations, which attend to 64 keys each (`shared/tile_rows.wgsl`), and
 // whose softmaxes are put together in order. Traffic: the keys and values once for every eight rows. Workgroup memory: 5.5 KiB.
 // guard_compare: one workgroup a slice, which puts the blocks together in order, four columns of a row an invocation, and sums errors in order.
 // Traffic: the blocks' softmaxes twice, the output's rows twice. Workgroup memory: 512 bytes.
 
 #import lengths
-#import tile
+#import tile_rows
+#import tile_keys
+#import attention
 #import guard
 
 @group(0) @binding(1) var<storage, read> queries: array<element>;
@@ -37,6 +39,10 @@ fn key_at(index: u32) -> u32 {
     return first_key + index;
 }
 
+fn weight_of(own: u32, index: u32, score: f32, maximum: f32) -> f32 {
+    return softmax_weight(score, maximum);
+}
+
 fn part_row(slice: Slice, block: u32, row: u32) -> u32 {
     let blocks = (params.sizes.keys + GUARD_LENGTH - 1u) / GUARD_LENGTH;
     return ((slice.index * blocks + block) * params.sizes.guard_rows + row) * PART_ROW;
@@ -56,13 +62,15 @@ fn guard_attention(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoc
     let row = workgroup.z / VALUE_PARTS * ROWS + lane % ROWS;
     let split = lane / ROWS;
     let query = query_row(slice, listed_position(slice, row));
-    begin_tile(slice, query);
+    begin_keys(slice);
+    begin_tile();
+    set_query(0u, query);
     first_key = block * GUARD_LENGTH + split * SPLIT_KEYS;
     let end = min(first_key + SPLIT_KEYS, valid_keys(slice));
     let listed = end - min(first_key, end);
     for (var begin = 0u; begin < listed; begin += SCORE_BLOCK) {
         let count = min(SCORE_BLOCK, listed - begin);
-        score_block(query, begin, count, lane);
+        score_block(begin, count, lane);
         attend_block(begin, count, lane, value_part);
     }
     maxima[lane] = running_maximum;

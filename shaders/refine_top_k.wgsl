@@ -1,14 +1,15 @@
 // Exact products of each query with its cluster's top-k keys, and with the pseudo-keys of GROUPS key groups. Twin of `src/cpu/refine_top_k.rs`.
 //
-// Tile: up to 64 queries of one cluster, which share its top-k keys (`shared/tile.wgsl`). Workgroups are tiles of clusters, so a large
+// Tile: up to 64 queries of one cluster, which share its top-k keys (`shared/tile_blocks.wgsl` or `shared/tile_rows.wgsl`). Workgroups are tiles of clusters, so a large
 // cluster is spread over many. Where clusters are so small that more than a fifth of such tiles would be empty (PACKED), a tile is 64 members in a row,
 // whichever clusters they are of: every invocation has a query, and those of one cluster still read the same addresses.
 // The padding is a cluster of its own, whose rows become zero.
-// Traffic: each query row and output row once, the top-k keys and values once a tile, and so the pseudo-keys. Workgroup memory: 4 KiB.
+// Traffic: each query row and output row once, the top-k keys and values once a tile, and so the pseudo-keys.
 // ROLE_IMPROVED finishes improved attention (paper, section 3.3), ROLE_STITCHED stitched attention; ROLE_UNFINISHED leaves unnormalised sums
 // in the output and a running softmax, which the window goes on with.
 
 #import tile
+#import attention
 #import output_sums
 #import cluster_of
 #import softmax_parts
@@ -23,15 +24,61 @@
 
 const TILE: u32 = 64u;
 
-// Where the cluster's keys begin in `top_keys`.
-var<private> list: u32;
+// Where the cluster's keys begin in `top_keys`, and the row of its first pseudo-key.
+var<private> key_list: u32;
+var<private> pseudo_list: u32;
+// Whether the tile attends to pseudo-keys.
+var<private> of_pseudo: bool;
+// First element of the slice's keys and values.
+var<private> keys_origin: u32;
+var<private> values_origin: u32;
 
 fn key_at(index: u32) -> u32 {
-    return min(top_keys[list + index], params.sizes.keys - 1u);
+    return min(top_keys[key_list + index], params.sizes.keys - 1u);
+}
+
+fn pseudo_at(index: u32) -> u32 {
+    return pseudo_list + index * PSEUDO_ROW;
+}
+
+fn key_place(index: u32) -> u32 {
+    if (of_pseudo) {
+        return pseudo_at(index) + 1u;
+    }
+    return keys_origin + key_at(index) * params.sizes.key_layout.row;
+}
+
+fn load_key(place: u32, column: u32) -> vec4f {
+    if (of_pseudo) {
+        return softmax_parts[place + min(column, WIDTH_VECTORS - 1u)];
+    }
+    return load_keys(place, column);
+}
+
+fn value_place(index: u32) -> u32 {
+    if (of_pseudo) {
+        return pseudo_at(index) + 1u + WIDTH_VECTORS;
+    }
+    return values_origin + key_at(index) * params.sizes.value_layout.row;
+}
+
+fn load_value(place: u32, column: u32) -> vec4f {
+    if (of_pseudo) {
+        return softmax_parts[place + min(column, VALUE_VECTORS - 1u)];
+    }
+    return load_values(place, column);
+}
+
+fn weight_of(own: u32, index: u32, score: f32, maximum: f32) -> f32 {
+    let weight = softmax_weight(score, maximum);
+    if (of_pseudo) {
+        return weight * pseudo_facts(pseudo_at(min(index, GROUPS - 1u))).mass;
+    }
+    return weight;
 }
 
 // Keys in the list of the cluster.
-fn listed_keys() -> u32 {
+fn listed_keys(list: u32) -> u32 {
     var low = 0u;
     var high = params.sizes.top_k;
     while (low < high) {
@@ -45,37 +92,36 @@ fn listed_keys() -> u32 {
     return low;
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES)
 fn refine_top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
     let tile = params.share.tile_begin + workgroup.x;
-    let value_part = workgroup.z;
+    let value_part = part_of_values(workgroup.z);
     let offsets = slice.index * params.cut.groups_words;
     let tiles = offsets + params.sizes.clusters + 2u;
     let members = tiles + params.sizes.clusters + 2u;
     var cluster = 0u;
-    var member = tile * TILE + lane;
+    var first = tile * TILE;
     var last = params.sizes.queries - 1u;
     if (PACKED == 1u) {
-        if (tile * TILE > last) {
+        if (first > last) {
             return;
         }
-        cluster = cluster_of(offsets, params.sizes.clusters, min(member, last));
+        cluster = cluster_of(offsets, params.sizes.clusters, min(first + deciding_place(lane), last));
     } else {
         if (tile >= groups[tiles + params.sizes.clusters + 1u]) {
             return;
         }
         cluster = cluster_of(tiles, params.sizes.clusters, tile);
-        member = groups[offsets + cluster] + (tile - groups[tiles + cluster]) * TILE + lane;
+        first = groups[offsets + cluster] + (tile - groups[tiles + cluster]) * TILE;
         last = groups[offsets + cluster + 1u] - 1u;
     }
-    let position = groups[members + min(member, last)];
-    let valid = member <= last;
-    let out = output_row(slice, position);
     if (cluster == params.sizes.clusters) {
-        for (var m = 0u; m < VALUE_REGISTERS; m++) {
-            if (valid) {
-                store_output(out, value_part * VALUE_REGISTERS + m, vec4f());
+        begin_tile();
+        for (var own = 0u; own < LANE_QUERIES; own++) {
+            let member = first + tile_place(lane, own);
+            if (member <= last) {
+                store_sums(lane, own, output_row(slice, groups[members + member]), value_part, 0.0);
             }
         }
         return;
@@ -84,98 +130,90 @@ fn refine_top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
         return;
     }
 
-    let row = query_row(slice, position);
-    begin_tile(slice, row);
-    list = (slice.index * params.sizes.clusters + cluster) * params.sizes.top_k;
-    let key_count = listed_keys();
-    for (var block = 0u; block < key_count; block += SCORE_BLOCK) {
-        let count = min(SCORE_BLOCK, key_count - block);
-        score_block(row, block, count, lane);
+    keys_origin = row_of(params.sizes.key_layout, slice.batch, key_head(slice), 0u);
+    values_origin = row_of(params.sizes.value_layout, slice.batch, key_head(slice), 0u);
+    let list = (slice.index * params.sizes.clusters + cluster) * params.sizes.top_k;
+    key_list = list;
+    begin_tile();
+    for (var own = 0u; own < LANE_QUERIES; own++) {
+        let member = min(first + tile_place(lane, own), last);
+        set_query(own, query_row(slice, groups[members + member]));
+    }
+    of_pseudo = false;
+    let key_count = listed_keys(list);
+    for (var block = 0u; block < key_count; block += BLOCK) {
+        let count = min(BLOCK, key_count - block);
+        score_block(block, count, lane);
         attend_block(block, count, lane, value_part);
     }
-
     if (GROUPS > 0u) {
-        attend_groups(slice, cluster, row, lane, value_part, valid, position);
-    }
-    let facts = cluster_row(slice, cluster);
-    let statistics = cluster_statistics(facts);
-    let exact_sum = running_sum;
-    var factor = 1.0;
-    var rest_factor = 0.0;
-    if (params.share.role == ROLE_IMPROVED) {
-        let rest = exp(statistics.rest_maximum - statistics.top_maximum);
-        let total = inverse(statistics.top_sum + statistics.rest_sum * rest);
-        factor = statistics.top_sum * total * inverse(exact_sum);
-        rest_factor = total * rest;
-    } else if (params.share.role == ROLE_STITCHED && GROUPS > 0u) {
-        factor = inverse(exact_sum);
-    } else if (params.share.role == ROLE_STITCHED) {
-        let maximum = max(running_maximum, statistics.rest_maximum);
-        let exact = exp(running_maximum - maximum);
-        let rest = exp(statistics.rest_maximum - maximum);
-        let total = inverse(exact_sum * exact + statistics.rest_sum * rest);
-        factor = total * exact;
-        rest_factor = total * rest;
-    }
-    for (var m = 0u; m < VALUE_REGISTERS; m++) {
-        sums[m] *= factor;
-        if (GROUPS == 0u) {
-            let column = value_part * VALUE_REGISTERS + m;
-            sums[m] += softmax_parts[facts + 1u + min(column, VALUE_VECTORS - 1u)] * rest_factor;
+        pseudo_list = pseudo_row(slice, cluster, 0u);
+        of_pseudo = true;
+        for (var block = 0u; block < GROUPS; block += BLOCK) {
+            let count = min(BLOCK, GROUPS - block);
+            score_block(block, count, lane);
+            weigh_groups(slice, block, count, lane, value_part, first, last, members);
+            attend_block(block, count, lane, value_part);
         }
     }
-    if (valid) {
-        store_sums(out, value_part, 1.0);
-        if (params.share.role == ROLE_UNFINISHED) {
+    end_tile(lane);
+
+    let facts = cluster_row(slice, cluster);
+    let statistics = cluster_statistics(facts);
+    for (var own = 0u; own < LANE_QUERIES; own++) {
+        let exact_sum = sum_of(own);
+        var factor = 1.0;
+        var rest_factor = 0.0;
+        if (params.share.role == ROLE_IMPROVED) {
+            let rest = exp(statistics.rest_maximum - statistics.top_maximum);
+            let total = inverse(statistics.top_sum + statistics.rest_sum * rest);
+            factor = statistics.top_sum * total * inverse(exact_sum);
+            rest_factor = total * rest;
+        } else if (params.share.role == ROLE_STITCHED && GROUPS > 0u) {
+            factor = inverse(exact_sum);
+        } else if (params.share.role == ROLE_STITCHED) {
+            let maximum = max(maximum_of(own), statistics.rest_maximum);
+            let exact = exp(maximum_of(own) - maximum);
+            let rest = exp(statistics.rest_maximum - maximum);
+            let total = inverse(exact_sum * exact + statistics.rest_sum * rest);
+            factor = total * exact;
+            rest_factor = total * rest;
+        }
+        let member = first + tile_place(lane, own);
+        if (member > last) {
+            continue;
+        }
+        let position = groups[members + member];
+        let out = output_row(slice, position);
+        for (var m = 0u; m < LANE_VECTORS; m++) {
+            let column = lane_column(lane, m, value_part);
+            var sum = sums[own * LANE_VECTORS + m] * factor;
+            if (GROUPS == 0u) {
+                sum += softmax_parts[facts + 1u + min(column, VALUE_VECTORS - 1u)] * rest_factor;
+            }
+            store_output(out, column, sum);
+        }
+        if (params.share.role == ROLE_UNFINISHED && holds_queries(lane)) {
             softmax_parts[running_place(slice, position, value_part)] =
-                vec4f(running_maximum, running_sum, bitcast<f32>(cluster), 0.0);
+                vec4f(maximum_of(own), exact_sum, bitcast<f32>(cluster), 0.0);
         }
     }
 }
 
-// Adds the pseudo-keys of the cluster to the softmax, and notes their logits.
-fn attend_groups(slice: Slice, cluster: u32, row: u32, lane: u32, value_part: u32, valid: bool, position: u32) {
-    let noted = pseudo_logits(slice, position);
-    for (var block = 0u; block < GROUPS; block += SCORE_BLOCK) {
-        let count = min(SCORE_BLOCK, GROUPS - block);
-        for (var part = 0u; part < WIDTH_PARTS; part++) {
-            if (WIDTH_PARTS > 1u) {
-                load_query_part(row, part);
-            }
-            for (var j = 0u; j < count; j++) {
-                let pseudo = pseudo_row(slice, cluster, block + j) + 1u;
-                var products = vec4f();
-                for (var e = 0u; e < QUERY_REGISTERS; e++) {
-                    let column = min(part * QUERY_REGISTERS + e, WIDTH_VECTORS - 1u);
-                    products = fma(query[e], softmax_parts[pseudo + column], products);
-                }
-                let score = dot(products, vec4f(params.sizes.scale));
-                let place = j * TILE + lane;
-                if (part == 0u) {
-                    scores[place] = score;
-                } else {
-                    scores[place] += score;
-                }
-            }
-        }
-        for (var j = 0u; j < count; j++) {
-            let place = j * TILE + lane;
-            let offset = pseudo_facts(pseudo_row(slice, cluster, block + j)).offset;
-            scores[place] = select(LOWEST, scores[place] + offset, offset > LOWEST);
-            if (params.share.role == ROLE_UNFINISHED && valid && value_part == 0u) {
-                let group = block + j;
-                softmax_parts[noted + group / 4u][group % 4u] = scores[place];
-            }
-        }
-        raise_maximum(highest_score(count, lane));
-        for (var j = 0u; j < count; j++) {
-            let pseudo = pseudo_row(slice, cluster, block + j);
-            let weight = weight_of(scores[j * TILE + lane]) * pseudo_facts(pseudo).mass;
-            let value = pseudo + 1u + WIDTH_VECTORS;
-            running_sum += weight;
-            for (var m = 0u; m < VALUE_REGISTERS; m++) {
-                let column = min(value_part * VALUE_REGISTERS + m, VALUE_VECTORS - 1u);
-                sums[m] = fma(vec4f(weight), softmax_parts[value + column], sums[m]);
+// Adds to the logits of pseudo-keys what comes with them, and notes them.
+fn weigh_groups(slice: Slice, block: u32, count: u32, lane: u32, value_part: u32, first: u32, last: u32, members: u32) {
+    for (var own = 0u; own < LANE_QUERIES; own++) {
+        let member = first + tile_place(lane, own);
+        let noted = pseudo_logits(slice, groups[members + min(member, last)]);
+        let notes = params.share.role == ROLE_UNFINISHED && value_part == 0u && member <= last;
+        for (var j = 0u; j < lane_keys(count); j++) {
+            let group = block + lane_key(lane, j);
+            let offset = pseudo_facts(pseudo_at(min(group, GROUPS - 1u))).offset;
+            let score = score_of(lane, own, j);
+            let weighed = select(LOWEST, score + offset, offset > LOWEST && score > LOWEST);
+            set_score(lane, own, j, weighed);
+            if (notes && group < GROUPS) {
+                softmax_parts[noted + group / 4u][group % 4u] = weighed;
             }
         }
     }

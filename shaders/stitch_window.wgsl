@@ -1,15 +1,16 @@
 // The exact band around the diagonal, stitched to the top-k keys and the centroid's remainder (`docs/method.md`). Twin of
 // `src/cpu/stitch_window.rs`.
 //
-// Tile: 32 neighbouring queries of a slice and the 32 + 2w keys in reach of any of them, as a dense band (`shared/tile.wgsl`); keys out of
+// Tile: 32 neighbouring queries of a slice and the 32 + 2w keys in reach of any of them, as a dense band (`shared/tile_rows.wgsl`); keys out of
 // a query's own reach are masked. Goes on with the sums and the running softmax that `refine_top_k` left.
 // Traffic: each query row and output row once, 1 + 2w/32 times each key and value row, the weights of the window three times.
 // Workgroup memory: 2 KiB.
 
 #import lengths
 #import visible
-#import tile
-#import output_sums
+#import tile_rows
+#import tile_keys
+#import attention
 #import softmax_parts
 #import weights
 
@@ -27,6 +28,10 @@ fn key_at(index: u32) -> u32 {
     return index;
 }
 
+fn weight_of(own: u32, index: u32, score: f32, maximum: f32) -> f32 {
+    return softmax_weight(score, maximum);
+}
+
 // Below this share of the centroid's remainder, a row is too small for the difference that its remainder would be: rounding of what was
 // taken back would show. Its remainder is summed instead.
 const LOST: f32 = 0.25;
@@ -34,7 +39,7 @@ const LOST: f32 = 0.25;
 @compute @workgroup_size(32)
 fn stitch_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
-    let value_part = workgroup.z;
+    let value_part = part_of_values(workgroup.z);
     let first = (params.share.tile_begin + workgroup.x) * TILE;
     let length = query_length(slice);
     let key_count = valid_keys(slice);
@@ -65,14 +70,17 @@ fn stitch_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
     let rest_maximum = select(LOWEST, statistics.rest_maximum, rest_counts);
 
     let band = keys_of_tile(params.sizes.near, i32(first), i32(min(first + TILE, length)) - 1, key_count);
+    begin_keys(slice);
     var total = 0.0;
     var taking_back = rest_counts;
     let attempts = select(1u, 2u, rest_counts && in_pass);
     for (var attempt = 0u; attempt < attempts; attempt++) {
-        begin_tile(slice, row);
-        running_maximum = softmax.maximum;
-        running_sum = softmax.sum;
-        load_sums(out, value_part);
+        begin_tile();
+        set_query(0u, row);
+        resume(lane, 0u, softmax.maximum, softmax.sum);
+        for (var m = 0u; m < VALUE_REGISTERS; m++) {
+            sums[m] = load_output(out, value_part * VALUE_REGISTERS + m);
+        }
         raise_maximum(rest_maximum);
         var rest_factor = select(0.0, exp(rest_maximum - running_maximum), taking_back);
         for (var m = 0u; m < VALUE_REGISTERS; m++) {
@@ -81,7 +89,7 @@ fn stitch_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
         }
         for (var block = band.begin; block < band.end; block += SCORE_BLOCK) {
             let count = min(SCORE_BLOCK, band.end - block);
-            score_block(row, block, count, lane);
+            score_block(block, count, lane);
             for (var j = 0u; j < count; j++) {
                 let key = block + j;
                 let kept = is_listed(reach, key) && !is_selected(weights[given_row + key]);
@@ -91,7 +99,7 @@ fn stitch_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
             rest_factor = select(0.0, exp(rest_maximum - running_maximum), taking_back);
             for (var j = 0u; j < count; j++) {
                 let score = scores[j * TILE + lane];
-                let weight = weight_of(score);
+                let weight = weight_of(0u, block + j, score, running_maximum);
                 let given = select(0.0, weights[given_row + block + j] * rest_factor, score > LOWEST);
                 running_sum += weight;
                 add_value(block + j, weight - given, value_part);
@@ -111,7 +119,9 @@ fn stitch_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
         }
     }
     if (first + lane < length && in_pass) {
-        store_sums(out, value_part, inverse(total));
+        for (var m = 0u; m < VALUE_REGISTERS; m++) {
+            store_output(out, value_part * VALUE_REGISTERS + m, sums[m] * inverse(total));
+        }
     }
 }
 

@@ -28,6 +28,9 @@ pub struct Limits {
     pub(crate) query_registers: usize,
     /// The same of a value.
     pub(crate) value_registers: usize,
+    /// Queries whose products with keys an invocation computes block by block (`shared/tile_blocks.wgsl`): 4 or 8. 0 where it holds one query
+    /// (`shared/tile_rows.wgsl`).
+    pub(crate) block_queries: usize,
     /// Whether work runs on the host, which needs no partial sums for workgroups.
     pub(crate) host: bool,
     /// Threads that slices of a chunk are shared among; 1 where it does not matter.
@@ -64,6 +67,7 @@ impl Limits {
             uniform_alignment_bytes: 4,
             query_registers: Self::HARDWARE_REGISTERS.0,
             value_registers: Self::HARDWARE_REGISTERS.1,
+            block_queries: 0,
             host: true,
             threads: crate::parallel::threads(),
             software: false,
@@ -103,6 +107,11 @@ impl Limits {
 impl Limits {
     /// Measured on lavapipe: twice the value registers compile exact attention in twice the time for a tenth of its run time.
     const SOFTWARE_REGISTERS: (usize, usize) = (4, 8);
+    /// What fits the registers of every vendor.
+    const BLOCK_QUERIES: usize = 4;
+    /// AMD's number: loads that are the same for a workgroup go through scalar registers there, beside the arithmetic, so that a query an
+    /// invocation is the faster tile.
+    const VENDOR_WITH_SCALAR_LOADS: u32 = 0x1002;
     /// Storage buffers of a kernel, at most.
     const STORAGE_BUFFERS: u32 = 8;
     /// Invocations of a workgroup, at most; all in one dimension.
@@ -114,9 +123,13 @@ impl Limits {
     /// The limits of a device.
     pub fn of(device: &wgpu::Device) -> Self {
         let mut limits = Self::from(&device.limits());
-        if device.adapter_info().device_type == wgpu::DeviceType::Cpu {
+        let adapter = device.adapter_info();
+        if adapter.device_type == wgpu::DeviceType::Cpu {
             (limits.query_registers, limits.value_registers) = Self::SOFTWARE_REGISTERS;
+            limits.block_queries = 0;
             limits.software = true;
+        } else if adapter.vendor == Self::VENDOR_WITH_SCALAR_LOADS {
+            limits.block_queries = 0;
         }
         limits
     }
@@ -165,6 +178,7 @@ impl From<&wgpu::Limits> for Limits {
             uniform_alignment_bytes: limits.min_uniform_buffer_offset_alignment.max(4),
             query_registers: Self::HARDWARE_REGISTERS.0,
             value_registers: Self::HARDWARE_REGISTERS.1,
+            block_queries: Self::BLOCK_QUERIES,
             host: false,
             threads: 1,
             software: false,

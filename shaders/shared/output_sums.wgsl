@@ -1,14 +1,14 @@
 // The weighted values of a tile's queries, written to the output and read again.
 #import tile
 
-fn store_sums(row: u32, value_part: u32, factor: f32) {
-    for (var m = 0u; m < VALUE_REGISTERS; m++) {
-        store_output(row, value_part * VALUE_REGISTERS + m, sums[m] * factor);
+fn store_sums(lane: u32, own: u32, row: u32, value_part: u32, factor: f32) {
+    for (var m = 0u; m < LANE_VECTORS; m++) {
+        store_output(row, lane_column(lane, m, value_part), sums[own * LANE_VECTORS + m] * factor);
     }
 }
 
-fn load_sums(row: u32, value_part: u32) {
-    for (var m = 0u; m < VALUE_REGISTERS; m++) {
-        sums[m] = load_output(row, value_part * VALUE_REGISTERS + m);
+fn load_sums(lane: u32, own: u32, row: u32, value_part: u32) {
+    for (var m = 0u; m < LANE_VECTORS; m++) {
+        sums[own * LANE_VECTORS + m] = load_output(row, lane_column(lane, m, value_part));
     }
 }

@@ -1,4 +1,4 @@
-//! Attention of sixteen queries over a run of keys: twin of `shaders/shared/tile.wgsl`.
+//! Attention of sixteen queries over a run of keys: twin of `shaders/shared/tile_rows.wgsl` and `tile_blocks.wgsl`.
 //!
 //! One lane is one query; every key is shared by all lanes. Exact attention, the top-k refinement and the stitched window are this
 //! loop over different keys.

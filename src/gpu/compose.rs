@@ -2,7 +2,7 @@
 
 use super::constants::{Constant, CONSTANTS};
 use crate::plan::Tensor;
-use crate::stages::Role;
+use crate::stages::{Cut, Role};
 use std::collections::HashSet;
 
 /// A shared piece of WGSL.
@@ -31,7 +31,10 @@ pub(crate) const PIECES: &[Piece] = pieces![
     "covariances",
     "weights",
     "query",
-    "tile",
+    "attention",
+    "tile_rows",
+    "tile_blocks",
+    "tile_keys",
     "output_sums",
     "guard"
 ];
@@ -46,19 +49,46 @@ pub(crate) fn imports(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(|line| line.strip_prefix("#import ")).map(str::trim)
 }
 
+/// What `#import tile` stands for: two pieces with the same functions, of which the target decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Tile {
+    Rows,
+    Blocks,
+}
+
+impl Tile {
+    /// The tile of a plan.
+    pub fn of(cut: &Cut) -> Self {
+        if cut.block_queries == 0 {
+            Self::Rows
+        } else {
+            Self::Blocks
+        }
+    }
+
+    /// The piece that an import names.
+    pub fn piece(self, import: &str) -> &str {
+        match (import, self) {
+            ("tile", Self::Rows) => "tile_rows",
+            ("tile", Self::Blocks) => "tile_blocks",
+            _ => import,
+        }
+    }
+}
+
 /// The pieces that a text imports, itself or through others, each once and after those that it needs.
-pub(crate) fn pieces(text: &str) -> Vec<&'static Piece> {
-    fn add(text: &str, list: &mut Vec<&'static Piece>) {
-        for name in imports(text) {
+pub(crate) fn pieces(text: &str, tile: Tile) -> Vec<&'static Piece> {
+    fn add(text: &str, tile: Tile, list: &mut Vec<&'static Piece>) {
+        for name in imports(text).map(|import| tile.piece(import)) {
             let Some(piece) = PIECES.iter().find(|piece| piece.name == name) else { continue };
             if !list.iter().any(|known| known.name == name) {
-                add(piece.source, list);
+                add(piece.source, tile, list);
                 list.push(piece);
             }
         }
     }
     let mut list = Vec::new();
-    add(text, &mut list);
+    add(text, tile, &mut list);
     list
 }
 

@@ -1,5 +1,6 @@
 //! Looks for NaN and infinities in tensors on the device.
 
+use super::compose::Tile;
 use super::device_attention::check_slice;
 use super::device_attention::filled_buffer;
 use super::kernels::kernel;
@@ -112,7 +113,8 @@ impl FiniteCheck {
         let most = limits.workgroups_per_dimension as usize;
         let check_finite = kernel("check_finite");
         // It reads one element at a time, of whatever tensor.
-        let key = KernelKey { entry_point: check_finite.entry_point, variant: Variant::default(), constants: vec![] };
+        let (variant, tile) = (Variant::default(), Tile::Rows);
+        let key = KernelKey { entry_point: check_finite.entry_point, variant, tile, constants: vec![] };
         let pipeline = self.kernels.pipeline(check_finite, key, size_of::<CheckParams>());
         encoder.copy_buffer_to_buffer(&self.initial, 0, &self.result, 0, 4);
         let slices = shape.batch * heads;

@@ -1,7 +1,7 @@
 //! Every kernel. A shader declares itself: its `#import` lines name the shared pieces, its `@binding` lines the operands, and each of its
 //! entry points is a kernel. The list of shaders is the list of stages.
 
-use super::compose::{self, constants_named, Piece};
+use super::compose::{self, constants_named, Piece, Tile};
 use super::constants::Constant;
 use crate::plan::Tensor;
 use crate::stages::{every_stage, Scratch};
@@ -68,10 +68,8 @@ pub(crate) struct Kernel {
     #[cfg_attr(not(test), allow(dead_code))]
     pub file: &'static str,
     pub source: &'static str,
-    /// Shared pieces, each after those that it imports itself.
-    pub pieces: Vec<&'static Piece>,
     pub bindings: Vec<(Operand, Access)>,
-    /// Constants that the kernel is compiled for.
+    /// Constants that the kernel is compiled for, whatever the tile.
     pub constants: Vec<&'static Constant>,
 }
 
@@ -108,9 +106,15 @@ fn bindings(source: &str) -> Vec<(Operand, Access)> {
 
 impl Kernel {
     fn new(entry_point: &'static str, file: &'static str, source: &'static str) -> Self {
-        let pieces = compose::pieces(source);
+        let mut pieces = compose::pieces(source, Tile::Rows);
+        pieces.extend(compose::pieces(source, Tile::Blocks));
         let constants = constants_named(source, &pieces);
-        Self { entry_point, file, source, pieces, bindings: bindings(source), constants }
+        Self { entry_point, file, source, bindings: bindings(source), constants }
+    }
+
+    /// Shared pieces, each after those that it imports itself.
+    pub fn pieces(&self, tile: Tile) -> Vec<&'static Piece> {
+        compose::pieces(self.source, tile)
     }
 
     /// Whether the kernel writes the output.

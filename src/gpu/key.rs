@@ -1,6 +1,6 @@
 //! What a kernel is compiled for: decided by pure functions, and the key of what was compiled.
 
-use super::compose;
+use super::compose::{self, Tile};
 use super::kernels::{Kernel, Operand};
 use crate::stages::{Cut, Given};
 use crate::{Problem, Strides};
@@ -35,6 +35,7 @@ impl Variant {
 pub(crate) struct KernelKey {
     pub entry_point: &'static str,
     pub variant: Variant,
+    pub tile: Tile,
     /// Constants that the kernel names, and their values.
     pub constants: Vec<(&'static str, u32)>,
 }
@@ -46,12 +47,13 @@ impl KernelKey {
         let constants = constants.map(|constant| (constant.name, (constant.value)(cut, given) as u32)).collect();
         // The others are the same whichever buffer the output lies in.
         let variant = Variant { one_buffer: variant.one_buffer && kernel.writes_output(), ..variant };
-        Self { entry_point: kernel.entry_point, variant, constants }
+        Self { entry_point: kernel.entry_point, variant, tile: Tile::of(cut), constants }
     }
 
     /// The WGSL module of the kernel.
     pub fn module(&self, kernel: &Kernel) -> String {
-        let mut module = compose::module(kernel.source, &kernel.pieces, &self.constants, self.variant.vectors);
+        let pieces = kernel.pieces(self.tile);
+        let mut module = compose::module(kernel.source, &pieces, &self.constants, self.variant.vectors);
         for &(operand, access) in &kernel.bindings {
             let declared = kernel.declared_access(operand, access, self.variant.one_buffer);
             if let (Operand::Tensor(tensor), true) = (operand, declared != access) {

@@ -168,13 +168,20 @@ mod tests {
 
     #[test]
     fn small_clusters_share_tiles_and_large_ones_have_their_own() {
-        let tiles = |clusters| {
-            let all = all(Shape::self_attention(1, 1, 1000, 16), Method::improved(clusters));
+        let tiles = |clusters, block_queries| {
+            let shape = Shape::self_attention(1, 1, 1000, 16);
+            let problem = Problem::new(shape, Method::improved(clusters)).expect("a valid problem");
+            let limits = Limits { block_queries, ..Limits::webgpu_defaults() };
+            let plan = Plan::new(&problem, &limits).expect("a plan");
+            let chunk = plan.chunks().next().expect("a chunk");
+            let all = dispatches(&plan, &chunk, Given::default());
             let refine = all.iter().find(|dispatch| dispatch.stage == Stage::RefineTopK);
             refine.expect("a refinement").workgroups[0]
         };
-        assert_eq!(tiles(100), 16);
-        assert_eq!(tiles(7), 16 + 8);
+        assert_eq!(tiles(100, 0), 16);
+        assert_eq!(tiles(7, 0), 16 + 8);
+        // A tile of blocks is of one cluster, however small.
+        assert_eq!(tiles(100, 4), 16 + 101);
     }
 
     #[test]

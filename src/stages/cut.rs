@@ -51,6 +51,8 @@ pub(crate) struct Cut {
     /// Vectors of a value in registers, and over how many workgroups the values' columns are spread.
     pub value_registers: usize,
     pub value_parts: usize,
+    /// Queries whose products with keys an invocation computes block by block; 0 where it holds one query.
+    pub block_queries: usize,
     pub keys_padded: usize,
     pub vote_length: usize,
     pub vote_blocks: usize,
@@ -71,7 +73,7 @@ pub(crate) struct Cut {
     /// Clusters that one workgroup accumulates in the remainder.
     pub remainder_clusters: usize,
     /// Whether tiles of the refinement hold members of several clusters: where a tile for each cluster would leave more than a fifth of
-    /// the invocations without a query.
+    /// the invocations without a query. A tile of blocks shares its keys, and would go through those of every cluster in it.
     pub refine_packed: bool,
     /// Rows of a slice that stitched attention's error is measured on, 0 without a guard, and the error that is allowed.
     pub guard_rows: usize,
@@ -131,6 +133,7 @@ impl Cut {
             width_parts: width4.div_ceil(query_registers),
             value_registers,
             value_parts: value_width4.div_ceil(value_registers),
+            block_queries: limits.block_queries,
             keys_padded: keys.next_multiple_of(4),
             vote_length,
             vote_blocks: length.div_ceil(vote_length),
@@ -145,7 +148,7 @@ impl Cut {
             clusters_per_pass: 0,
             logit_clusters: 0,
             remainder_clusters: 0,
-            refine_packed: length < 2 * KERNEL_TILE * clusters,
+            refine_packed: limits.block_queries == 0 && length < 2 * KERNEL_TILE * clusters,
             guard_rows: guard.map_or(0, |guard| guard.rows),
             guard_tolerance: guard.map_or(0.0, |guard| guard.tolerance.value()),
             guard_length,

@@ -1,6 +1,6 @@
 //! The declarations against the shaders themselves: bindings, struct layout, and translation to every platform's language.
 
-use crate::gpu::compose::{imports, pieces, PIECES};
+use crate::gpu::compose::{imports, pieces, Tile, PIECES};
 use crate::gpu::finite_check::CheckParams;
 use crate::gpu::kernels::{Access, Kernel, Operand, KERNELS};
 use crate::gpu::key::{KernelKey, Variant};
@@ -14,20 +14,25 @@ use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 
 const VECTORS: Variant = Variant { vectors: true, one_buffer: false };
 
-/// Sizes that differ in everything the shaders are compiled for: narrow, odd, wide, few and many words and clusters; the last with the
-/// registers of a software adapter.
 /// The variant for dense tensors.
 fn decide(cut: &Cut) -> Variant {
     let problem = Problem::new(cut.shape, Method::Exact).expect("a valid problem");
     Variant::decide(&problem, [], false)
 }
 
+/// Sizes that differ in everything the shaders are compiled for: narrow, odd, wide, few and many words and clusters; the last as software
+/// adapters, targets with scalar loads, and those with many registers get them.
 fn cuts() -> Vec<Cut> {
     let hardware = Limits::webgpu_defaults();
-    let software = Limits { query_registers: 4, value_registers: 8, ..hardware };
+    let software = Limits { query_registers: 4, value_registers: 8, block_queries: 0, ..hardware };
+    let scalar = Limits { block_queries: 0, ..hardware };
+    let wide = Limits { block_queries: 8, ..hardware };
     let sizes =
         [(64, 64, 25, 63, 16), (13, 40, 7, 31, 5), (256, 256, 1000, 256, 40), (1, 1, 1, 1, 1), (72, 100, 64, 128, 0)];
-    let sizes = sizes.map(|sizes| (sizes, hardware)).into_iter().chain([((64, 64, 25, 63, 16), software)]);
+    let sizes = sizes
+        .map(|sizes| (sizes, hardware))
+        .into_iter()
+        .chain([software, scalar, wide].map(|limits| ((64, 64, 25, 63, 16), limits)));
     sizes
         .map(|((width, value_width, clusters, bits, groups), limits)| {
             let shape = Shape { width, value_width, ..Shape::self_attention(1, 2, 300, 1) };
@@ -130,12 +135,15 @@ fn kernels_are_the_entry_points_of_the_stages_in_their_order() {
 fn imports_name_pieces_and_pieces_come_after_what_they_need() {
     let sources = KERNELS.iter().map(|kernel| kernel.source).chain(PIECES.iter().map(|piece| piece.source));
     for source in sources {
-        for name in imports(source) {
-            assert!(PIECES.iter().any(|piece| piece.name == name), "there is no piece `{name}`");
-        }
-        let order: Vec<&str> = pieces(source).iter().map(|piece| piece.name).collect();
-        for (index, piece) in pieces(source).iter().enumerate() {
-            assert!(imports(piece.source).all(|needed| order[..index].contains(&needed)), "{order:?}");
+        for tile in [Tile::Rows, Tile::Blocks] {
+            for name in imports(source).map(|import| tile.piece(import)) {
+                assert!(PIECES.iter().any(|piece| piece.name == name), "there is no piece `{name}`");
+            }
+            let order: Vec<&str> = pieces(source, tile).iter().map(|piece| piece.name).collect();
+            for (index, piece) in pieces(source, tile).iter().enumerate() {
+                let mut needed = imports(piece.source).map(|import| tile.piece(import));
+                assert!(needed.all(|needed| order[..index].contains(&needed)), "{order:?}");
+            }
         }
     }
 }

@@ -20,15 +20,14 @@ fn noise(count: usize, seed: u32) -> Vec<f32> {
 }
 
 /// The largest difference between an adapter's outputs with hardware's constants and the CPU's, of the largest output.
-fn difference(engine: &HostEngine, cpu: &Attention, shape: Shape, method: Method) -> f32 {
+fn difference(engine: &HostEngine, cpu: &Attention, limits: &Limits, shape: Shape, method: Method) -> f32 {
     let problem = Problem::new(shape, method).expect("a valid problem");
     let kv_rows = shape.batch * shape.key_heads * shape.keys;
     let queries = noise(shape.batch * shape.query_heads * shape.queries * shape.width, 1);
     let (keys, values) = (noise(kv_rows * shape.width, 2), noise(kv_rows * shape.value_width, 3));
     let inputs = Inputs::new(&queries, &keys, &values);
     let expected = cpu.run_blocking(&problem, &inputs).expect("the CPU computes");
-    // Every device holds these.
-    let plan = Plan::new(&problem, &Limits::webgpu_defaults()).expect("a plan");
+    let plan = Plan::new(&problem, limits).expect("a plan");
     let mut output = vec![f32::NAN; expected.len()];
     let call = Call { inputs: &inputs, supplied: &Supplied::default(), positions: None };
     pollster::block_on(engine.run(&plan, &call, &mut output, None, &Cancellation::default()))
@@ -45,13 +44,21 @@ fn kernels_for_hardware_are_right() {
         let name = adapter.to_string();
         let engine = pollster::block_on(HostEngine::open_described(adapter)).expect("the adapter opens");
         // Odd widths and lengths, rows of several parts, and fewer keys than a block.
-        for (length, width, value_width, clusters) in [(300, 13, 40, 7), (150, 100, 72, 5), (5, 64, 64, 2)] {
+        // Every device holds these; tiles of blocks of both sizes, and of rows.
+        for (block_queries, (length, width, value_width, clusters)) in [
+            (4, (300, 13, 40, 7)),
+            (4, (150, 100, 72, 5)),
+            (4, (5, 64, 64, 2)),
+            (8, (150, 13, 40, 3)),
+            (0, (150, 13, 72, 40)),
+        ] {
+            let limits = Limits { block_queries, ..Limits::webgpu_defaults() };
             let shape = Shape { width, value_width, ..Shape::self_attention(1, 2, length, width) };
             let window = Method::sliding_window(20, 3).with_sinks(2);
             for method in [Method::Exact, window, Method::improved(clusters), Method::stitched(clusters)] {
-                let worst = difference(&engine, &cpu, shape, method);
+                let worst = difference(&engine, &cpu, &limits, shape, method);
                 // A query that float32 cannot tell from another cluster's would show up as percents; none of these inputs has one.
-                assert!(worst < 1e-5, "{name}, {method:?} of {shape:?}: {worst}");
+                assert!(worst < 1e-5, "{name}, blocks of {block_queries}, {method:?} of {shape:?}: {worst}");
             }
         }
     }

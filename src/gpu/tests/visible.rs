@@ -2,7 +2,7 @@
 
 use super::adapters;
 use crate::gpu::adapter;
-use crate::gpu::compose::{pieces, plain};
+use crate::gpu::compose::{pieces, plain, Tile};
 use crate::gpu::params::Reach;
 use crate::gpu::read_back::{read_back, staging_buffer};
 use crate::problem::{kinds_of_visibility, Visibility};
@@ -134,7 +134,7 @@ fn shaders_see_what_the_host_sees() {
 
 async fn ask(adapter: &wgpu::Adapter, questions: &[Question]) -> Vec<Answer> {
     let (device, queue) = adapter::open(adapter).await.expect("the adapter opens");
-    let mut source: String = pieces(SHADER).iter().map(|piece| plain(piece.source)).collect();
+    let mut source: String = pieces(SHADER, Tile::Rows).iter().map(|piece| plain(piece.source)).collect();
     // The uniform is not used here.
     source = source.replace("@group(0) @binding(0) var<uniform> params: Params;", "var<private> params: Params;");
     source += &plain(SHADER);
