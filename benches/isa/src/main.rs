@@ -18,6 +18,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use serde_json::{json, Map, Value};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use translation::{translate, Kernel};
 
 const HELP: &str = "\
@@ -62,7 +63,17 @@ impl Options {
     }
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let Some(options) = Options::parse()? else {
         print!("{HELP}");
         return Ok(());
