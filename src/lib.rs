@@ -34,8 +34,8 @@ pub use for_error::{ForError, Found, Trial};
 pub use gpu::adapters_blocking;
 #[cfg(feature = "gpu")]
 pub use gpu::{
-    adapters, AdapterDescription, CheckedTensor, Compilation, DeviceAttention, DeviceTensors, FiniteCheck, Kernels,
-    StageTimes, NO_BAD_ELEMENT,
+    adapters, AdapterDescription, CheckedTensor, Compilation, DeviceAttention, DeviceTensors, FiniteCheck,
+    KernelSource, Kernels, StageTimes, NO_BAD_ELEMENT,
 };
 pub use limits::{Limits, DEFAULT_SCRATCH_BUDGET_BYTES};
 pub use plan::{Plan, PlanFigures, StageCost};

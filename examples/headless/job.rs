@@ -60,7 +60,7 @@ impl<'a> Job<'a> {
     /// The first that does not, or whose memory is not there.
     pub fn check_calls(&self, attention: &Attention) -> Result<()> {
         let mut most = 0;
-        let budget = self.options.scratch_budget.map(|mebibytes| u64::from(mebibytes) << 20);
+        let budget = self.options.scratch_budget_bytes();
         for problem in &self.problems {
             let plan = attention.plan(problem)?;
             let scratch_bytes = match self.options.error {
@@ -72,6 +72,11 @@ impl<'a> Job<'a> {
         }
         let shape = self.shape();
         ensure_free(tensor_bytes(&shape).saturating_add(most), &describe(&shape))
+    }
+
+    /// A problem for each method asked for.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
     }
 
     /// Sizes of the input.

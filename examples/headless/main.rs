@@ -14,6 +14,7 @@ mod description;
 mod files;
 mod input;
 mod job;
+mod kernel_files;
 mod measure;
 mod method_options;
 mod options;
@@ -60,8 +61,11 @@ fn run(options: &Options) -> Result<()> {
         terminal::outlive_readers();
     }
     let (mut attention, runs_on) = open(options)?;
-    if let Some(mebibytes) = options.scratch_budget {
-        attention = attention.with_scratch_budget_bytes(u64::from(mebibytes) << 20);
+    if let Some(bytes) = options.scratch_budget_bytes() {
+        attention = attention.with_scratch_budget_bytes(bytes);
+    }
+    if let Some(folder) = &options.write_kernels {
+        return kernel_files::write(folder, &attention, job.problems(), options);
     }
     if let Some(path) = &options.pipeline_cache {
         // SAFETY: the file is the user's, who vouches for it by naming it.

@@ -71,6 +71,10 @@ pub struct Options {
     /// and on adapters without pipeline caches
     #[arg(long, value_name = "FILE")]
     pub pipeline_cache: Option<PathBuf>,
+    /// Write the WGSL of every kernel that the methods use into this folder, a file each, as the adapter's driver would get it, and stop. The
+    /// folder is made if need be. Where no GPU is used, kernels are those of a GPU with WebGPU's default limits; `--backend cpu` asks no driver
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["error", "json", "pipeline_cache", "list_adapters"])]
+    pub write_kernels: Option<PathBuf>,
     /// List the adapters and stop
     #[arg(long)]
     pub list_adapters: bool,
@@ -138,6 +142,11 @@ impl Options {
             (None, BackendName::Gpu) => Backend::Gpu,
             (None, BackendName::Cpu) => Backend::Cpu,
         }
+    }
+
+    /// The bound of the scratch memory, if one was given.
+    pub fn scratch_budget_bytes(&self) -> Option<u64> {
+        self.scratch_budget.map(|mebibytes| u64::from(mebibytes) << 20)
     }
 
     /// The methods asked for. Where one is to be found, only exact attention is known beforehand.

@@ -6,6 +6,7 @@ mod bench;
 mod drivers;
 mod files;
 mod for_error;
+mod kernels;
 mod sizes;
 
 use safetensors::{serialize_to_file, tensor::TensorView, Dtype};

@@ -1,18 +1,19 @@
 //! How this program was called. Paths that a user names are meant from the folder that it was called in, while what is started here runs in
 //! the workspace's folder or in a package's. And the program's own file can be replaced by what it builds.
 
-use crate::browser;
 use crate::process::root;
+use crate::{browser, isa};
 use anyhow::{Context, Result};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// Variables that name a file or a folder, or several.
-const PATHS: [&str; 9] = [
+const PATHS: [&str; 10] = [
     "CARGO_BUILD_TARGET_DIR",
     "CARGO_TARGET_DIR",
     browser::VARIABLE,
+    isa::VARIABLE,
     "CLUSTERED_ATTENTION_MODELS",
     "CLUSTERED_ATTENTION_VECTORS",
     "VK_ADD_DRIVER_FILES",

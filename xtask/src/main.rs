@@ -4,6 +4,7 @@ mod browser;
 mod burn;
 mod caller;
 mod environment;
+mod isa;
 mod library;
 mod lint;
 mod options;
@@ -42,6 +43,8 @@ cargo xtask web [--port PORT]     builds the page for browsers into examples/web
                                   http://127.0.0.1:4173; with --build-only it only builds
 cargo xtask models [NAME ...]     fetches pretrained models, and speech and text to try them on, into a cache outside the repository
                                   (CLUSTERED_ATTENTION_MODELS names another folder)
+cargo xtask isa [OPTIONS]         what real GPUs' compilers make of every kernel, without a GPU: registers, spills, occupancy, instructions. Sets
+                                  Mesa's drivers up apart from the system first, without root (Debian)
 cargo xtask test [OPTIONS]        installs what the tests need and runs the quick ones, on the CPU and one software adapter
 cargo xtask test --all [OPTIONS]  runs all of them, on every adapter and in every browser: what CI runs
 cargo xtask web-check [OPTIONS]   the tests' browser part: the same as `test --only setup,wasm,browser`
@@ -53,6 +56,13 @@ Options
   --no-install      says what is missing instead of installing it
   --no-backports    on Debian 12, leaves Mesa as it is. Otherwise, where root can be had, it is taken from bookworm-backports, which is
                     added if need be: its software Vulkan driver is about five times faster than the stable one
+
+Options of isa
+  --folder FOLDER    where the drivers are set up (CLUSTERED_ATTENTION_ISA names another default than Cargo's target folder)
+  --targets NAME,... only these: ada, turing, navi21, navi31, m1, a740
+  --json FILE        writes the figures to this file too
+  --check            fails where a kernel exceeds its limits (shaders/limits.json)
+  --write-limits     makes the figures the limits
 
 Paths in arguments and variables are meant from the folder that the command is called in.
 With the variable CI set, Cargo.lock is not changed: every step takes --locked.
@@ -84,6 +94,7 @@ fn run() -> Result<bool> {
         "bench" => bench(parser.raw_args()?.collect()),
         "web" => web(&mut parser),
         "models" => models(&mut parser),
+        "isa" => isa::run(&mut parser),
         "test" => steps::run(&Options::parse(&mut parser, &Step::QUICK)?),
         "web-check" => steps::run(&Options::parse(&mut parser, &[Step::Setup, Step::Wasm, Step::Browser])?),
         "setup" => steps::run(&Options::parse(&mut parser, &[Step::Setup])?),

@@ -47,18 +47,13 @@ struct Apt {
 impl Apt {
     fn find() -> Option<Self> {
         find_program("apt-get")?;
-        let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
-        let field = |name: &str| {
-            let line = release.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-            line.unwrap_or_default().trim_matches('"').to_string()
-        };
         let is_root = output(Command::new("id").arg("-u")).is_some_and(|id| id.trim() == "0");
         let root: Option<&[&str]> = if is_root {
             Some(&[])
         } else {
             output(Command::new("sudo").args(["-n", "true"])).map(|_| ["sudo", "-n"].as_slice())
         };
-        Some(Self { root, distribution: field("ID"), codename: field("VERSION_CODENAME") })
+        Some(Self { root, distribution: release_field("ID"), codename: release_field("VERSION_CODENAME") })
     }
 
     fn setup(&self, options: &Options) -> Result<()> {
@@ -134,7 +129,7 @@ impl Apt {
         if texts.iter().any(|text| has_suite(text, &suite)) {
             return Ok(None);
         }
-        let entry = texts.iter().find_map(|text| backports_entry(text, &self.codename));
+        let entry = texts.iter().find_map(|text| suite_entry(text, &self.codename, &suite));
         let entry = entry.context("no source of Debian packages was found to take the backports from")?;
         let kind = if entry.starts_with("deb ") { "list" } else { "sources" };
         Ok(Some((entry, format!("/etc/apt/sources.list.d/{suite}.{kind}"))))
@@ -150,6 +145,13 @@ impl Apt {
         let Some(file) = file.to_str() else { bail!("{} is no text", file.display()) };
         run(&mut self.as_root(&["install", "-m", "644", file, &target]))
     }
+}
+
+/// What a Linux distribution says of itself, or nothing.
+pub fn release_field(name: &str) -> String {
+    let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let line = release.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    line.unwrap_or_default().trim_matches('"').to_string()
 }
 
 /// What a machine has, as far as it matters to the tests.
@@ -250,7 +252,8 @@ fn major(version: &str) -> u32 {
     upstream.split('.').next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
-fn source_files() -> Vec<std::path::PathBuf> {
+/// The files that name sources of packages.
+pub fn source_files() -> Vec<std::path::PathBuf> {
     let mut files = vec!["/etc/apt/sources.list".into()];
     let folder = Path::new("/etc/apt/sources.list.d").read_dir().into_iter().flatten().flatten();
     files.extend(
@@ -261,22 +264,21 @@ fn source_files() -> Vec<std::path::PathBuf> {
     files
 }
 
-/// The source entry of a release's backports, made from the release's own entry (one-line or deb822 style).
-fn backports_entry(sources: &str, codename: &str) -> Option<String> {
-    let backports = backports(codename);
+/// The source entry of another suite, made from the release's own entry (one-line or deb822 style).
+pub fn suite_entry(sources: &str, codename: &str, suite: &str) -> Option<String> {
     for stanza in sources.split("\n\n") {
         let field =
             |name: &str| stanza.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
         let (Some(mirror), Some(suites)) = (field("URIs"), field("Suites")) else { continue };
         if suites.split_whitespace().any(|suite| suite == codename) {
             let key = field("Signed-By").map(|key| format!("Signed-By: {key}\n")).unwrap_or_default();
-            return Some(format!("Types: deb\nURIs: {mirror}\nSuites: {backports}\nComponents: main\n{key}"));
+            return Some(format!("Types: deb\nURIs: {mirror}\nSuites: {suite}\nComponents: main\n{key}"));
         }
     }
     sources.lines().find_map(|line| {
         let words: Vec<&str> = line.strip_prefix("deb ")?.split_whitespace().collect();
-        let suite = words.iter().position(|word| *word == codename)?;
-        Some(format!("deb {} {backports} main\n", words[..suite].join(" ")))
+        let place = words.iter().position(|word| *word == codename)?;
+        Some(format!("deb {} {suite} main\n", words[..place].join(" ")))
     })
 }
 
@@ -345,16 +347,16 @@ mod tests {
         let deb822 = "Types: deb\nURIs: http://mirror/security\nSuites: bookworm-security\n\n\
                       Types: deb\n# a remark\nURIs: http://mirror/debian\nSuites: bookworm bookworm-updates\nComponents: main\nSigned-By: /key\n";
         assert_eq!(
-            backports_entry(deb822, "bookworm").unwrap(),
+            suite_entry(deb822, "bookworm", "bookworm-backports").unwrap(),
             "Types: deb\nURIs: http://mirror/debian\nSuites: bookworm-backports\nComponents: main\nSigned-By: /key\n"
         );
         let one_line =
             "# deb http://old bookworm main\ndeb [signed-by=/key] http://mirror/debian bookworm main contrib\n";
         assert_eq!(
-            backports_entry(one_line, "bookworm").unwrap(),
+            suite_entry(one_line, "bookworm", "bookworm-backports").unwrap(),
             "deb [signed-by=/key] http://mirror/debian bookworm-backports main\n"
         );
-        assert_eq!(backports_entry("", "bookworm"), None);
+        assert_eq!(suite_entry("", "bookworm", "sid"), None);
     }
 
     #[test]

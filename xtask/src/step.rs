@@ -19,6 +19,7 @@ pub enum Step {
     Burn,
     Candle,
     Models,
+    Isa,
     Package,
     RustVersion,
 }
@@ -28,7 +29,7 @@ impl Step {
     pub const QUICK: [Self; 7] =
         [Self::Setup, Self::Format, Self::Lint, Self::Test, Self::Demo, Self::Wasm, Self::Browser];
     /// Every step, in order.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Setup,
         Self::Format,
         Self::Lint,
@@ -43,6 +44,7 @@ impl Step {
         Self::Burn,
         Self::Candle,
         Self::Models,
+        Self::Isa,
         Self::Package,
         Self::RustVersion,
     ];
@@ -64,6 +66,7 @@ impl Step {
             Self::Burn => "burn",
             Self::Candle => "candle",
             Self::Models => "models",
+            Self::Isa => "isa",
             Self::Package => "package",
             Self::RustVersion => "msrv",
         }
@@ -87,6 +90,7 @@ impl Step {
             Self::Burn => "attention on Burn's tensors, with Burn's fusion and without",
             Self::Candle => "attention on candle's tensors, against candle's own operations",
             Self::Models => "speech recognition and embeddings with pretrained models, which are fetched",
+            Self::Isa => "real GPUs' compilers keep every kernel within its limits, where their drivers are set up",
             Self::Package => "the package builds by itself and is small enough to publish",
             Self::RustVersion => "the stated minimum Rust versions are true",
         }

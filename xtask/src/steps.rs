@@ -4,7 +4,7 @@ use crate::environment::Environment;
 use crate::options::Options;
 use crate::outcome::Outcome;
 use crate::step::Step;
-use crate::{browser, burn, library, package, rust_version, say, setup, wasm, web};
+use crate::{browser, burn, isa, library, package, rust_version, say, setup, wasm, web};
 use anyhow::Result;
 use std::time::{Duration, Instant};
 
@@ -72,6 +72,7 @@ fn run_step(step: Step, environment: &Environment, options: &Options) -> Result<
         Step::Burn => burn::test(environment)?,
         Step::Candle => burn::test_candle(environment)?,
         Step::Models => return burn::test_models(environment),
+        Step::Isa => return isa::test(environment),
         Step::Package => package::check(environment)?,
         Step::RustVersion => return rust_version::check(environment),
     }
