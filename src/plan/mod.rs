@@ -3,10 +3,12 @@
 
 mod choose;
 mod cost;
+mod last;
 mod memory;
 mod tensor;
 
 pub use cost::{PlanFigures, StageCost};
+pub(crate) use last::LastPlan;
 pub(crate) use tensor::Tensor;
 
 use crate::limits::Limits;
