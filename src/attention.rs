@@ -213,6 +213,9 @@ impl Attention {
 
     /// [`Attention::run_into`] for programs without an async runtime: computes and waits on this thread. Not available in the browser.
     ///
+    /// On the CPU, a call with the same problem as the one before allocates nothing. Only rayon does, which takes over calls from threads that are
+    /// not its own by a queue: one of some thirty calls allocates a block of that.
+    ///
     /// # Errors
     /// As [`Attention::run_into`].
     #[cfg(not(target_arch = "wasm32"))]
