@@ -6,6 +6,8 @@ use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Items that can be cut into two runs, for different threads.
+// One thread cuts nothing.
+#[cfg_attr(target_arch = "wasm32", allow(dead_code))]
 pub(crate) trait Split: ExactSizeIterator + Send + Sized {
     /// The first so many items, fewer than all, and the others.
     fn split_at(self, count: usize) -> (Self, Self);
@@ -128,6 +130,7 @@ impl<'a, T> Rest<'a, T> {
     }
 
     /// Cuts off what lies before a place in the array.
+    #[cfg_attr(target_arch = "wasm32", allow(dead_code))]
     pub fn split_at(self, place: usize) -> (Self, Self) {
         let (before, behind) = self.data.split_at_mut(place - self.begin);
         (Self { data: before, begin: self.begin }, Self { data: behind, begin: place })
