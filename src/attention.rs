@@ -6,7 +6,7 @@ use crate::background::Cancellation;
 #[cfg(feature = "gpu")]
 use crate::gpu::{self, AdapterDescription, Compilation};
 use crate::limits::{Limits, DEFAULT_SCRATCH_BUDGET_BYTES};
-use crate::plan::Plan;
+use crate::plan::{LastPlan, Plan};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::problem::OwnedCall;
 use crate::problem::{check_output, empty_output, Call, Sums, Supplied};
@@ -62,6 +62,7 @@ pub enum Backend {
 pub struct Attention {
     engine: Engine,
     scratch_budget_bytes: u64,
+    last_plan: Arc<LastPlan>,
 }
 
 #[derive(Debug, Clone)]
@@ -96,7 +97,7 @@ impl Engine {
 
 impl Attention {
     fn of(engine: Engine) -> Self {
-        Self { engine, scratch_budget_bytes: DEFAULT_SCRATCH_BUDGET_BYTES }
+        Self { engine, scratch_budget_bytes: DEFAULT_SCRATCH_BUDGET_BYTES, last_plan: Arc::default() }
     }
 
     /// Opens a back end.
@@ -135,12 +136,16 @@ impl Attention {
     /// # Errors
     /// See [`Plan::new`].
     pub fn plan(&self, problem: &Problem) -> Result<Plan> {
+        Plan::new(problem, &self.limits())
+    }
+
+    fn limits(&self) -> Limits {
         let limits = match &self.engine {
             Engine::Cpu(_) => Limits::host(),
             #[cfg(feature = "gpu")]
             Engine::Gpu(engine) => engine.limits(),
         };
-        Plan::new(problem, &limits.with_scratch_budget_bytes(self.scratch_budget_bytes))
+        limits.with_scratch_budget_bytes(self.scratch_budget_bytes)
     }
 
     /// Computes a problem; the output is in the problem's layout, `[N, H, L, M]` or `[N, L, H, M]`. Natively on a thread of its own, from a copy
@@ -208,6 +213,9 @@ impl Attention {
 
     /// [`Attention::run_into`] for programs without an async runtime: computes and waits on this thread. Not available in the browser.
     ///
+    /// On the CPU, a call with the same problem as the one before allocates nothing. Only rayon does, which takes over calls from threads that are
+    /// not its own by a queue: one of some thirty calls allocates a block of that.
+    ///
     /// # Errors
     /// As [`Attention::run_into`].
     #[cfg(not(target_arch = "wasm32"))]
@@ -273,15 +281,15 @@ impl Attention {
     }
 
     /// Checks everything that is given, before anything is allocated.
-    fn check(&self, problem: &Problem, call: &Call) -> Result<(Plan, Sums)> {
+    fn check(&self, problem: &Problem, call: &Call) -> Result<(Arc<Plan>, Sums)> {
         let sums = call.inputs.validate(problem)?;
         call.supplied.validate(problem, call.inputs)?;
-        Ok((self.plan(problem)?, sums))
+        Ok((self.last_plan.plan(problem, &self.limits())?, sums))
     }
 
     async fn compute_into(
         &self,
-        checked: &(Plan, Sums),
+        checked: &(Arc<Plan>, Sums),
         call: &Call<'_>,
         output: &mut [f32],
         trace: Option<&mut Trace>,

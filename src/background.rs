@@ -6,13 +6,13 @@ use futures_intrusive::channel::shared::oneshot_channel;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
-/// Whether nobody waits for a result any more.
+/// Whether nobody waits for a result any more; by default somebody does.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Cancellation(Arc<AtomicBool>);
+pub(crate) struct Cancellation(Option<Arc<AtomicBool>>);
 
 impl Cancellation {
     pub fn is_requested(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.as_ref().is_some_and(|requested| requested.load(Ordering::Relaxed))
     }
 
     /// Refuses to begin what nobody waits for.
@@ -26,12 +26,12 @@ impl Cancellation {
 
 /// Requests the cancellation when it is dropped.
 #[cfg(not(target_arch = "wasm32"))]
-struct Awaited(Cancellation);
+struct Awaited(Arc<AtomicBool>);
 
 #[cfg(not(target_arch = "wasm32"))]
 impl Drop for Awaited {
     fn drop(&mut self) {
-        self.0 .0.store(true, Ordering::Relaxed);
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -40,8 +40,8 @@ impl Drop for Awaited {
 pub(crate) async fn run<T: Send + 'static>(
     work: impl FnOnce(&Cancellation) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let cancellation = Cancellation::default();
-    let awaited = Awaited(cancellation.clone());
+    let requested = Arc::new(AtomicBool::new(false));
+    let (awaited, cancellation) = (Awaited(requested.clone()), Cancellation(Some(requested)));
     let (sender, receiver) = oneshot_channel();
     let run = move || {
         // The receiver is only gone if the future was dropped.

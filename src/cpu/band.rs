@@ -59,12 +59,7 @@ impl<'a> Band<'a> {
     }
 
     /// What the centroids hold for a block of keys; `unreached` for a key out of reach.
-    pub fn gather<'g>(
-        &self,
-        keys: &Range<usize>,
-        unreached: f32,
-        given: &'g mut [Panel; KEY_BLOCK],
-    ) -> &'g mut [Panel] {
+    pub fn gather<'g>(&self, keys: &Range<usize>, unreached: f32, given: &'g mut [Panel]) -> &'g mut [Panel] {
         let given = &mut given[..keys.len()];
         pack(given, self.rows.iter().map(|row| &row.map_or(self.some_row, |(_, weights)| weights)[keys.clone()]));
         let first = (keys.start - self.keys.start) as u32;

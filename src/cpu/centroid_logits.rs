@@ -3,7 +3,7 @@
 use super::panel::{columns, dot_rows, pack, store_lanes, Panel, LANES};
 use super::tile::KEY_BLOCK;
 use super::work::Work;
-use crate::parallel::{blocks, each};
+use crate::parallel::{blocks, each_with};
 use crate::stages::Scratch;
 use std::ops::Range;
 
@@ -12,10 +12,14 @@ pub(crate) fn centroid_logits(work: &Work, pass: Range<usize>, centroids: &[f32]
     let shape = work.problem.shape();
     let cut = &work.plan.cut;
     let row = cut.keys_padded;
-    each(
+    each_with(
+        work.threads,
         blocks(weights, work.plan.words_of(Scratch::Weights), LANES * row),
-        || (vec![[0.0; LANES]; shape.width], vec![[0.0; LANES]; KEY_BLOCK]),
-        |(panel, dots): &mut (Vec<Panel>, Vec<Panel>), block| {
+        |(panel, dots): &mut (Vec<Panel>, Vec<Panel>)| {
+            panel.resize(shape.width, [0.0; LANES]);
+            dots.resize(KEY_BLOCK, [0.0; LANES]);
+        },
+        |(panel, dots), block| {
             let first = pass.start + block.index * LANES;
             let last = (first + LANES).min(pass.end);
             if first >= last {

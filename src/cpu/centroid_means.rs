@@ -2,7 +2,7 @@
 
 use super::group_by_cluster::Groups;
 use super::work::{Rows, Work};
-use crate::parallel::{blocks, each};
+use crate::parallel::{blocks, each_with};
 use crate::stages::Role;
 use pulp::{Arch, Simd, WithSimd};
 
@@ -13,9 +13,10 @@ const BLOCK: usize = 256;
 pub(crate) fn centroid_means(work: &Work, role: Role, groups: &[u32], centroids: &mut [f32]) {
     let shape = work.problem.shape();
     let (clusters, length) = work.plan.cut.side(role);
-    each(
+    each_with(
+        work.threads,
         blocks(centroids, clusters * shape.width, shape.width),
-        || (vec![0.0f32; shape.width], vec![0.0f64; shape.width]),
+        |sums| fit(sums, shape.width),
         |memory, block| {
             let members = Groups::new(groups, clusters, block.slice, length).members(block.index);
             let (rows, _) = work.side(role, block.slice);
@@ -27,13 +28,19 @@ pub(crate) fn centroid_means(work: &Work, role: Role, groups: &[u32], centroids:
 /// `means[slice]`, the mean valid query of a slice: the centroid of one cluster that holds them all.
 pub(crate) fn query_means(work: &Work, means: &mut [f32]) {
     let width = work.problem.shape().width;
-    each(
+    each_with(
+        work.threads,
         blocks(means, width, width),
-        || (vec![0.0f32; width], vec![0.0f64; width]),
+        |sums| fit(sums, width),
         |memory, block| {
             mean(work.queries(block.slice), 0..work.query_length(block.slice), memory, block.data);
         },
     );
+}
+
+fn fit((partial, total): &mut (Vec<f32>, Vec<f64>), width: usize) {
+    partial.resize(width, 0.0);
+    total.resize(width, 0.0);
 }
 
 fn mean(

@@ -2,7 +2,7 @@
 
 use super::panel::{add_weighted, padded, Panel, LANES};
 use super::work::Work;
-use crate::parallel::{blocks, each};
+use crate::parallel::{blocks, each_with};
 use crate::random::sample_position;
 use crate::stages::{Role, COVARIANCE_SAMPLES};
 
@@ -23,16 +23,16 @@ pub(crate) fn covariance(
     let shape = work.problem.shape();
     let width = shape.width;
     let numbers = &numbers[..COVARIANCE_SAMPLES];
-    each(
+    each_with(
+        work.threads,
         blocks(covariances, 2 * width * width, 2 * width * width),
-        || {
-            (
-                vec![0.0; COVARIANCE_SAMPLES * width],
-                vec![[0.0; LANES]; COVARIANCE_SAMPLES],
-                vec![0.0; LANES * padded(width)],
-            )
+        |Moments { rows, means, weights, sums }: &mut Moments| {
+            rows.resize(COVARIANCE_SAMPLES * width, 0.0);
+            means.resize(width, 0.0);
+            weights.resize(COVARIANCE_SAMPLES, [0.0; LANES]);
+            sums.resize(LANES * padded(width), 0.0);
         },
-        |(rows, weights, sums): &mut (Vec<f32>, Vec<Panel>, Vec<f32>), block| {
+        |Moments { rows, means, weights, sums }, block| {
             let (tensor, length) = work.side(role, block.slice);
             let count = length.min(COVARIANCE_SAMPLES);
             let rows = &mut rows[..count * width];
@@ -46,7 +46,7 @@ pub(crate) fn covariance(
                 }
             }
             if role == Role::Keys {
-                centre(rows, width);
+                centre(rows, means);
             }
             let out = &mut block.data[half(role) * width * width..][..width * width];
             if count == 0 {
@@ -75,15 +75,24 @@ pub(crate) fn covariance(
     );
 }
 
+/// What one thread works in.
+#[derive(Default)]
+struct Moments {
+    rows: Vec<f32>,
+    means: Vec<f64>,
+    weights: Vec<Panel>,
+    sums: Vec<f32>,
+}
+
 /// Subtracts the mean row.
-fn centre(rows: &mut [f32], width: usize) {
+fn centre(rows: &mut [f32], means: &mut [f64]) {
+    let width = means.len();
     let count = (rows.len() / width).max(1) as f64;
-    let mut means = vec![0.0f64; width];
+    means.fill(0.0);
     for row in rows.chunks(width) {
         means.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
     }
-    let means: Vec<f32> = means.iter().map(|sum| (sum / count) as f32).collect();
     for row in rows.chunks_mut(width) {
-        row.iter_mut().zip(&means).for_each(|(value, mean)| *value -= mean);
+        row.iter_mut().zip(means.iter()).for_each(|(value, sum)| *value -= (sum / count) as f32);
     }
 }

@@ -5,15 +5,16 @@ use super::panel::LANES;
 use super::tile::{inverse, Tile};
 use super::visible;
 use super::work::Work;
-use crate::parallel::each;
+use crate::parallel::each_with;
 
 /// Writes the output of every query of the chunk, with verdicts only of the slices whose error is too large. `O(pairs·(E+M))` a slice, pairs of
 /// a query and a key that it sees.
 pub(crate) fn exact_attention(work: &Work, verdicts: Option<&[Verdict]>, output: &mut [f32]) {
-    let (shape, visible) = (work.problem.shape(), work.plan.cut.visible);
-    each(
+    let visible = work.plan.cut.visible;
+    each_with(
+        work.threads,
         work.output_blocks(output, &mut [], 0),
-        || Tile::new(shape.width, shape.value_width, work.problem.scale()),
+        |tile: &mut Tile| tile.fit(work.problem),
         |tile, mut block| {
             // The one step that can take very long.
             if work.cancellation.is_requested() {

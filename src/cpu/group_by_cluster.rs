@@ -1,7 +1,7 @@
 //! Members of each cluster, in order of position: a stable counting sort. Twin of `shaders/group_by_cluster.wgsl`.
 
 use super::work::Work;
-use crate::parallel::{blocks, each};
+use crate::parallel::{blocks, each_with};
 use crate::stages::Role;
 
 /// One slice's members by cluster.
@@ -36,9 +36,10 @@ impl<'a> Groups<'a> {
 pub(crate) fn group_by_cluster(work: &Work, role: Role, clusters: &[u32], groups: &mut [u32]) {
     let (cluster_count, length) = work.plan.cut.side(role);
     let size = cluster_count + 2 + length;
-    each(
+    each_with(
+        work.threads,
         blocks(groups, size, size),
-        || vec![0u32; cluster_count + 1],
+        |next: &mut Vec<u32>| next.resize(cluster_count + 1, 0),
         |next, block| {
             let clusters = &clusters[block.slice * length..][..length];
             next.fill(0);

@@ -1,11 +1,11 @@
 //! What a cluster's centroid gives to the keys outside its top-k, group by group. Twin of `shaders/group_remainder.wgsl`.
 
+use super::exponential::exp;
 use super::group_by_cluster::Groups;
-use super::panel::{add_weighted, pack, padded, Panel, LANES};
+use super::panel::{add_weighted, padded, Panel, LANES};
 use super::tile::LOWEST;
-use super::top_k::weigh_rest;
 use super::work::Work;
-use crate::parallel::each;
+use crate::parallel::{blocks, each_with, zip};
 use crate::stages::Scratch;
 use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
@@ -65,18 +65,16 @@ pub(crate) fn group_remainder(
 ) {
     let (cut, shape) = (&work.plan.cut, work.problem.shape());
     let (clusters, width, value_width) = (cut.clusters, shape.width, shape.value_width);
-    let items: Vec<_> = pseudo
-        .keys
-        .chunks_mut(clusters * width)
-        .zip(pseudo.values.chunks_mut(clusters * value_width))
-        .zip(pseudo.facts.chunks_mut(clusters))
-        .enumerate()
-        .map(|(index, ((keys, values), facts))| (index / cut.groups, index % cut.groups, keys, values, facts))
-        .collect();
-    each(
-        items,
-        || Summing::new(width, value_width),
-        |summing, (slice, group, keys, values, facts)| {
+    let keys = blocks(&mut pseudo.keys, cut.groups * clusters * width, clusters * width);
+    let values = blocks(&mut pseudo.values, cut.groups * clusters * value_width, clusters * value_width);
+    let facts = blocks(&mut pseudo.facts, cut.groups * clusters, clusters);
+    each_with(
+        work.threads,
+        zip(keys, zip(values, facts)),
+        |summing: &mut Summing| summing.fit(width, value_width),
+        |summing, (keys, (values, facts))| {
+            let (slice, group) = (keys.slice, keys.index);
+            let (keys, values, facts) = (keys.data, values.data, facts.data);
             let listed = Groups::new(members, cut.groups, slice, shape.keys).members(group);
             for first in pass.clone().step_by(CLUSTERS) {
                 let some = first..(first + CLUSTERS).min(pass.end);
@@ -103,9 +101,9 @@ pub(crate) fn group_remainder(
 }
 
 /// Sums of a group's members for some clusters.
+#[derive(Default)]
 struct Summing {
-    /// Logits, then weights, of the members, a row a cluster.
-    weights: Vec<f32>,
+    /// Weights of some members, a lane a cluster.
     panel: Vec<Panel>,
     key_rows: Vec<f32>,
     value_rows: Vec<f32>,
@@ -117,71 +115,90 @@ struct Summing {
 }
 
 impl Summing {
-    fn new(width: usize, value_width: usize) -> Self {
-        Self {
-            weights: Vec::new(),
-            panel: vec![[0.0; LANES]; BLOCK],
-            key_rows: Vec::with_capacity(BLOCK * width),
-            value_rows: Vec::with_capacity(BLOCK * value_width),
-            keys: vec![0.0; CLUSTERS * padded(width)],
-            values: vec![0.0; CLUSTERS * padded(value_width)],
-            masses: [(0.0, LOWEST); CLUSTERS],
-        }
+    fn fit(&mut self, width: usize, value_width: usize) {
+        self.panel.resize(BLOCK, [0.0; LANES]);
+        self.key_rows.resize(BLOCK * width, 0.0);
+        self.value_rows.resize(BLOCK * value_width, 0.0);
+        self.keys.resize(CLUSTERS * padded(width), 0.0);
+        self.values.resize(CLUSTERS * padded(value_width), 0.0);
     }
 
     fn sum<'a>(&mut self, work: &Work, slice: usize, members: &[u32], rows: impl ExactSizeIterator<Item = &'a [f32]>) {
-        let Self { weights, panel, key_rows, value_rows, keys, values, masses } = self;
+        let Self { panel, key_rows, value_rows, keys, values, masses } = self;
         let (shape, scale, count) = (work.problem.shape(), work.problem.scale(), rows.len());
-        weights.clear();
-        for (row, mass) in rows.zip(masses.iter_mut()) {
-            let begin = weights.len();
-            weights.extend(members.iter().map(|&key| row[key as usize]));
-            *mass = (0.0, weigh_rest(&mut weights[begin..], scale));
+        let (width, value_width) = (shape.width, shape.value_width);
+        let mut logits: [&[f32]; CLUSTERS] = [&[]; CLUSTERS];
+        let mut maxima = [LOWEST; CLUSTERS];
+        for ((logits, maximum), row) in logits.iter_mut().zip(&mut maxima).zip(rows) {
+            (*logits, *maximum) = (row, (scale * largest(row, members)).max(LOWEST));
         }
         let mut sums = [0.0f64; CLUSTERS];
         keys.fill(0.0);
         values.fill(0.0);
         let (tensor_keys, tensor_values) = (work.keys(slice), work.values(slice));
-        for (block, listed) in members.chunks(BLOCK).enumerate() {
-            key_rows.clear();
-            value_rows.clear();
-            for &key in listed {
-                key_rows.extend_from_slice(tensor_keys.row(key as usize));
-                value_rows.extend_from_slice(tensor_values.row(key as usize));
+        for listed in members.chunks(BLOCK) {
+            let rows = key_rows.chunks_exact_mut(width).zip(value_rows.chunks_exact_mut(value_width));
+            for (&key, (key_row, value_row)) in listed.iter().zip(rows) {
+                key_row.copy_from_slice(tensor_keys.row(key as usize));
+                value_row.copy_from_slice(tensor_values.row(key as usize));
             }
             for first in (0..count).step_by(LANES) {
                 let lanes = LANES.min(count - first);
                 let panel = &mut panel[..listed.len()];
-                let row = |lane: usize| &weights[(first + lane) * members.len() + block * BLOCK..][..listed.len()];
-                pack(panel, (0..lanes).map(row));
+                for (lane, row) in logits[first..first + lanes].iter().enumerate() {
+                    for (weights, &key) in panel.iter_mut().zip(listed) {
+                        weights[lane] = row[key as usize];
+                    }
+                }
+                let maxima = maxima[first..].first_chunk().expect("whole panels");
                 let mut block_sums = [0.0; LANES];
-                Arch::new().dispatch(SumPanels { panels: panel, sums: &mut block_sums });
+                Arch::new().dispatch(WeighPanels { panels: panel, scale, maxima, sums: &mut block_sums });
                 sums[first..].iter_mut().zip(block_sums).for_each(|(sum, block_sum)| *sum += f64::from(block_sum));
-                let (width, value_width) = (shape.width, shape.value_width);
                 add_weighted(panel, lanes, key_rows, width, width, &mut keys[first * padded(width)..]);
                 let out = &mut values[first * padded(value_width)..];
                 add_weighted(panel, lanes, value_rows, value_width, value_width, out);
             }
         }
-        masses.iter_mut().zip(sums).for_each(|(mass, sum)| mass.0 = sum as f32);
+        for ((mass, sum), maximum) in masses.iter_mut().zip(sums).zip(maxima) {
+            *mass = (sum as f32, maximum);
+        }
     }
 }
 
-/// Sums the lanes of panels.
-struct SumPanels<'a> {
-    panels: &'a [Panel],
+/// Largest of some elements. They are not kept, and so are gathered twice: a group may hold all keys.
+fn largest(row: &[f32], members: &[u32]) -> f32 {
+    let mut highest = [f32::NEG_INFINITY; 8];
+    let (whole, tail) = members.as_chunks();
+    for members in whole.iter().map(<[u32; 8]>::as_slice).chain([tail]) {
+        for (highest, &key) in highest.iter_mut().zip(members) {
+            let value = row[key as usize];
+            *highest = if value > *highest { value } else { *highest };
+        }
+    }
+    highest.into_iter().fold(f32::NEG_INFINITY, f32::max)
+}
+
+/// Turns logits into weights relative to the largest of each lane, and sums them.
+struct WeighPanels<'a> {
+    panels: &'a mut [Panel],
+    scale: f32,
+    maxima: &'a Panel,
     sums: &'a mut Panel,
 }
 
-impl WithSimd for SumPanels<'_> {
+impl WithSimd for WeighPanels<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        let scale = simd.splat_f32s(self.scale);
         for (v, sum) in S::as_mut_simd_f32s(self.sums).0.iter_mut().enumerate() {
+            let maximum = S::as_simd_f32s(self.maxima).0[v];
             let mut total = *sum;
-            for panel in self.panels {
-                total = simd.add_f32s(total, S::as_simd_f32s(panel).0[v]);
+            for panel in self.panels.iter_mut() {
+                let logits = &mut S::as_mut_simd_f32s(panel).0[v];
+                *logits = exp(simd, simd.sub_f32s(simd.mul_f32s(scale, *logits), maximum));
+                total = simd.add_f32s(total, *logits);
             }
             *sum = total;
         }

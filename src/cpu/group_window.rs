@@ -8,7 +8,7 @@ use super::panel::{pack, Panel, LANES};
 use super::refine_top_k::state_size;
 use super::tile::{inverse, Tile, KEY_BLOCK, LOWEST};
 use super::work::{OutputBlock, Work};
-use crate::parallel::each;
+use crate::parallel::each_with;
 use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 
@@ -25,12 +25,14 @@ pub(crate) fn group_window(
     let shape = work.problem.shape();
     let groups = work.plan.cut.groups;
     let Some(near) = work.plan.cut.near else { return };
-    each(
+    each_with(
+        work.threads,
         work.output_blocks(output, state, state_size(groups)),
-        || Windower {
-            tile: Tile::new(shape.width, shape.value_width, work.problem.scale()),
-            given: [[0.0; LANES]; KEY_BLOCK],
-            groups: Groups { logits: vec![[0.0; LANES]; groups], maxima: vec![[0.0; LANES]; groups] },
+        |windower: &mut Windower| {
+            windower.tile.fit(work.problem);
+            windower.given.resize(KEY_BLOCK, [0.0; LANES]);
+            windower.groups.logits.resize(groups, [0.0; LANES]);
+            windower.groups.maxima.resize(groups, [0.0; LANES]);
         },
         |windower, mut block| {
             for (slice, head) in block.slices() {
@@ -46,14 +48,16 @@ pub(crate) fn group_window(
     );
 }
 
+#[derive(Default)]
 struct Windower {
     tile: Tile,
     /// Logits of the centroids, minus infinity for keys that are not the window's.
-    given: [Panel; KEY_BLOCK],
+    given: Vec<Panel>,
     groups: Groups,
 }
 
 /// What is known of each key group, by lanes.
+#[derive(Default)]
 struct Groups {
     /// Logit of the pseudo-key.
     logits: Vec<Panel>,

@@ -3,7 +3,7 @@
 use super::panel::LANES;
 use super::tile::{Tile, LOWEST};
 use super::work::Work;
-use crate::parallel::{blocks, each};
+use crate::parallel::{blocks, each_with};
 
 /// What the rows of a slice tell.
 #[derive(Debug, Clone, Copy, Default)]
@@ -20,9 +20,10 @@ pub(crate) fn guard_check(work: &Work, rows: &[u32], parts: &mut [f32], output: 
     let (cut, strides) = (&work.plan.cut, work.problem.output_strides());
     let (count, value_width) = (cut.guard_rows, cut.shape.value_width);
     let slice_parts = cut.guard_blocks * count * (2 + value_width);
-    each(
+    each_with(
+        work.threads,
         blocks(verdicts, 1, 1),
-        || vec![0.0; value_width],
+        |exact: &mut Vec<f64>| exact.resize(value_width, 0.0),
         |exact, block| {
             let (slice, (batch, head)) = (block.slice, work.chunk.slice(block.slice));
             let parts = &parts[slice * slice_parts..][..slice_parts];
@@ -46,9 +47,10 @@ pub(crate) fn guard_check(work: &Work, rows: &[u32], parts: &mut [f32], output: 
 fn attend(work: &Work, rows: &[u32], parts: &mut [f32]) {
     let (cut, shape) = (&work.plan.cut, work.problem.shape());
     let (count, part) = (cut.guard_rows, 2 + shape.value_width);
-    each(
+    each_with(
+        work.threads,
         blocks(parts, cut.guard_blocks * count * part, count * part),
-        || Tile::new(shape.width, shape.value_width, work.problem.scale()),
+        |tile: &mut Tile| tile.fit(work.problem),
         |tile, block| {
             let (queries, keys, values) = (work.queries(block.slice), work.keys(block.slice), work.values(block.slice));
             let begin = block.index * cut.guard_length;

@@ -3,7 +3,7 @@
 use super::covariance::half;
 use super::panel::{dot_rows, Panel, LANES};
 use super::work::Work;
-use crate::parallel::{blocks, each};
+use crate::parallel::{blocks, each_with};
 use crate::random::sample_position;
 use crate::stages::{Role, COVARIANCE_SAMPLES};
 
@@ -25,10 +25,16 @@ pub(crate) fn guard_rows(
     let cut = &work.plan.cut;
     let (count, width) = (cut.guard_rows, cut.shape.width);
     let drawn = count.div_ceil(2);
-    each(
+    each_with(
+        work.threads,
         blocks(rows, count, count),
-        || (vec![[0.0; LANES]; width], vec![[0.0; LANES]; width], Vec::with_capacity(COVARIANCE_SAMPLES)),
-        |(panel, products, far): &mut (Vec<Panel>, Vec<Panel>, Vec<(f32, u32)>), block| {
+        |(panel, products, far): &mut (Vec<Panel>, Vec<Panel>, Vec<(f32, u32)>)| {
+            panel.resize(width, [0.0; LANES]);
+            products.resize(width, [0.0; LANES]);
+            far.clear();
+            far.reserve(COVARIANCE_SAMPLES);
+        },
+        |(panel, products, far), block| {
             let slice = block.slice;
             let (queries, length) = (work.queries(slice), work.query_length(slice));
             if length <= count {
@@ -45,10 +51,10 @@ pub(crate) fn guard_rows(
             let trace = metric.iter().step_by(width + 1).sum::<f32>().max(SMALLEST);
             far.clear();
             for first in (0..samples).step_by(LANES) {
-                let positions: Vec<usize> = (first..(first + LANES).min(samples))
+                let positions = (first..(first + LANES).min(samples))
                     .map(|sample| sample_position(numbers, sample, length))
-                    .collect();
-                for (lane, &position) in positions.iter().enumerate() {
+                    .enumerate();
+                for (lane, position) in positions.clone() {
                     let cluster = clusters[slice * cut.shape.queries + position] as usize;
                     let centroid = &centroids[(slice * cut.clusters + cluster) * width..][..width];
                     for ((columns, value), mean) in panel.iter_mut().zip(queries.row(position)).zip(centroid) {
@@ -56,15 +62,15 @@ pub(crate) fn guard_rows(
                     }
                 }
                 dot_rows(metric, width, panel, products);
-                for (lane, &position) in positions.iter().enumerate() {
+                for (lane, position) in positions {
                     // By the trace, so that nothing overflows.
                     let square = products.iter().zip(panel.iter());
                     let square: f32 = square.map(|(product, offset)| product[lane] / trace * offset[lane]).sum();
                     far.push((if square > 0.0 { square } else { 0.0 }, position as u32));
                 }
             }
-            // Samples ascend, and the order is stable.
-            far.sort_by(|one, other| other.0.total_cmp(&one.0));
+            // Of equally far ones the first; a stable sort would allocate.
+            far.sort_unstable_by(|one, other| other.0.total_cmp(&one.0).then(one.1.cmp(&other.1)));
             block.data[drawn..].iter_mut().zip(far.iter()).for_each(|(row, (_, position))| *row = *position);
         },
     );

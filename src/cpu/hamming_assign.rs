@@ -21,24 +21,20 @@ pub(crate) fn hamming_assign(
 ) {
     let length = work.problem.shape().queries;
     let (words, cluster_count) = (work.plan.cut.words, work.plan.cut.clusters);
-    each(
-        blocks(clusters, length, BLOCK),
-        || (),
-        |(), block| {
-            if !changed_slices[block.slice].load(Ordering::Relaxed) {
-                return;
-            }
-            let begin = block.index * BLOCK;
-            let codes = &codes[(block.slice * length + begin) * words..][..block.data.len() * words];
-            // A surplus cluster has no starting query and must not be chosen, unless positions were supplied for all.
-            let query_length = work.query_length(block.slice);
-            let candidates = if given_positions { cluster_count } else { cluster_count.min(query_length) } * words;
-            let centroids = &centroid_codes[block.slice * cluster_count * words..][..candidates];
-            let valid = query_length.saturating_sub(begin).min(block.data.len());
-            Arch::new().dispatch(NearestCodes { words, codes, centroids, clusters: &mut block.data[..valid] });
-            block.data[valid..].fill(cluster_count as u32);
-        },
-    );
+    each(blocks(clusters, length, BLOCK), |block| {
+        if !changed_slices[block.slice].load(Ordering::Relaxed) {
+            return;
+        }
+        let begin = block.index * BLOCK;
+        let codes = &codes[(block.slice * length + begin) * words..][..block.data.len() * words];
+        // A surplus cluster has no starting query and must not be chosen, unless positions were supplied for all.
+        let query_length = work.query_length(block.slice);
+        let candidates = if given_positions { cluster_count } else { cluster_count.min(query_length) } * words;
+        let centroids = &centroid_codes[block.slice * cluster_count * words..][..candidates];
+        let valid = query_length.saturating_sub(begin).min(block.data.len());
+        Arch::new().dispatch(NearestCodes { words, codes, centroids, clusters: &mut block.data[..valid] });
+        block.data[valid..].fill(cluster_count as u32);
+    });
 }
 
 struct NearestCodes<'a> {

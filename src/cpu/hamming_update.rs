@@ -1,7 +1,7 @@
 //! New code of each cluster: a bit is 1 iff strictly more than half of the members have it. Twin of `shaders/hamming_update.wgsl`.
 
 use super::work::Work;
-use crate::parallel::{blocks, each};
+use crate::parallel::{blocks, each_with};
 use pulp::{Arch, Simd, WithSimd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,9 +16,13 @@ pub(crate) fn hamming_update(
 ) {
     let length = work.problem.shape().queries;
     let (words, cluster_count) = (work.plan.cut.words, work.plan.cut.clusters);
-    each(
+    each_with(
+        work.threads,
         blocks(centroid_codes, cluster_count * words, cluster_count * words),
-        || (vec![0u32; cluster_count * words * 32], vec![0u32; cluster_count]),
+        |(votes, members): &mut (Vec<u32>, Vec<u32>)| {
+            votes.resize(cluster_count * words * 32, 0);
+            members.resize(cluster_count, 0);
+        },
         |(votes, members), block| {
             if !changed_slices[block.slice].load(Ordering::Relaxed) {
                 return;

@@ -2,7 +2,7 @@
 
 use super::panel::{dot_rows, pack, Panel, LANES};
 use super::work::Work;
-use crate::parallel::{blocks, each};
+use crate::parallel::{blocks, each_with};
 use crate::Clustering;
 use pulp::{Arch, Simd, WithSimd};
 
@@ -15,10 +15,14 @@ pub(crate) fn hash_codes(work: &Work, planes: &[f32], means: Option<&[f32]>, cod
     let shape = work.problem.shape();
     let (words, width) = (work.plan.cut.words, shape.width);
     let bits = planes.len() / (width + 1);
-    each(
+    each_with(
+        work.threads,
         blocks(codes, shape.queries * words, LANES * words),
-        || (vec![[0.0; LANES]; width], vec![[0.0; LANES]; bits]),
-        |(panel, dots): &mut (Vec<Panel>, Vec<Panel>), block| {
+        |(panel, dots): &mut (Vec<Panel>, Vec<Panel>)| {
+            panel.resize(width, [0.0; LANES]);
+            dots.resize(bits, [0.0; LANES]);
+        },
+        |(panel, dots), block| {
             let queries = work.queries(block.slice);
             let first = block.index * LANES;
             let lanes = block.data.len() / words;

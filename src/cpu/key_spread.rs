@@ -2,7 +2,7 @@
 
 use super::panel::{dot_rows, Panel, LANES};
 use super::work::Work;
-use crate::parallel::{blocks, each};
+use crate::parallel::{blocks, each_with};
 
 const BLOCK: usize = 16 * LANES;
 /// Half the weight that the logarithm has in the selection, `λ / 2`.
@@ -17,10 +17,14 @@ const SMALLEST: f32 = 1e-37;
 pub(crate) fn key_spread(work: &Work, key_groups: &[u32], centres: &[f32], covariances: &[f32], spread: &mut [f32]) {
     let (cut, scale) = (&work.plan.cut, work.problem.scale());
     let (width, keys) = (cut.shape.width, cut.shape.keys);
-    each(
+    each_with(
+        work.threads,
         blocks(spread, cut.keys_padded, BLOCK),
-        || (vec![[0.0; LANES]; width], vec![[0.0; LANES]; width]),
-        |(panel, products): &mut (Vec<Panel>, Vec<Panel>), block| {
+        |(panel, products): &mut (Vec<Panel>, Vec<Panel>)| {
+            panel.resize(width, [0.0; LANES]);
+            products.resize(width, [0.0; LANES]);
+        },
+        |(panel, products), block| {
             let slice = block.slice;
             let metric = &covariances[(2 * slice + 1) * width * width..][..width * width];
             let trace: f32 = metric.iter().step_by(width + 1).sum();

@@ -4,10 +4,11 @@ use super::group_remainder::{PseudoFacts, PseudoKeys};
 use super::guard_check::Verdict;
 use super::top_k::ClusterStatistics;
 use super::work::Work;
+use crate::parallel::ThreadMemory;
 use crate::plan::Plan;
 use crate::problem::{KeyGroups, Recipe, Space, Supplied};
 use crate::random::{self, Stream};
-use crate::stages::{Scratch, COVARIANCE_SAMPLES};
+use crate::stages::{Scratch, Step, COVARIANCE_SAMPLES};
 use crate::trace::NO_KEY;
 use crate::Clustering;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -65,6 +66,9 @@ pub(crate) struct Memory {
     pub guard_rows: Vec<u32>,
     pub guard_parts: Vec<f32>,
     pub verdicts: Vec<Verdict>,
+    /// What is not of a chunk: the steps of the last call, and the memory of the threads.
+    pub steps: Vec<Step>,
+    pub threads: ThreadMemory,
 }
 
 impl Memory {

@@ -4,47 +4,48 @@
 use super::group_by_cluster::Groups;
 use super::panel::{dot_rows, pack, Panel, LANES};
 use super::work::Work;
-use crate::parallel::{blocks, each};
+use crate::parallel::{blocks, each_with};
 use crate::random::sample_position;
 use crate::stages::Role;
 use pulp::{Arch, Simd, WithSimd};
 
 const BLOCK: usize = 16 * LANES;
 
-/// Centres of every slice, times the metric, and their squared norms in it; infinite for a centre that is never chosen.
+/// Centres of every slice, times the metric, and what tells their squared norms in it.
 pub(crate) struct Centres<'a> {
     rows: &'a [f32],
     /// Floats from a centre to the next, and from a slice to the next.
     stride: usize,
     slice_floats: usize,
-    norms: Vec<f32>,
-    /// Norms of a slice.
-    count: usize,
+    /// Members of each cluster where norms are in L2; otherwise they stand behind the centres.
+    groups: Option<&'a [u32]>,
 }
 
 impl<'a> Centres<'a> {
     /// Mean queries, in L2.
-    pub fn means(work: &Work, groups: &[u32], centroids: &'a [f32]) -> Self {
-        let (shape, count) = (work.problem.shape(), work.plan.cut.clusters);
-        let norm = |(index, centroid): (usize, &[f32])| {
-            let empty = Groups::new(groups, count, index / count, shape.queries).members(index % count).is_empty();
-            let norm: f32 = centroid.iter().map(|value| value * value).sum();
-            if empty {
-                f32::INFINITY
-            } else {
-                norm
-            }
-        };
-        let norms = centroids.chunks(shape.width).enumerate().map(norm).collect();
-        Self { rows: centroids, stride: shape.width, slice_floats: count * shape.width, norms, count }
+    pub fn means(work: &Work, groups: &'a [u32], centroids: &'a [f32]) -> Self {
+        let stride = work.problem.shape().width;
+        Self { rows: centroids, stride, slice_floats: work.plan.cut.clusters * stride, groups: Some(groups) }
     }
 
     /// What [`sample_means`](super::sample_means::sample_means) left.
     pub fn in_metric(work: &Work, centres: &'a [f32]) -> Self {
-        let (cut, width) = (&work.plan.cut, work.problem.shape().width);
-        let count = cut.clusters.max(cut.groups);
-        let norms = centres.chunks(width + 1).map(|centre| centre[width]).collect();
-        Self { rows: centres, stride: width + 1, slice_floats: count * (width + 1), norms, count }
+        let (cut, stride) = (&work.plan.cut, work.problem.shape().width + 1);
+        Self { rows: centres, stride, slice_floats: cut.clusters.max(cut.groups) * stride, groups: None }
+    }
+
+    /// Squared norms of a slice's centres, infinite for one that is never chosen.
+    fn norms(&self, work: &Work, slice: usize, norms: &mut [f32]) {
+        let (shape, count) = (work.problem.shape(), norms.len());
+        let groups = self.groups.map(|groups| Groups::new(groups, count, slice, shape.queries));
+        let centres = self.rows[slice * self.slice_floats..].chunks(self.stride);
+        for ((cluster, centre), norm) in centres.enumerate().zip(norms) {
+            *norm = match &groups {
+                None => centre[shape.width],
+                Some(groups) if groups.members(cluster).is_empty() => f32::INFINITY,
+                Some(_) => centre.iter().map(|value| value * value).sum(),
+            };
+        }
     }
 }
 
@@ -55,10 +56,15 @@ pub(crate) fn metric_assign(work: &Work, role: Role, centres: &Centres, numbers:
     if role.is_of_sample() {
         each_slice = cut.samples.max(cut.key_samples);
     }
-    each(
+    each_with(
+        work.threads,
         blocks(assigned, each_slice, BLOCK),
-        || (vec![[0.0; LANES]; width], vec![[0.0; LANES]; count]),
-        |(panel, dots): &mut (Vec<Panel>, Vec<Panel>), block| {
+        |(panel, dots, norms): &mut (Vec<Panel>, Vec<Panel>, Vec<f32>)| {
+            panel.resize(width, [0.0; LANES]);
+            dots.resize(count, [0.0; LANES]);
+            norms.resize(count, 0.0);
+        },
+        |(panel, dots, norms), block| {
             let slice = block.slice;
             let (rows, length) = work.side(role, slice);
             let position = |index: usize| match role.is_of_sample() {
@@ -66,8 +72,8 @@ pub(crate) fn metric_assign(work: &Work, role: Role, centres: &Centres, numbers:
                 false => index,
             };
             let assigned_rows = if role.is_of_sample() { numbers.len().min(length) } else { length };
-            let norms = &centres.norms[slice * centres.count..][..count];
             let centres_of_slice = &centres.rows[slice * centres.slice_floats..];
+            centres.norms(work, slice, norms);
             let begin = block.index * BLOCK;
             let valid = assigned_rows.saturating_sub(begin).min(block.data.len());
             for (tile, assigned) in block.data[..valid].chunks_mut(LANES).enumerate() {
@@ -79,7 +85,7 @@ pub(crate) fn metric_assign(work: &Work, role: Role, centres: &Centres, numbers:
                     // Where nothing compares (not finite), a query stays where it is.
                     nearest[..assigned.len()].copy_from_slice(assigned);
                 }
-                Arch::new().dispatch(Nearest { dots, norms, nearest: &mut nearest });
+                Arch::new().dispatch(Nearest { dots, norms: &norms[..], nearest: &mut nearest });
                 assigned.copy_from_slice(&nearest[..assigned.len()]);
             }
             if role != Role::Plain {

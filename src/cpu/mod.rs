@@ -41,6 +41,7 @@ use memory::Memory;
 pub(crate) use memory::Workspace;
 use metric_assign::Centres;
 use refine_top_k::ClusterResults;
+use std::mem::take;
 use top_k::ClusterStatistics;
 use work::Work;
 
@@ -56,10 +57,11 @@ pub(crate) fn run(
 ) -> Result<()> {
     let mut memory = workspace.take();
     memory.draw(plan, call.supplied);
-    let steps = plan.steps(Given::of(call.supplied, call.positions));
+    let (mut steps, threads) = (take(&mut memory.steps), take(&mut memory.threads));
+    plan.write_steps(Given::of(call.supplied, call.positions), &mut steps);
     within(|| -> Result<()> {
         for chunk in plan.chunks() {
-            let work = Work { problem: &plan.problem, plan, call, chunk, cancellation };
+            let work = Work { problem: &plan.problem, plan, call, chunk, cancellation, threads: &threads };
             memory.fit(&work);
             for step in &steps {
                 cancellation.check()?;
@@ -81,6 +83,7 @@ pub(crate) fn run(
             trace.count_members(plan.problem.shape().slices(), plan.cut.clusters);
         }
     }
+    (memory.steps, memory.threads) = (steps, threads);
     workspace.put_back(memory);
     // A step that was cut short wrote only a part.
     cancellation.check()

@@ -6,7 +6,7 @@ use super::panel::{Panel, LANES};
 use super::tile::{inverse, Tile, KEY_BLOCK, LOWEST};
 use super::top_k::ClusterStatistics;
 use super::work::{OutputBlock, Work};
-use crate::parallel::each;
+use crate::parallel::each_with;
 use crate::stages::{Role, Scratch};
 use crate::trace::NO_KEY;
 use std::ops::Range;
@@ -40,13 +40,18 @@ pub(crate) fn refine_top_k(
 ) {
     let shape = work.problem.shape();
     let cut = &work.plan.cut;
-    each(
+    // Otherwise what lies there is of another method.
+    let state = if finish == Role::Unfinished { state } else { &mut [] };
+    each_with(
+        work.threads,
         work.output_blocks(output, state, state_size(cut.groups)),
-        || Refiner {
-            tile: Tile::new(shape.width, shape.value_width, work.problem.scale()),
-            keys: Vec::with_capacity(cut.top_k * shape.width),
-            values: Vec::with_capacity(cut.top_k * shape.value_width),
-            pseudo_logits: vec![[0.0; LANES]; cut.groups],
+        |Refiner { tile, keys, values, pseudo_logits }: &mut Refiner| {
+            tile.fit(work.problem);
+            keys.clear();
+            keys.reserve(cut.top_k * shape.width);
+            values.clear();
+            values.reserve(cut.top_k * shape.value_width);
+            pseudo_logits.resize(cut.groups, [0.0; LANES]);
         },
         |refiner, mut block| {
             for (slice, head) in block.slices() {
@@ -65,6 +70,7 @@ pub(crate) fn refine_top_k(
     );
 }
 
+#[derive(Default)]
 struct Refiner {
     tile: Tile,
     keys: Vec<f32>,

@@ -3,7 +3,7 @@
 use super::panel::{add_weighted, pack, padded, Panel, LANES};
 use super::top_k::ClusterStatistics;
 use super::work::Work;
-use crate::parallel::each;
+use crate::parallel::{blocks_of, each_with, zip};
 use crate::stages::Scratch;
 use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
@@ -22,21 +22,22 @@ pub(crate) fn remainder(
     let cut = &work.plan.cut;
     let width = work.problem.shape().value_width;
     let slice_weights = work.plan.words_of(Scratch::Weights);
-    let mut items = Vec::new();
-    for (slice, (statistics, sums)) in
-        statistics.chunks_mut(cut.clusters).zip(sums.chunks_mut(cut.clusters * width)).enumerate()
-    {
-        let sums = &mut sums[pass.start * width..pass.end * width];
-        for (tile, (statistics, sums)) in
-            statistics[pass.clone()].chunks_mut(LANES).zip(sums.chunks_mut(LANES * width)).enumerate()
-        {
-            items.push((slice, tile * LANES, statistics, sums));
-        }
-    }
-    each(
+    let tiles = pass.len().div_ceil(LANES);
+    let floats = pass.start * width..pass.end * width;
+    let items = zip(
+        blocks_of(statistics, cut.clusters, pass, LANES, tiles),
+        blocks_of(sums, cut.clusters * width, floats, LANES * width, tiles),
+    );
+    each_with(
+        work.threads,
         items,
-        || (vec![[0.0; LANES]; KEY_BLOCK], vec![0.0; LANES * padded(width)]),
-        |(panel, totals): &mut (Vec<Panel>, Vec<f32>), (slice, first, statistics, sums)| {
+        |(panel, totals): &mut (Vec<Panel>, Vec<f32>)| {
+            panel.resize(KEY_BLOCK, [0.0; LANES]);
+            totals.resize(LANES * padded(width), 0.0);
+        },
+        |(panel, totals), (block, sums)| {
+            let (slice, first) = (block.slice, block.index * LANES);
+            let (statistics, sums) = (block.data, sums.data);
             let values = work.values(slice);
             let valid = work.key_length(slice);
             let rows = &weights[slice * slice_weights + first * cut.keys_padded..];

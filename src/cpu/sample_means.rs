@@ -3,7 +3,7 @@
 use super::covariance::half;
 use super::panel::{columns, dot_rows, pack, store_lanes, Panel, LANES};
 use super::work::Work;
-use crate::parallel::{blocks, each};
+use crate::parallel::{blocks, each_with};
 use crate::random::{sample_position, start_position};
 use crate::stages::Role;
 use pulp::{Arch, Simd, WithSimd};
@@ -24,13 +24,14 @@ pub(crate) fn sample_means(
     let (count, _) = cut.side(role);
     let slice_centres = cut.clusters.max(cut.groups) * (width + 1);
     let sample_rows = cut.samples.max(cut.key_samples);
-    each(
+    each_with(
+        work.threads,
         blocks(centres, slice_centres, slice_centres),
-        || Means {
-            rows: vec![0.0; count * width],
-            members: vec![0; count],
-            panel: vec![[0.0; LANES]; width],
-            products: vec![[0.0; LANES]; width],
+        |Means { rows, members, panel, products }: &mut Means| {
+            rows.resize(count * width, 0.0);
+            members.resize(count, 0);
+            panel.resize(width, [0.0; LANES]);
+            products.resize(width, [0.0; LANES]);
         },
         |means, block| {
             let slice = block.slice;
@@ -64,6 +65,7 @@ pub(crate) fn sample_means(
 }
 
 /// Mean rows of all centres of a slice, and what becomes of sixteen.
+#[derive(Default)]
 struct Means {
     rows: Vec<f32>,
     members: Vec<u32>,

@@ -8,7 +8,7 @@ use super::refine_top_k::{add_scaled, state_size, ClusterResults};
 use super::tile::{inverse, Tile, KEY_BLOCK, LOWEST};
 use super::top_k::SELECTED;
 use super::work::{OutputBlock, Work};
-use crate::parallel::each;
+use crate::parallel::each_with;
 use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 
@@ -26,11 +26,14 @@ pub(crate) fn stitch_window(
     output: &mut [f32],
     state: &mut [f32],
 ) {
-    let shape = work.problem.shape();
     let Some(near) = work.plan.cut.near else { return };
-    each(
+    each_with(
+        work.threads,
         work.output_blocks(output, state, state_size(0)),
-        || (Tile::new(shape.width, shape.value_width, work.problem.scale()), [[0.0; LANES]; KEY_BLOCK]),
+        |(tile, given): &mut (Tile, Vec<Panel>)| {
+            tile.fit(work.problem);
+            given.resize(KEY_BLOCK, [0.0; LANES]);
+        },
         |(tile, given), mut block| {
             for (slice, head) in block.slices() {
                 let valid = work.query_length(slice).min(block.positions.end);
@@ -57,7 +60,7 @@ struct Rest {
 
 impl Band<'_> {
     /// The centroid's part without the window. Leaves the weights of the last block in `given`.
-    fn rest(&self, work: &Work, results: &ClusterResults, given: &mut [Panel; KEY_BLOCK]) -> Rest {
+    fn rest(&self, work: &Work, results: &ClusterResults, given: &mut [Panel]) -> Rest {
         let (mut taken, mut outside) = ([0.0; LANES], [0; LANES]);
         for keys in self.blocks() {
             let given = self.gather(&keys, SELECTED, given);
@@ -81,7 +84,7 @@ impl Band<'_> {
         &self,
         work: &Work,
         tile: &mut Tile,
-        given: &mut [Panel; KEY_BLOCK],
+        given: &mut [Panel],
         results: &ClusterResults,
         head: usize,
         block: &mut OutputBlock,
@@ -140,16 +143,16 @@ impl Band<'_> {
             let product: f32 = query.iter().zip(keys.row(key)).map(|(a, b)| a * b).sum();
             product * work.problem.scale()
         };
-        let window: Vec<(usize, f32)> =
-            reach.clone().filter(|&key| weights[key] >= 0.0).map(|key| (key, logit(key))).collect();
-        let maximum = window.iter().fold(exact_maximum.max(rest_maximum), |maximum, w| maximum.max(w.1));
+        // The logits twice instead of a list of them.
+        let window = reach.clone().filter(|&key| weights[key] >= 0.0);
+        let maximum = window.clone().map(logit).fold(exact_maximum.max(rest_maximum), f32::max);
         let exact = (exact_maximum - maximum).exp();
         let rest = (rest_maximum - maximum).exp();
         let mut total = exact_total * exact;
         let row = block.row_mut(head, position);
         row.iter_mut().for_each(|value| *value *= exact);
         let outside = (0..reach.start).chain(reach.end..weights.len()).map(|key| (key, weights[key].max(0.0) * rest));
-        let inside = window.into_iter().map(|(key, logit)| (key, (logit - maximum).exp()));
+        let inside = window.map(|key| (key, (logit(key) - maximum).exp()));
         for (key, weight) in outside.chain(inside) {
             total += weight;
             add_scaled(row, values.row(key), weight);

@@ -5,6 +5,7 @@
 
 use super::exponential::exp;
 use super::panel::{add_weighted, dot_rows, pack, padded, Panel, LANES};
+use crate::Problem;
 use pulp::{Arch, Simd, WithSimd};
 
 /// Stands for minus infinity: below every logit, yet finite, so that differences stay defined.
@@ -14,6 +15,7 @@ pub(crate) const LOWEST: f32 = f32::MIN;
 pub(crate) const KEY_BLOCK: usize = 96;
 
 /// Queries in the lanes, and their running softmax: maximum, sum and weighted values.
+#[derive(Default)]
 pub(crate) struct Tile {
     queries: Vec<Panel>,
     logits: Vec<Panel>,
@@ -26,16 +28,13 @@ pub(crate) struct Tile {
 }
 
 impl Tile {
-    pub fn new(width: usize, value_width: usize, scale: f32) -> Self {
-        Self {
-            queries: vec![[0.0; LANES]; width],
-            logits: vec![[0.0; LANES]; KEY_BLOCK],
-            sums: vec![0.0; LANES * padded(value_width)],
-            value_width,
-            maximum: [LOWEST; LANES],
-            total: [0.0; LANES],
-            scale,
-        }
+    /// Sizes it for a problem.
+    pub fn fit(&mut self, problem: &Problem) {
+        let shape = problem.shape();
+        self.queries.resize(shape.width, [0.0; LANES]);
+        self.logits.resize(KEY_BLOCK, [0.0; LANES]);
+        self.sums.resize(LANES * padded(shape.value_width), 0.0);
+        (self.value_width, self.scale) = (shape.value_width, problem.scale());
     }
 
     /// Loads up to sixteen queries, times the softmax scale, and empties the running softmax.

@@ -4,7 +4,7 @@ use super::exponential::{exp, exp_panel};
 use super::panel::LANES;
 use super::tile::LOWEST;
 use super::work::Work;
-use crate::parallel::each;
+use crate::parallel::{blocks_of, each_with, zip};
 use crate::stages::{Role, Scratch};
 use crate::trace::NO_KEY;
 use pulp::{Arch, Simd, WithSimd};
@@ -49,33 +49,26 @@ pub(crate) fn top_k(
     let cut = &work.plan.cut;
     let scale = work.problem.scale();
     let (slice_weights, slice_keys) = (work.plan.words_of(Scratch::Weights), work.plan.words_of(Scratch::TopKeys));
-    let mut rows = Vec::with_capacity(work.slices() * pass.len());
-    for (slice, ((weights, top_keys), statistics)) in weights
-        .chunks_mut(slice_weights)
-        .zip(top_keys.chunks_mut(slice_keys))
-        .zip(statistics.chunks_mut(cut.clusters))
-        .enumerate()
-    {
-        let mut keys = top_keys.chunks_mut(cut.top_k.max(1)).skip(pass.start);
-        for (weights, statistics) in weights.chunks_mut(cut.keys_padded).zip(&mut statistics[pass.clone()]) {
-            let keys = if cut.top_k == 0 { None } else { keys.next() };
-            rows.push((slice, weights, keys.unwrap_or_default(), statistics));
-        }
-    }
-    each(
-        rows,
-        || (Vec::new(), Vec::new()),
-        |(candidates, ranks): &mut (Vec<(f32, u32)>, Vec<f32>), (slice, weights, top_keys, statistics)| {
-            let logits = &mut weights[..work.key_length(slice)];
+    let rows = blocks_of(weights, slice_weights, 0..pass.len() * cut.keys_padded, cut.keys_padded, pass.len());
+    let keys = cut.top_k * pass.start..cut.top_k * pass.end;
+    let keys = blocks_of(top_keys, slice_keys, keys, cut.top_k, pass.len());
+    let clusters = blocks_of(statistics, cut.clusters, pass.clone(), 1, pass.len());
+    each_with(
+        work.threads,
+        zip(rows, zip(keys, clusters)),
+        |candidates: &mut Vec<(f32, u32)>| {
+            candidates.clear();
+            candidates.reserve(candidates_of(cut.top_k));
+        },
+        |candidates, (row, (keys, cluster))| {
+            let (top_keys, statistics) = (keys.data, &mut cluster.data[0]);
+            let logits = &mut row.data[..work.key_length(row.slice)];
             match role {
                 Role::GivenKeys => {}
-                _ if spread.is_empty() => select(logits, top_keys, candidates),
+                _ if spread.is_empty() => select(logits.iter().copied(), top_keys, candidates),
                 _ => {
-                    ranks.clear();
-                    ranks.extend(
-                        logits.iter().zip(&spread[slice * cut.keys_padded..]).map(|(logit, more)| logit + more),
-                    );
-                    select(ranks, top_keys, candidates);
+                    let spread = &spread[row.slice * cut.keys_padded..];
+                    select(logits.iter().zip(spread).map(|(logit, more)| logit + more), top_keys, candidates);
                 }
             }
             let kept = top_keys.iter().position(|&key| key == NO_KEY).unwrap_or(top_keys.len());
@@ -87,16 +80,21 @@ pub(crate) fn top_k(
     );
 }
 
+/// Candidates at a time for so many of the largest.
+fn candidates_of(count: usize) -> usize {
+    4 * count + 64
+}
+
 /// Writes the indices of the largest logits to `top_keys`, ascending, padded with [`NO_KEY`].
-fn select(logits: &[f32], top_keys: &mut [u32], candidates: &mut Vec<(f32, u32)>) {
+fn select(logits: impl ExactSizeIterator<Item = f32>, top_keys: &mut [u32], candidates: &mut Vec<(f32, u32)>) {
     let count = top_keys.len().min(logits.len());
     candidates.clear();
     if count > 0 {
         // Only logits above the threshold can still enter; it rises each time the candidates are thinned out to the best `count`.
         let largest_first = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
-        let capacity = 4 * count + 64;
+        let capacity = candidates_of(count);
         let mut threshold = f32::NEG_INFINITY;
-        for (key, &logit) in logits.iter().enumerate() {
+        for (key, logit) in logits.enumerate() {
             if logit > threshold || candidates.len() < count {
                 // Adding zero makes -0 and 0 equal.
                 candidates.push((logit + 0.0, key as u32));
@@ -148,7 +146,7 @@ fn weigh(logits: &mut [f32], top_keys: &[u32], scale: f32) -> ClusterStatistics 
 }
 
 /// Replaces logits by weights relative to the largest, which is returned scaled; minus infinity weighs nothing.
-pub(super) fn weigh_rest(logits: &mut [f32], scale: f32) -> f32 {
+fn weigh_rest(logits: &mut [f32], scale: f32) -> f32 {
     Arch::new().dispatch(WeighRest { logits, scale })
 }
 
@@ -196,7 +194,7 @@ mod tests {
 
     fn selected(logits: &[f32], k: usize) -> Vec<u32> {
         let mut keys = vec![0; k];
-        select(logits, &mut keys, &mut Vec::new());
+        select(logits.iter().copied(), &mut keys, &mut Vec::new());
         keys
     }
 

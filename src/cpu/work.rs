@@ -2,7 +2,7 @@
 
 use super::panel::LANES;
 use crate::background::Cancellation;
-use crate::parallel::threads;
+use crate::parallel::{threads, Rest, Split, ThreadMemory};
 use crate::plan::{Chunk, Plan};
 use crate::problem::{Call, Strides, Visibility};
 use crate::stages::Role;
@@ -22,6 +22,8 @@ pub(crate) struct Work<'a> {
     pub call: &'a Call<'a>,
     pub chunk: Chunk,
     pub cancellation: &'a Cancellation,
+    /// Memory of the threads.
+    pub threads: &'a ThreadMemory,
 }
 
 /// Rows of one head of a tensor.
@@ -101,57 +103,110 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Cuts the chunk's part of the output, and the running softmax of its queries, `state_size` floats each, into blocks of positions.
-    pub fn output_blocks<'o>(
-        &self,
-        output: &'o mut [f32],
-        mut state: &'o mut [f32],
-        state_size: usize,
-    ) -> Vec<OutputBlock<'o>> {
+    /// Cuts the chunk's part of the output, and the running softmax of its queries, `state_size` floats each where there is any, into blocks
+    /// of positions.
+    pub fn output_blocks<'o>(&self, output: &'o mut [f32], state: &'o mut [f32], state_size: usize) -> OutputBlocks<'o>
+    where
+        'a: 'o,
+    {
         let shape = self.problem.shape();
-        let strides = self.problem.output_strides();
         let positions = self.slices() * shape.queries / (TASKS_PER_THREAD * threads());
-        let output_block = positions.clamp(OUTPUT_BLOCK.start, OUTPUT_BLOCK.end).next_multiple_of(LANES);
-        let mut blocks = Vec::new();
-        for (batch, output) in output.chunks_mut(strides.batch).enumerate() {
-            if !self.chunk.batches.contains(&batch) {
-                continue;
-            }
-            let first = (batch - self.chunk.batches.start) * self.chunk.heads.len();
-            let mut push = |data, begin: usize, heads: Range<usize>, head_origin, slice| {
-                let end = (begin + output_block).min(shape.queries);
-                let states = state.len().min(heads.len() * (end - begin) * state_size);
-                let (taken, rest) = std::mem::take(&mut state).split_at_mut(states);
-                state = rest;
-                blocks.push(OutputBlock {
-                    positions: begin..end,
-                    heads: heads.len(),
-                    first_slice: slice,
-                    data,
-                    origin: (heads.start - head_origin) * strides.head,
-                    head_stride: strides.head,
-                    row_stride: strides.row,
-                    width: shape.value_width,
-                    state: taken,
-                    state_size,
-                });
-            };
-            if self.problem.layout() == Layout::HeadsFirst {
-                for (head, output) in output.chunks_mut(strides.head).enumerate() {
-                    if self.chunk.heads.contains(&head) {
-                        let slice = first + head - self.chunk.heads.start;
-                        for (block, data) in output.chunks_mut(output_block * strides.row).enumerate() {
-                            push(data, block * output_block, head..head + 1, head, slice);
-                        }
-                    }
-                }
-            } else {
-                for (block, data) in output.chunks_mut(output_block * strides.row).enumerate() {
-                    push(data, block * output_block, self.chunk.heads.clone(), 0, first);
-                }
-            }
+        let block_size = positions.clamp(OUTPUT_BLOCK.start, OUTPUT_BLOCK.end).next_multiple_of(LANES);
+        let heads = if self.problem.layout() == Layout::HeadsFirst { 1 } else { self.chunk.heads.len() };
+        let blocks = shape.queries.div_ceil(block_size);
+        OutputBlocks {
+            problem: self.problem,
+            chunk: self.chunk.clone(),
+            heads,
+            block_size,
+            state_size: if state.is_empty() { 0 } else { state_size },
+            numbers: 0..self.slices() / heads * blocks,
+            output: Rest::new(output),
+            state: Rest::new(state),
         }
-        blocks
+    }
+}
+
+/// Blocks of positions of the output, in the order in which they lie there.
+pub(crate) struct OutputBlocks<'a> {
+    problem: &'a Problem,
+    chunk: Chunk,
+    /// Heads of a block.
+    heads: usize,
+    block_size: usize,
+    state_size: usize,
+    numbers: Range<usize>,
+    output: Rest<'a, f32>,
+    state: Rest<'a, f32>,
+}
+
+/// Where a block lies.
+struct OutputPlace {
+    first_slice: usize,
+    positions: Range<usize>,
+    output: Range<usize>,
+    state: Range<usize>,
+}
+
+impl OutputBlocks<'_> {
+    fn place(&self, number: usize) -> OutputPlace {
+        let (queries, strides) = (self.problem.shape().queries, self.problem.output_strides());
+        let blocks = queries.div_ceil(self.block_size);
+        let (first_slice, begin) = (number / blocks * self.heads, number % blocks * self.block_size);
+        let positions = begin..(begin + self.block_size).min(queries);
+        let (batch, head) = self.chunk.slice(first_slice);
+        // Interleaved heads lie in each other's rows.
+        let offset = strides.offset(batch, if self.problem.layout() == Layout::HeadsFirst { head } else { 0 }, begin);
+        let state = (first_slice * queries + self.heads * begin) * self.state_size;
+        OutputPlace {
+            first_slice,
+            output: offset..offset + positions.len() * strides.row,
+            state: state..state + self.heads * positions.len() * self.state_size,
+            positions,
+        }
+    }
+}
+
+impl<'a> Iterator for OutputBlocks<'a> {
+    type Item = OutputBlock<'a>;
+
+    fn next(&mut self) -> Option<OutputBlock<'a>> {
+        let number = self.numbers.next()?;
+        let place = self.place(number);
+        let strides = self.problem.output_strides();
+        let interleaved = self.problem.layout() != Layout::HeadsFirst;
+        Some(OutputBlock {
+            positions: place.positions,
+            heads: self.heads,
+            first_slice: place.first_slice,
+            data: self.output.take(place.output),
+            origin: if interleaved { self.chunk.heads.start * strides.head } else { 0 },
+            head_stride: strides.head,
+            row_stride: strides.row,
+            width: self.problem.shape().value_width,
+            state: self.state.take(place.state),
+            state_size: self.state_size,
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.numbers.size_hint()
+    }
+}
+
+impl ExactSizeIterator for OutputBlocks<'_> {}
+
+impl Split for OutputBlocks<'_> {
+    fn split_at(self, count: usize) -> (Self, Self) {
+        let place = self.place(self.numbers.start + count);
+        let (first, second) = self.numbers.split_at(count);
+        let (output, more_output) = self.output.split_at(place.output.start);
+        let (state, more_state) = self.state.split_at(place.state.start);
+        let chunk = self.chunk.clone();
+        (
+            Self { numbers: first, output, state, chunk, ..self },
+            Self { numbers: second, output: more_output, state: more_state, ..self },
+        )
     }
 }
 

@@ -4,6 +4,7 @@ use super::Plan;
 use crate::problem::Recipe;
 use crate::stages::{forward, Count, Cut, Given, Stage};
 use crate::Method;
+use std::iter::once;
 
 /// What a stage costs at least, over all sequences and heads and over all of its rounds.
 ///
@@ -73,7 +74,7 @@ pub(super) fn costs(recipe: &Recipe, cut: &Cut) -> Vec<StageCost> {
     let (slices, key_slices) = (Count::from(shape.slices()), Count::from(shape.batch * shape.key_heads));
     // Passes over fewer clusters do the same work.
     let every_cluster = 0..cut.clusters;
-    for step in forward(recipe, &[every_cluster], Given::default()) {
+    for step in forward(recipe, once(every_cluster), Given::default()) {
         let cost = (step.stage.definition().cost)(&step, cut);
         let index = costs.iter().position(|known| known.stage == step.stage).unwrap_or_else(|| {
             costs.push(StageCost { stage: step.stage, operations: 0, integer_operations: 0, bytes: 0 });

@@ -4,13 +4,14 @@ use crate::limits::Limits;
 use crate::problem::Recipe;
 use crate::stages::{forward, Cut, Given, Scratch};
 use crate::{Error, Result};
+use std::iter::once;
 
 /// Each piece that a step writes, and its words for one slice.
 fn table(recipe: &Recipe, cut: &Cut) -> Vec<(Scratch, u64)> {
     let mut pieces: Vec<(Scratch, u64)> = Vec::new();
     // Later rounds and passes write the same pieces again.
     let every_cluster = 0..cut.clusters;
-    for step in forward(recipe, &[every_cluster], Given::default()) {
+    for step in forward(recipe, once(every_cluster), Given::default()) {
         for (piece, words) in (step.stage.definition().scratch)(&step, cut) {
             match pieces.iter_mut().find(|(known, _)| *known == piece) {
                 Some((_, known)) => *known = (*known).max(words as u64),

@@ -3,15 +3,17 @@
 
 mod choose;
 mod cost;
+mod last;
 mod memory;
 mod tensor;
 
 pub use cost::{PlanFigures, StageCost};
+pub(crate) use last::LastPlan;
 pub(crate) use tensor::Tensor;
 
 use crate::limits::Limits;
 use crate::problem::{GuardAction, Recipe};
-use crate::stages::{forward, Cut, Given, Role, Scratch, Stage, Step};
+use crate::stages::{forward, write_forward, Cut, Given, Role, Scratch, Stage, Step};
 use crate::{Error, Method, Problem, Result};
 use std::ops::Range;
 
@@ -109,7 +111,12 @@ impl Plan {
 
     /// The steps of every chunk, in order.
     pub(crate) fn steps(&self, given: Given) -> Vec<Step> {
-        forward(&self.recipe, &self.cut.passes(), given)
+        forward(&self.recipe, self.cut.passes(), given)
+    }
+
+    /// The same in place of what a list holds.
+    pub(crate) fn write_steps(&self, given: Given, list: &mut Vec<Step>) {
+        write_forward(&self.recipe, self.cut.passes(), given, list);
     }
 
     /// Whether the covariance of the keys is computed, and that of the queries.

@@ -2,6 +2,7 @@
 
 use super::magnitude::{self, Valid};
 use super::{Problem, Supplied};
+use crate::parallel::within;
 use crate::{Error, Result};
 
 /// Inputs on the host: three tensors in the problem's layout and, where sequences are shorter than the tensors, their lengths.
@@ -60,7 +61,7 @@ impl<'a> Inputs<'a> {
         }
         check_lengths(problem, self.query_lengths, self.key_lengths)?;
         let largest = [self.query_rows(problem), self.key_rows(problem), self.value_rows(problem)];
-        let [queries, keys, values] = largest.each_ref().map(Valid::largest);
+        let [queries, keys, values] = within(|| largest.each_ref().map(Valid::largest));
         magnitude::check(problem, &largest[0], queries?, &largest[1], keys?)?;
         let most = shape.keys as f64 * f64::from(values?);
         Ok(if most > magnitude::MOST { Sums::MayOverflow } else { Sums::Finite })

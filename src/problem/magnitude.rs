@@ -4,7 +4,7 @@ use super::{Method, Problem, Space, Strides};
 use crate::parallel::each;
 use crate::{Error, Result};
 use pulp::{Arch, Simd, WithSimd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// What sums and products may reach: float32's largest number, less what rounding adds.
 pub(super) const MOST: f64 = f32::MAX as f64 * 0.999;
@@ -23,13 +23,6 @@ pub(super) struct Valid<'a> {
 /// Rows of one task.
 const BLOCK: usize = 1024;
 
-/// The smallest place of an element that is not finite, and the largest magnitude of all others.
-#[derive(Default)]
-struct Found {
-    first_bad: Option<(usize, usize, usize)>,
-    largest: f32,
-}
-
 impl Valid<'_> {
     fn valid(&self, batch: usize) -> usize {
         self.lengths.map_or(self.size[2], |lengths| lengths[batch] as usize)
@@ -37,34 +30,31 @@ impl Valid<'_> {
 
     /// The largest magnitude of a valid element, or the first NaN or infinity. One read of the tensor.
     pub fn largest(&self) -> Result<f32> {
-        let [batches, heads, _, width] = self.size;
-        let found = Mutex::new(Found::default());
-        let mut blocks = Vec::new();
-        for batch in 0..batches {
-            let valid = self.valid(batch);
-            for head in 0..heads {
-                for begin in (0..valid).step_by(BLOCK) {
-                    blocks.push((batch, head, begin..(begin + BLOCK).min(valid)));
-                }
+        let [batches, heads, rows, width] = self.size;
+        let blocks = rows.div_ceil(BLOCK);
+        // Bits of floats that are not negative are ordered as these are; rows are numbered through all slices.
+        let (all, first_bad) = (AtomicU32::new(0), AtomicUsize::new(usize::MAX));
+        each(0..batches * heads * blocks, |number| {
+            let (slice, begin) = (number / blocks, number % blocks * BLOCK);
+            let (batch, head) = (slice / heads, slice % heads);
+            let listed = BLOCK.min(self.valid(batch).saturating_sub(begin));
+            if listed == 0 {
+                return;
             }
+            let data = &self.data[self.strides.offset(batch, head, begin)..];
+            let rows_of = LargestOfRows { data, stride: self.strides.row, width, rows: listed };
+            let (bad, largest) = Arch::new().dispatch(rows_of);
+            all.fetch_max(largest.to_bits(), Ordering::Relaxed);
+            if let Some(row) = bad {
+                first_bad.fetch_min(slice * rows + begin + row, Ordering::Relaxed);
+            }
+        });
+        let first_bad = first_bad.into_inner();
+        if first_bad == usize::MAX {
+            return Ok(f32::from_bits(all.into_inner()));
         }
-        each(
-            blocks,
-            || (),
-            |(), (batch, head, rows)| {
-                let data = &self.data[self.strides.offset(batch, head, rows.start)..];
-                let rows_of = LargestOfRows { data, stride: self.strides.row, width, rows: rows.len() };
-                let (bad, largest) = Arch::new().dispatch(rows_of);
-                let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-                found.largest = found.largest.max(largest);
-                if let Some(row) = bad {
-                    let here = (batch, head, rows.start + row);
-                    found.first_bad = Some(found.first_bad.map_or(here, |known| known.min(here)));
-                }
-            },
-        );
-        let Found { first_bad, largest } = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let Some((batch, head, row)) = first_bad else { return Ok(largest) };
+        let (slice, row) = (first_bad / rows, first_bad % rows);
+        let (batch, head) = (slice / heads, slice % heads);
         let begin = self.strides.offset(batch, head, row);
         let values = &self.data[begin..begin + width];
         let column = values.iter().position(|value| !value.is_finite()).unwrap_or(0);

@@ -172,9 +172,9 @@ impl Cut {
     }
 
     /// The clusters of each pass over the logits.
-    pub fn passes(&self) -> Vec<Range<usize>> {
+    pub fn passes(&self) -> impl Iterator<Item = Range<usize>> + '_ {
         let step = self.clusters_per_pass.max(1);
-        (0..self.clusters).step_by(step).map(move |begin| begin..(begin + step).min(self.clusters)).collect()
+        (0..self.clusters).step_by(step).map(move |begin| begin..(begin + step).min(self.clusters))
     }
 
     /// Tiles of queries.

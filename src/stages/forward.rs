@@ -138,12 +138,26 @@ impl Given {
 }
 
 /// The steps of a chunk, in order, with the clusters in passes.
-pub(crate) fn forward(recipe: &Recipe, passes: &[Range<usize>], given: Given) -> Vec<Step> {
+pub(crate) fn forward(recipe: &Recipe, passes: impl Iterator<Item = Range<usize>>, given: Given) -> Vec<Step> {
+    let mut list = Vec::new();
+    write_forward(recipe, passes, given, &mut list);
+    list
+}
+
+/// [`forward`] in place of what a list holds.
+pub(crate) fn write_forward(
+    recipe: &Recipe,
+    passes: impl Iterator<Item = Range<usize>>,
+    given: Given,
+    list: &mut Vec<Step>,
+) {
+    list.clear();
     let Recipe::Grouped(grouped) = recipe else {
-        return vec![Step { stage: Stage::ExactAttention, role: Role::Plain, clusters: 0..0, kept: None }];
+        list.push(Step { stage: Stage::ExactAttention, role: Role::Plain, clusters: 0..0, kept: None });
+        return;
     };
     let clustering = grouped.clustering;
-    let mut steps = Steps { list: Vec::new(), clusters: 0..clustering.clusters };
+    let mut steps = Steps { list, clusters: 0..clustering.clusters };
     match clustering.space {
         _ if given.assignment => steps.means(Role::Plain),
         Space::Hamming => steps.hamming(&clustering, given),
@@ -181,7 +195,7 @@ pub(crate) fn forward(recipe: &Recipe, passes: &[Range<usize>], given: Given) ->
         Some(_) => (Stage::GroupRemainder, Stage::GroupWindow),
     };
     for clusters in passes {
-        steps.clusters = clusters.clone();
+        steps.clusters = clusters;
         steps.push(Stage::CentroidLogits, Role::Plain);
         steps.push(Stage::TopK, top_k);
         steps.push(remainder, Role::Plain);
@@ -195,16 +209,15 @@ pub(crate) fn forward(recipe: &Recipe, passes: &[Range<usize>], given: Given) ->
         steps.clusters = 0..clustering.clusters;
         steps.guard(&guard);
     }
-    steps.list
 }
 
 /// The steps so far, and the clusters of the next.
-struct Steps {
-    list: Vec<Step>,
+struct Steps<'a> {
+    list: &'a mut Vec<Step>,
     clusters: Range<usize>,
 }
 
-impl Steps {
+impl Steps<'_> {
     fn push(&mut self, stage: Stage, role: Role) {
         self.list.push(Step { stage, role, clusters: self.clusters.clone(), kept: None });
     }

@@ -33,7 +33,7 @@ pub(crate) use cost::{Cost, Count, Pace};
 #[cfg(feature = "gpu")]
 pub(crate) use cut::GUARD_LENGTH;
 pub(crate) use cut::{Cut, COVARIANCE_SAMPLES, KERNEL_TILE, KEY_TILE};
-pub(crate) use forward::{forward, Given, Kept, Role, Step};
+pub(crate) use forward::{forward, write_forward, Given, Kept, Role, Step};
 pub(crate) use scratch::Scratch;
 
 use crate::{Error, Result};
