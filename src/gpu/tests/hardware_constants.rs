@@ -46,8 +46,8 @@ fn kernels_for_hardware_are_right() {
         // Odd widths and lengths, rows of several parts, and fewer keys than a block.
         // Every device holds these; tiles of blocks of both sizes, and of rows.
         for (block_queries, (length, width, value_width, clusters)) in [
-            (4, (300, 13, 40, 7)),
-            (4, (150, 100, 72, 5)),
+            (4, (130, 13, 40, 5)),
+            (4, (90, 100, 72, 4)),
             (4, (5, 64, 64, 2)),
             (8, (150, 13, 40, 3)),
             (0, (150, 13, 72, 40)),
