@@ -1,8 +1,8 @@
 // Softmax attention over all keys that are seen, fused. Twin of `src/cpu/exact_attention.rs`.
 //
 // Tile: 64 neighbouring queries of a slice over the keys that any of them sees (`shared/tile_blocks.wgsl` or `shared/tile_rows.wgsl`,
-// `shared/visible.wgsl`); where HIDES, keys that a query does not see itself are masked. A tile's keys are counted through both of their runs, and long ones are cut into several
-// dispatches, between which the unnormalised sums rest in the output and the running softmax in `softmax_parts`.
+// `shared/visible.wgsl`); where HIDES, keys that a query does not see itself are masked. A tile's keys are counted through both of their runs, and
+// long ones are cut into several dispatches, between which the unnormalised sums rest in the output and the running softmax in `softmax_parts`.
 // ROLE_GUARDED computes only slices that the guard found in error.
 // Traffic: each query row and output row once a dispatch, each key and value row once a tile that sees it.
 // Intensity: 2 * 64 * (E + M) operations for each key and value row of 4 * (E + M) bytes, 32 operations a byte.
@@ -25,6 +25,7 @@
 @group(0) @binding(7) var<storage, read> guard: array<u32>;
 
 const TILE: u32 = 64u;
+const TILE_QUERIES: u32 = EXACT_QUERIES;
 
 // What any query of the tile sees, and each of an invocation's.
 var<private> tile_keys: Keys;

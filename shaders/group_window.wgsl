@@ -2,8 +2,10 @@
 // `src/cpu/group_window.rs`.
 //
 // Tile: 32 neighbouring queries of a slice and the 32 + 2w keys in reach of any of them, as a dense band (`shared/tile_blocks.wgsl` or
-// `shared/tile_rows.wgsl`); keys out of a query's own reach are masked. Goes on with the sums, the running softmax and the logits of pseudo-keys that `refine_top_k` left.
-// Traffic: each query row and output row once, 1 + 2w/32 times each key and value row, the logits of the window twice.
+// `shared/tile_rows.wgsl`); keys out of a query's own reach are masked. Goes on with the sums, the running softmax and the logits of pseudo-keys
+// that `refine_top_k` left.
+// Traffic: each query row and output row once, 1 + 2w/32 times each key and value row, the logits of the window once. Workgroup memory: the
+// tile's and 4 KiB with tiles of blocks, 2 KiB with rows.
 
 #import lengths
 #import visible
@@ -24,9 +26,10 @@
 @group(0) @binding(8) var<storage, read> clusters: array<u32>;
 
 const TILE: u32 = 32u;
+const TILE_QUERIES: u32 = BLOCK_QUERIES;
 
 // The logarithm of what a key was given by its group's pseudo-key; LOWEST where the query does not see the key, or has it in its top-k.
-// [query of the tile][key of the block].
+// Where a pair lies, `pair_cell` says.
 var<workgroup> given: array<f32, BLOCK * TILE>;
 var<private> tile_lane: u32;
 var<private> block_begin: u32;
@@ -41,7 +44,7 @@ fn key_at(index: u32) -> u32 {
 }
 
 fn given_cell(own: u32, j: u32) -> u32 {
-    return tile_place(tile_lane, own) * BLOCK + j;
+    return pair_cell(tile_place(tile_lane, own), j);
 }
 
 // The weight of a key, less what its group's pseudo-key gave it.
@@ -75,12 +78,10 @@ fn group_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
     for (var block = band.begin; block < band.end; block += BLOCK) {
         let count = min(BLOCK, band.end - block);
         block_begin = block;
-        pair_barrier();
         for (var pair = 0u; pair < pairs_of_lane(count); pair++) {
             let place = pair_place(lane, pair);
             note_given(slice, place, min(first + place, length - 1u), block, count, pair_key(lane, pair), key_count);
         }
-        pair_barrier();
         score_block(block, count, lane);
         for (var own = 0u; own < LANE_QUERIES; own++) {
             for (var j = 0u; j < lane_keys(count); j++) {
@@ -117,5 +118,5 @@ fn note_given(slice: Slice, place: u32, position: u32, block: u32, count: u32, i
     let in_group = params.sizes.scale * (logit - pseudo_facts(pseudo_row(slice, cluster, group)).maximum);
     let of_group = softmax_parts[pseudo_logits(slice, position) + group / 4u][group % 4u];
     let kept = is_listed(keys_of(params.sizes.near, i32(position), key_count), key) && logit > LOWEST;
-    given[place * BLOCK + index] = select(LOWEST, max(in_group + of_group, LEAST), kept);
+    given[pair_cell(place, index)] = select(LOWEST, max(in_group + of_group, LEAST), kept);
 }

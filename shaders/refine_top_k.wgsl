@@ -1,8 +1,9 @@
 // Exact products of each query with its cluster's top-k keys, and with the pseudo-keys of GROUPS key groups. Twin of `src/cpu/refine_top_k.rs`.
 //
-// Tile: up to 64 queries of one cluster, which share its top-k keys (`shared/tile_blocks.wgsl` or `shared/tile_rows.wgsl`). Workgroups are tiles of clusters, so a large
-// cluster is spread over many. Where clusters are so small that more than a fifth of such tiles would be empty (PACKED), a tile is 64 members in a row,
-// whichever clusters they are of: every invocation has a query, and those of one cluster still read the same addresses.
+// Tile: up to 64 queries of one cluster, which share its top-k keys (`shared/tile_blocks.wgsl` or `shared/tile_rows.wgsl`). Workgroups are tiles
+// of clusters, so a large cluster is spread over many. Where clusters are so small that more than a fifth of such tiles would be empty (PACKED), a
+// tile is 64 members in a row, whichever clusters they are of: every invocation has a query, and those of one cluster still read the same
+// addresses.
 // The padding is a cluster of its own, whose rows become zero.
 // Traffic: each query row and output row once, the top-k keys and values once a tile, and so the pseudo-keys.
 // ROLE_IMPROVED finishes improved attention (paper, section 3.3), ROLE_STITCHED stitched attention; ROLE_UNFINISHED leaves unnormalised sums
@@ -23,6 +24,7 @@
 @group(0) @binding(7) var<storage, read_write> softmax_parts: array<vec4f>;
 
 const TILE: u32 = 64u;
+const TILE_QUERIES: u32 = BLOCK_QUERIES;
 
 // Where the cluster's keys begin in `top_keys`, and the row of its first pseudo-key.
 var<private> key_list: u32;
@@ -72,7 +74,7 @@ fn load_value(place: u32, column: u32) -> vec4f {
 fn weight_of(own: u32, index: u32, score: f32, maximum: f32) -> f32 {
     let weight = softmax_weight(score, maximum);
     if (of_pseudo) {
-        return weight * pseudo_facts(pseudo_at(min(index, GROUPS - 1u))).mass;
+        return weight * pseudo_facts(pseudo_at(min(index, max(GROUPS, 1u) - 1u))).mass;
     }
     return weight;
 }
@@ -208,7 +210,7 @@ fn weigh_groups(slice: Slice, block: u32, count: u32, lane: u32, value_part: u32
         let notes = params.share.role == ROLE_UNFINISHED && value_part == 0u && member <= last;
         for (var j = 0u; j < lane_keys(count); j++) {
             let group = block + lane_key(lane, j);
-            let offset = pseudo_facts(pseudo_at(min(group, GROUPS - 1u))).offset;
+            let offset = pseudo_facts(pseudo_at(min(group, max(GROUPS, 1u) - 1u))).offset;
             let score = score_of(lane, own, j);
             let weighed = select(LOWEST, score + offset, offset > LOWEST && score > LOWEST);
             set_score(lane, own, j, weighed);

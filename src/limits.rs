@@ -5,6 +5,10 @@ use crate::{Error, Result};
 /// Scratch memory that is used unless another budget is given: 128 MiB.
 pub const DEFAULT_SCRATCH_BUDGET_BYTES: u64 = 128 << 20;
 
+/// Multiply-adds, or operations of similar cost, after which work is cut into another dispatch: a fifth of a second at ten billion
+/// operations a second, a tenth of a millisecond on a large GPU.
+pub(crate) const OPERATIONS_PER_DISPATCH: u64 = 1 << 31;
+
 /// The limits of a target that decide how a problem is cut: from a [`wgpu::Device`], from [`wgpu::Limits`], or the host's; and how
 /// much scratch memory may be taken of it.
 ///
@@ -31,6 +35,8 @@ pub struct Limits {
     /// Queries whose products with keys an invocation computes block by block (`shared/tile_blocks.wgsl`): 4 or 8. 0 where it holds one query
     /// (`shared/tile_rows.wgsl`).
     pub(crate) block_queries: usize,
+    /// Whether an invocation has the registers for blocks of 8 queries in a kernel that does nothing else.
+    pub(crate) wide_blocks: bool,
     /// Whether work runs on the host, which needs no partial sums for workgroups.
     pub(crate) host: bool,
     /// Threads that slices of a chunk are shared among; 1 where it does not matter.
@@ -39,6 +45,8 @@ pub struct Limits {
     pub(crate) software: bool,
     /// Scratch memory that may be taken.
     pub(crate) scratch_budget_bytes: u64,
+    /// Multiply-adds of a dispatch, at most.
+    pub(crate) operations_per_dispatch: u64,
     /// The first limit that is below what kernels need whatever the problem.
     pub(crate) shortage: Option<Shortage>,
 }
@@ -68,10 +76,12 @@ impl Limits {
             query_registers: Self::HARDWARE_REGISTERS.0,
             value_registers: Self::HARDWARE_REGISTERS.1,
             block_queries: 0,
+            wide_blocks: false,
             host: true,
             threads: crate::parallel::threads(),
             software: false,
             scratch_budget_bytes: DEFAULT_SCRATCH_BUDGET_BYTES,
+            operations_per_dispatch: OPERATIONS_PER_DISPATCH,
             shortage: None,
         }
     }
@@ -112,6 +122,8 @@ impl Limits {
     /// AMD's number: loads that are the same for a workgroup go through scalar registers there, beside the arithmetic, so that a query an
     /// invocation is the faster tile.
     const VENDOR_WITH_SCALAR_LOADS: u32 = 0x1002;
+    /// NVIDIA's: 255 registers an invocation, and loads that bind before arithmetic does, of which blocks of 8 queries need fewer.
+    const VENDOR_WITH_MANY_REGISTERS: u32 = 0x10de;
     /// Storage buffers of a kernel, at most.
     const STORAGE_BUFFERS: u32 = 8;
     /// Invocations of a workgroup, at most; all in one dimension.
@@ -130,6 +142,8 @@ impl Limits {
             limits.software = true;
         } else if adapter.vendor == Self::VENDOR_WITH_SCALAR_LOADS {
             limits.block_queries = 0;
+        } else if adapter.vendor == Self::VENDOR_WITH_MANY_REGISTERS {
+            limits.wide_blocks = true;
         }
         limits
     }
@@ -179,10 +193,12 @@ impl From<&wgpu::Limits> for Limits {
             query_registers: Self::HARDWARE_REGISTERS.0,
             value_registers: Self::HARDWARE_REGISTERS.1,
             block_queries: Self::BLOCK_QUERIES,
+            wide_blocks: false,
             host: false,
             threads: 1,
             software: false,
             scratch_budget_bytes: DEFAULT_SCRATCH_BUDGET_BYTES,
+            operations_per_dispatch: OPERATIONS_PER_DISPATCH,
             shortage: Self::shortage(limits),
         }
     }

@@ -35,7 +35,7 @@ pub(crate) fn each_with<I: Split, M: Default + Send + 'static>(
     memory.put_back(pieces);
 }
 
-/// Memory that threads work in, kept from call to call: a piece a thread of every type that was asked for.
+/// Memory that threads work in, kept from call to call of one plan: a piece a thread of every type that was asked for.
 #[derive(Debug, Default)]
 pub(crate) struct ThreadMemory(Mutex<Vec<Box<dyn Any + Send>>>);
 

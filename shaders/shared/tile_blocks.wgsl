@@ -1,30 +1,28 @@
 // Attention of a tile of queries over keys that all of them share, as products of blocks: of 32 keys at a time, an invocation computes the
 // logits of LANE_QUERIES queries with four keys, then eight columns of the weighted values of the same queries. `tile_rows` has the same functions.
 //
-// Kernels define TILE, and of the key at an index `key_place` with `load_key`, `value_place` with `load_value` (both in `tile_keys`), and
-// `weight_of`, its weight for a query. They call in uniform control flow only what has barriers: `score_block`, `attend_block`,
-// `end_tile`, `pair_barrier`.
+// Kernels define TILE and TILE_QUERIES, how many of its queries an invocation has, 4 or 8, and of the key at an index `key_place` with `load_key`,
+// `value_place` with `load_value` (both in `tile_keys`), and `weight_of`, its weight for a query. They call in uniform control flow only what has
+// barriers: `score_block`, `attend_block`, `end_tile`.
 //
 // Keys are staged once a block, then the weights take their place; queries and values are read as they lie, by neighbours together. Loads of 16
 // bytes feed 8 multiply-adds an invocation in the products with keys and 11 in those with values (LANE_QUERIES 4). Four barriers a block.
-// Workgroup memory: 10 KiB for a tile of 64, 6 KiB (5 KiB up to width 32) for one of 32.
+// Workgroup memory: 10 KiB for a tile of 64; 9 KiB for one of 32, 5 KiB where its width is at most 32.
 #import params
 
 const BLOCK: u32 = 32u;
 // Invocations side by side along the keys, then along the columns of values.
 const SIDE: u32 = 8u;
 const LANE_KEYS: u32 = 4u;
-const LANE_QUERIES: u32 = BLOCK_QUERIES;
+const LANE_QUERIES: u32 = TILE_QUERIES;
 const LANES: u32 = TILE / LANE_QUERIES * SIDE;
 // Vectors of an invocation: of its queries, side by side, and of a row of its sums.
 const LANE_QUERY_VECTORS: u32 = LANE_QUERIES / 4u;
 const LANE_VECTORS: u32 = (VALUE_REGISTERS + SIDE - 1u) / SIDE;
-// Columns of a key, in vectors, that are multiplied at a time, and keys whose values are.
-const COLUMNS: u32 = 1u;
+// Keys whose values are multiplied at a time.
 const KEYS: u32 = LANE_KEYS;
-// Vectors of a key with its padding, and of a key and of a row of weights in workgroup memory.
-const KEY_VECTORS: u32 = (QUERY_REGISTERS + COLUMNS - 1u) / COLUMNS * COLUMNS;
-const KEY_STRIDE: u32 = (KEY_VECTORS + 7u) / 8u * 8u;
+// Vectors of a key and of a row of weights in workgroup memory.
+const KEY_STRIDE: u32 = (QUERY_REGISTERS + 7u) / 8u * 8u;
 const WEIGHT_STRIDE: u32 = TILE / 4u;
 
 // [key][column], then [key][four queries], columns exchanged so that neighbours meet in no bank.
@@ -32,7 +30,8 @@ var<workgroup> staged: array<vec4f, BLOCK * max(KEY_STRIDE, WEIGHT_STRIDE)>;
 // [invocation of the side][four queries]: largest logits, or sums of weights.
 var<workgroup> shares: array<vec4f, SIDE * WEIGHT_STRIDE>;
 
-var<private> query_rows: array<u32, LANE_QUERIES>;
+// Where the rows of the invocation's queries begin.
+var<private> query_places: array<u32, LANE_QUERIES>;
 // Logits of a query with the invocation's keys.
 var<private> logits: array<vec4f, LANE_QUERIES>;
 var<private> sums: array<vec4f, LANE_QUERIES * LANE_VECTORS>;
@@ -66,7 +65,7 @@ fn holds_queries(lane: u32) -> bool {
 }
 
 fn set_query(own: u32, row: u32) {
-    query_rows[own] = row;
+    query_places[own] = at_queries(row);
 }
 
 // Goes on from a softmax so far.
@@ -101,7 +100,8 @@ fn set_score(lane: u32, own: u32, j: u32, score: f32) {
 }
 
 // The pairs of the tile's queries with so many keys of a block, shared among the invocations, neighbouring keys among neighbours: how many of
-// them one has, which they are, and what is between writing and reading what belongs to pairs.
+// them one has, which they are, and where what belongs to one is kept in workgroup memory, so that neighbours meet in no bank. What is written
+// there before `score_block` can be read after it, until `attend_block` ends.
 fn pairs_of_lane(count: u32) -> u32 {
     return BLOCK * TILE / LANES;
 }
@@ -114,8 +114,8 @@ fn pair_key(lane: u32, pair: u32) -> u32 {
     return lane % BLOCK;
 }
 
-fn pair_barrier() {
-    workgroupBarrier();
+fn pair_cell(place: u32, key: u32) -> u32 {
+    return place * BLOCK + (key ^ (place / LANE_QUERIES % 4u));
 }
 
 // Cells of invocations side by side, whose keys are four apart.
@@ -136,38 +136,41 @@ fn score_block(begin: u32, count: u32, lane: u32) {
     for (var part = 0u; part < WIDTH_PARTS; part++) {
         // The block before has been used.
         workgroupBarrier();
-        for (var i = lane; i < BLOCK * KEY_VECTORS; i += LANES) {
-            let key = i / KEY_VECTORS;
-            let e = i % KEY_VECTORS;
+        for (var i = lane; i < BLOCK * QUERY_REGISTERS; i += LANES) {
+            let key = i / QUERY_REGISTERS;
+            let e = i % QUERY_REGISTERS;
             let column = part * QUERY_REGISTERS + e;
             let vector = load_key(key_place(begin + min(key, count - 1u)), column);
-            staged[key_cell(key, e)] = select(vec4f(), vector, e < QUERY_REGISTERS && column < WIDTH_VECTORS);
+            staged[key_cell(key, e)] = select(vec4f(), vector, column < WIDTH_VECTORS);
         }
         workgroupBarrier();
-        for (var first = 0u; first < KEY_VECTORS; first += COLUMNS) {
-            for (var c = 0u; c < COLUMNS; c++) {
-                let e = first + c;
-                // The columns of the invocation's keys are exchanged alike.
-                let cell = key_cell(side * LANE_KEYS, e % KEY_STRIDE);
-                let columns = transpose(mat4x4f(
-                    staged[cell],
-                    staged[cell + KEY_STRIDE],
-                    staged[cell + 2u * KEY_STRIDE],
-                    staged[cell + 3u * KEY_STRIDE],
-                ));
-                for (var i = 0u; i < LANE_QUERIES; i++) {
-                    let query = load_queries(query_rows[i], part * QUERY_REGISTERS + e);
-                    logits[i] = fma(vec4f(query.x), columns[0], logits[i]);
-                    logits[i] = fma(vec4f(query.y), columns[1], logits[i]);
-                    logits[i] = fma(vec4f(query.z), columns[2], logits[i]);
-                    logits[i] = fma(vec4f(query.w), columns[3], logits[i]);
-                }
+        for (var e = 0u; e < QUERY_REGISTERS; e++) {
+            // No more than there are, so that compilers see that bounds hold. The columns of the invocation's keys are exchanged alike.
+            let vector = e % KEY_STRIDE;
+            let cell = key_cell(side * LANE_KEYS, vector);
+            let columns = transpose(mat4x4f(
+                staged[cell],
+                staged[cell + KEY_STRIDE],
+                staged[cell + 2u * KEY_STRIDE],
+                staged[cell + 3u * KEY_STRIDE],
+            ));
+            for (var i = 0u; i < LANE_QUERIES; i++) {
+                let query = load_at_queries(query_places[i], part * QUERY_REGISTERS + vector);
+                logits[i] = fma(vec4f(query.x), columns[0], logits[i]);
+                logits[i] = fma(vec4f(query.y), columns[1], logits[i]);
+                logits[i] = fma(vec4f(query.z), columns[2], logits[i]);
+                logits[i] = fma(vec4f(query.w), columns[3], logits[i]);
             }
         }
     }
-    let indices = vec4u(side * LANE_KEYS) + vec4u(0u, 1u, 2u, 3u);
     for (var i = 0u; i < LANE_QUERIES; i++) {
-        logits[i] = select(vec4f(LOWEST), logits[i] * params.sizes.scale, indices < vec4u(count));
+        logits[i] *= params.sizes.scale;
+    }
+    if (count < BLOCK) {
+        let within = vec4u(side * LANE_KEYS) + vec4u(0u, 1u, 2u, 3u) < vec4u(count);
+        for (var i = 0u; i < LANE_QUERIES; i++) {
+            logits[i] = select(vec4f(LOWEST), logits[i], within);
+        }
     }
 }
 

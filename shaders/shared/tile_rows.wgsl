@@ -84,7 +84,7 @@ fn set_score(lane: u32, own: u32, j: u32, score: f32) {
 }
 
 // The pairs of the tile's queries with so many keys of a block, shared among the invocations: how many of them one has, which they are, and
-// what is between writing and reading what belongs to pairs.
+// where what belongs to one is kept in workgroup memory. What is written there before `score_block` can be read after it.
 fn pairs_of_lane(count: u32) -> u32 {
     return count;
 }
@@ -97,7 +97,9 @@ fn pair_key(lane: u32, pair: u32) -> u32 {
     return pair;
 }
 
-fn pair_barrier() {}
+fn pair_cell(place: u32, key: u32) -> u32 {
+    return key * TILE + place;
+}
 
 // Scaled logits of up to BLOCK keys.
 fn score_block(begin: u32, count: u32, lane: u32) {

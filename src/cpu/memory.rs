@@ -66,12 +66,21 @@ pub(crate) struct Memory {
     pub guard_rows: Vec<u32>,
     pub guard_parts: Vec<f32>,
     pub verdicts: Vec<Verdict>,
-    /// What is not of a chunk: the steps of the last call, and the memory of the threads.
+    /// What is not of a chunk: the plan of the last call, its steps, and the memory of the threads.
+    plan: Option<Plan>,
     pub steps: Vec<Step>,
     pub threads: ThreadMemory,
 }
 
 impl Memory {
+    /// Gives back what threads held for another plan.
+    pub fn begin(&mut self, plan: &Plan) {
+        if self.plan.as_ref() != Some(plan) {
+            self.plan = Some(plan.clone());
+            self.threads = ThreadMemory::default();
+        }
+    }
+
     /// Gives every piece that the recipe uses the size that the plan's table says for a chunk, and fills in what the call supplies.
     pub fn fit(&mut self, work: &Work) {
         let (plan, slices) = (work.plan, work.slices());

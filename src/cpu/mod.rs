@@ -56,6 +56,7 @@ pub(crate) fn run(
     cancellation: &Cancellation,
 ) -> Result<()> {
     let mut memory = workspace.take();
+    memory.begin(plan);
     memory.draw(plan, call.supplied);
     let (mut steps, threads) = (take(&mut memory.steps), take(&mut memory.threads));
     plan.write_steps(Given::of(call.supplied, call.positions), &mut steps);

@@ -105,7 +105,8 @@ fn words<'a>(texts: &[&'a str]) -> HashSet<&'a str> {
 
 /// Whether rows of a tensor are loaded or stored.
 fn accesses(verb: &str, tensor: Tensor, words: &HashSet<&str>) -> bool {
-    words.contains(format!("{verb}_{}", tensor.name()).as_str())
+    let name = tensor.name();
+    [format!("{verb}_{name}"), format!("{verb}_at_{name}")].iter().any(|access| words.contains(access.as_str()))
 }
 
 /// The constants that a shader with its pieces names, itself or by what it does with tensors.

@@ -33,6 +33,7 @@ pub(crate) const CONSTANTS: &[Constant] = constants![
     "VALUE_PARTS": |cut, _| cut.value_parts,
     "VALUE_REGISTERS": |cut, _| cut.value_registers,
     "BLOCK_QUERIES": |cut, _| cut.block_queries,
+    "EXACT_QUERIES": |cut, _| cut.exact_queries,
     "GROUPS": |cut, _| cut.groups,
     "SPREAD": |cut, given| usize::from(cut.spread && !given.top_keys),
     "PSEUDO_VECTORS": |cut, _| cut.pseudo_vectors,

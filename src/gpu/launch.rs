@@ -4,10 +4,6 @@ use crate::plan::{Chunk, Plan};
 use crate::stages::{Given, Kept, Launch, Role, Stage, Step};
 use std::ops::Range;
 
-/// Multiply-adds, or operations of similar cost, after which work is cut into another dispatch: a fifth of a second at ten billion
-/// operations a second, a tenth of a millisecond on a large GPU.
-pub(crate) const OPERATIONS_PER_DISPATCH: u64 = 1 << 31;
-
 /// One dispatch and its share of the work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Dispatch {
@@ -25,7 +21,7 @@ pub(crate) struct Dispatch {
     pub continues: bool,
     pub finishes: bool,
     pub parts: u32,
-    /// Operations, at most [`OPERATIONS_PER_DISPATCH`] unless a single tile, over its depth, needs more.
+    /// Operations, at most `Limits::operations_per_dispatch` unless a single tile, over its depth, needs more.
     pub operations: u64,
     /// What a trace keeps once the dispatch is done.
     pub kept: Option<Kept>,
@@ -73,10 +69,11 @@ impl Pieces {
     fn of(launch: &Launch, plan: &Plan, all_slices: usize) -> Self {
         let most = plan.limits.workgroups_per_dimension as usize;
         let all_keys = launch.keys.unwrap_or(plan.problem.shape().keys);
-        let keys = keys_of_dispatch(launch, all_slices).min(all_keys);
+        let budget = plan.limits.operations_per_dispatch;
+        let keys = keys_of_dispatch(launch, all_slices, budget).min(all_keys);
         let operations = operations(launch, keys);
-        let slices = fitting((launch.tiles as u64).saturating_mul(operations), all_slices).min(most);
-        let tiles = fitting(operations, launch.tiles).min(most);
+        let slices = fitting(budget, (launch.tiles as u64).saturating_mul(operations), all_slices).min(most);
+        let tiles = fitting(budget, operations, launch.tiles).min(most);
         Self { all_keys, keys, slices, tiles }
     }
 }
@@ -121,23 +118,23 @@ fn push(list: &mut Vec<Dispatch>, plan: &Plan, all_slices: usize, step: &Step, l
 
 /// Keys that a tile goes through in one dispatch. Long rows are cut by keys first, which leaves every dispatch as many workgroups as there
 /// are.
-fn keys_of_dispatch(launch: &Launch, slices: usize) -> usize {
+fn keys_of_dispatch(launch: &Launch, slices: usize, budget: u64) -> usize {
     let Some(keys) = launch.keys else { return usize::MAX };
     let key_operations = (launch.tiles as u64 * slices as u64).saturating_mul(launch.operations / keys as u64);
-    let fitting = OPERATIONS_PER_DISPATCH / key_operations.max(1);
+    let fitting = budget / key_operations.max(1);
     (fitting / 64 * 64).max(1024).min(keys as u64) as usize
 }
 
 /// How many things of some operations each fit a dispatch: at least one, at most `all`.
-fn fitting(operations: u64, all: usize) -> usize {
-    (OPERATIONS_PER_DISPATCH / operations.max(1)).clamp(1, all as u64) as usize
+fn fitting(budget: u64, operations: u64, all: usize) -> usize {
+    (budget / operations.max(1)).clamp(1, all as u64) as usize
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::gpu::kernels::{Operand, KERNELS};
-    use crate::limits::Limits;
+    use crate::limits::{Limits, OPERATIONS_PER_DISPATCH};
     use crate::stages::KERNEL_TILE;
     use crate::{Guard, Method, Problem, Shape, Stitched};
 
@@ -182,6 +179,20 @@ mod tests {
         assert_eq!(tiles(7, 0), 16 + 8);
         // A tile of blocks is of one cluster, however small.
         assert_eq!(tiles(100, 4), 16 + 101);
+    }
+
+    #[test]
+    fn exact_attention_takes_wide_blocks_where_registers_and_tiles_are_many() {
+        let queries = |length, wide_blocks, block_queries| {
+            let problem =
+                Problem::new(Shape::self_attention(1, 8, length, 64), Method::Exact).expect("a valid problem");
+            let limits = Limits { wide_blocks, block_queries, ..Limits::webgpu_defaults() };
+            Plan::new(&problem, &limits).expect("a plan").cut.exact_queries
+        };
+        assert_eq!(queries(4096, true, 4), 8);
+        assert_eq!(queries(4000, true, 4), 4);
+        assert_eq!(queries(4096, false, 4), 4);
+        assert_eq!(queries(4096, false, 0), 0);
     }
 
     #[test]

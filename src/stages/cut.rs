@@ -9,6 +9,9 @@ use std::ops::Range;
 /// Invocations of most workgroups: queries, keys or clusters of a tile, one an invocation.
 pub(crate) const KERNEL_TILE: usize = 64;
 
+/// Tiles from which on a large GPU is busy with half the invocations: three for each multiprocessor.
+const WIDE_TILES: usize = 512;
+
 /// Keys of a tile of a key group.
 pub(crate) const KEY_TILE: usize = 256;
 
@@ -53,6 +56,8 @@ pub(crate) struct Cut {
     pub value_parts: usize,
     /// Queries whose products with keys an invocation computes block by block; 0 where it holds one query.
     pub block_queries: usize,
+    /// The same of exact attention.
+    pub exact_queries: usize,
     pub keys_padded: usize,
     pub vote_length: usize,
     pub vote_blocks: usize,
@@ -86,6 +91,16 @@ pub(crate) struct Cut {
 /// Splits `total` into equal pieces of at most `most`; returns the size of a piece.
 pub(crate) fn even_pieces(total: usize, most: usize) -> usize {
     total.div_ceil(total.div_ceil(most))
+}
+
+/// Queries whose products with keys an invocation of exact attention computes: the more, the fewer loads, but the fewer invocations too.
+fn exact_queries(shape: &Shape, limits: &Limits) -> usize {
+    let tiles = shape.queries.div_ceil(KERNEL_TILE) * shape.slices();
+    if limits.wide_blocks && tiles >= WIDE_TILES {
+        8
+    } else {
+        limits.block_queries
+    }
 }
 
 impl Cut {
@@ -134,6 +149,7 @@ impl Cut {
             value_registers,
             value_parts: value_width4.div_ceil(value_registers),
             block_queries: limits.block_queries,
+            exact_queries: exact_queries(shape, limits),
             keys_padded: keys.next_multiple_of(4),
             vote_length,
             vote_blocks: length.div_ceil(vote_length),

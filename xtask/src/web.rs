@@ -2,7 +2,7 @@
 
 use crate::environment::Environment;
 use crate::process::{find_program, output, root, run};
-use crate::{browser, say, wasm};
+use crate::{browser, build_headless, say, wasm};
 use anyhow::{bail, Context, Result};
 use std::path::PathBuf;
 use std::process::Command;
@@ -35,12 +35,34 @@ pub fn serve(port: u16) -> Result<()> {
 
 /// Runs the page's tests, in every browser there is.
 pub fn test(environment: &Environment) -> Result<()> {
+    let kernels = write_kernels(environment)?;
     let mut command = Command::new(node()?);
     command.current_dir(folder()).arg("test/run.mjs").envs(environment.variables());
+    command.env("CLUSTERED_ATTENTION_KERNELS", kernels);
     if let Some(chromium) = browser::find() {
         command.env(browser::VARIABLE, chromium);
     }
     run(&mut command)
+}
+
+/// Writes kernels as hardware gets them, which the browsers' own compilers are to take: a folder for each set of sizes.
+fn write_kernels(environment: &Environment) -> Result<PathBuf> {
+    let headless = build_headless(environment)?;
+    let folder = root().join("target/kernels");
+    for (set, sizes) in [
+        ("even", "--length 1500 --method exact,clustered,improved,stitched,window --guard recompute"),
+        ("odd", "--length 300 --width 30 --method exact,stitched --spread"),
+        ("wide", "--length 300 --width 100 --method window,stitched --key-groups 0 --space hamming"),
+    ] {
+        let kernels = folder.join(set);
+        if kernels.exists() {
+            std::fs::remove_dir_all(&kernels)?;
+        }
+        let mut command = Command::new(&headless);
+        command.envs(environment.variables()).args(["--backend", "cpu", "--write-kernels"]).arg(kernels);
+        run(command.args(sizes.split_whitespace()))?;
+    }
+    Ok(folder)
 }
 
 /// Firefox, in which the page is tested where it is there.

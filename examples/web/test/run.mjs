@@ -7,6 +7,7 @@ import * as automatic from './automatic.test.mjs';
 import * as controls from './controls.test.mjs';
 import * as fallback from './fallback.test.mjs';
 import * as files from './files.test.mjs';
+import * as kernels from './kernels.test.mjs';
 import * as load from './load.test.mjs';
 import * as numbers from './numbers.test.mjs';
 import * as notices from './notices.test.mjs';
@@ -17,7 +18,7 @@ import * as screenshots from './screenshots.test.mjs';
 import * as support from './support.test.mjs';
 
 // Those without WebGPU last: a browser is opened once for all tests that want the same of it.
-const tests = [numbers, npmPackage, load, automatic, controls, positions, files, notices, access, race, screenshots, fallback, support];
+const tests = [numbers, kernels, npmPackage, load, automatic, controls, positions, files, notices, access, race, screenshots, fallback, support];
 const [onlyBrowser, onlyTest] = process.argv.slice(2);
 
 const server = await serve();

@@ -7,7 +7,7 @@ use crate::gpu::HostEngine;
 use crate::limits::Limits;
 use crate::plan::Plan;
 use crate::problem::Call;
-use crate::{Attention, Backend, Inputs, Method, Problem, Shape, Supplied};
+use crate::{Attention, Backend, Guard, GuardAction, Inputs, KeyGroups, Layout, Method, Problem, Shape, Supplied};
 
 /// Numbers between -1 and 1 without structure.
 fn noise(count: usize, seed: u32) -> Vec<f32> {
@@ -19,22 +19,96 @@ fn noise(count: usize, seed: u32) -> Vec<f32> {
     (0..count).map(|_| next()).collect()
 }
 
-/// The largest difference between an adapter's outputs with hardware's constants and the CPU's, of the largest output.
-fn difference(engine: &HostEngine, cpu: &Attention, limits: &Limits, shape: Shape, method: Method) -> f32 {
-    let problem = Problem::new(shape, method).expect("a valid problem");
-    let kv_rows = shape.batch * shape.key_heads * shape.keys;
-    let queries = noise(shape.batch * shape.query_heads * shape.queries * shape.width, 1);
-    let (keys, values) = (noise(kv_rows * shape.width, 2), noise(kv_rows * shape.value_width, 3));
-    let inputs = Inputs::new(&queries, &keys, &values);
-    let expected = cpu.run_blocking(&problem, &inputs).expect("the CPU computes");
-    let plan = Plan::new(&problem, limits).expect("a plan");
-    let mut output = vec![f32::NAN; expected.len()];
-    let call = Call { inputs: &inputs, supplied: &Supplied::default(), positions: None };
-    pollster::block_on(engine.run(&plan, &call, &mut output, None, &Cancellation::default()))
-        .expect("the adapter computes");
-    let largest = expected.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
-    let pairs = expected.iter().zip(&output);
-    pairs.fold(0.0f32, |worst, (a, b)| if b.is_nan() { f32::INFINITY } else { worst.max((a - b).abs()) }) / largest
+/// A problem, its valid lengths, and what it is computed with.
+struct Case {
+    problem: Problem,
+    lengths: Option<[&'static [u32]; 2]>,
+    limits: Limits,
+}
+
+impl Case {
+    /// Every device holds these. Blocks of 4 or 8 queries, or rows.
+    fn new(block_queries: usize, shape: Shape, method: Method) -> Self {
+        let problem = Problem::new(shape, method).expect("a valid problem");
+        Self { problem, lengths: None, limits: Limits { block_queries, ..Limits::webgpu_defaults() } }
+    }
+
+    /// The largest difference between an adapter's outputs and the CPU's, of the largest output.
+    fn difference(&self, engine: &HostEngine, cpu: &Attention) -> f32 {
+        let shape = self.problem.shape();
+        let kv_rows = shape.batch * shape.key_heads * shape.keys;
+        let queries = noise(shape.batch * shape.query_heads * shape.queries * shape.width, 1);
+        let (keys, values) = (noise(kv_rows * shape.width, 2), noise(kv_rows * shape.value_width, 3));
+        let mut inputs = Inputs::new(&queries, &keys, &values);
+        if let Some([query_lengths, key_lengths]) = self.lengths {
+            inputs = inputs.with_lengths(query_lengths, key_lengths);
+        }
+        let expected = cpu.run_blocking(&self.problem, &inputs).expect("the CPU computes");
+        let plan = self.plan();
+        let mut output = vec![f32::NAN; expected.len()];
+        let call = Call { inputs: &inputs, supplied: &Supplied::default(), positions: None };
+        pollster::block_on(engine.run(&plan, &call, &mut output, None, &Cancellation::default()))
+            .expect("the adapter computes");
+        let largest = expected.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+        let pairs = expected.iter().zip(&output);
+        pairs.fold(0.0f32, |worst, (a, b)| if b.is_nan() { f32::INFINITY } else { worst.max((a - b).abs()) }) / largest
+    }
+
+    fn plan(&self) -> Plan {
+        Plan::new(&self.problem, &self.limits).expect("a plan")
+    }
+}
+
+/// Odd widths and lengths, rows of several parts, and fewer keys than a block. The same sizes again for other tiles: what has none is compiled
+/// once.
+fn sizes() -> Vec<Case> {
+    let window = Method::sliding_window(20, 3).with_sinks(2);
+    let [all, ends] = [[true; 4], [true, false, false, true]];
+    let mut cases = Vec::new();
+    for (block_queries, (length, width, value_width, clusters), wanted) in [
+        (4, (130, 13, 40, 5), all),
+        (8, (130, 13, 40, 5), ends),
+        (0, (130, 13, 40, 5), ends),
+        (4, (90, 100, 72, 4), ends),
+        (4, (5, 64, 64, 2), ends),
+    ] {
+        let shape = Shape { width, value_width, ..Shape::self_attention(1, 2, length, width) };
+        let methods = [Method::Exact, window, Method::improved(clusters), Method::stitched(clusters)];
+        let wanted = methods.into_iter().zip(wanted).filter(|(_, wanted)| *wanted);
+        cases.extend(wanted.map(|(method, _)| Case::new(block_queries, shape, method)));
+    }
+    cases
+}
+
+/// What tiles of blocks meet beside that: padding, shared key heads, interleaved heads, masks, a guard that recomputes, groups that fill no
+/// block, passes of clusters, and rows that go on in another dispatch.
+fn circumstances() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let padded = Shape { query_heads: 4, key_heads: 2, ..Shape::self_attention(3, 4, 70, 16) };
+    let groups = |groups, top_k| Method::stitched(3).with_key_groups(KeyGroups::new(groups)).with_top_k(top_k);
+    let recomputing =
+        Method::stitched(3).with_guard(Guard::new().with_tolerance(1e-6).with_action(GuardAction::Recompute));
+    let methods = [Method::Exact, Method::sliding_window(9, 4), groups(5, 37), groups(42, 3), recomputing];
+    for (index, method) in methods.into_iter().enumerate() {
+        let mut case = Case::new(4, padded, method);
+        case.lengths = Some([&[70, 1, 0], &[70, 1, 0]]);
+        if index % 2 == 0 {
+            case.problem = case.problem.with_layout(Layout::LengthFirst);
+        }
+        cases.push(case);
+    }
+    let causal = Case::new(4, Shape::self_attention(1, 1, 70, 16), Method::Exact);
+    cases.push(Case { problem: causal.problem.with_causal(true).expect("a mask"), ..causal });
+
+    let mut passes = Case::new(4, Shape::self_attention(1, 1, 400, 16), Method::stitched(20));
+    passes.limits = passes.limits.with_scratch_budget_bytes(110_000);
+    assert!(passes.plan().cut.passes().count() > 1, "one pass");
+    cases.push(passes);
+
+    let mut dispatches = Case::new(4, Shape { keys: 2100, ..Shape::self_attention(1, 1, 70, 16) }, Method::Exact);
+    dispatches.limits.operations_per_dispatch = 1;
+    cases.push(dispatches);
+    cases
 }
 
 #[test]
@@ -43,23 +117,11 @@ fn kernels_for_hardware_are_right() {
     for adapter in adapters() {
         let name = adapter.to_string();
         let engine = pollster::block_on(HostEngine::open_described(adapter)).expect("the adapter opens");
-        // Odd widths and lengths, rows of several parts, and fewer keys than a block.
-        // Every device holds these; tiles of blocks of both sizes, and of rows.
-        for (block_queries, (length, width, value_width, clusters)) in [
-            (4, (130, 13, 40, 5)),
-            (4, (90, 100, 72, 4)),
-            (4, (5, 64, 64, 2)),
-            (8, (150, 13, 40, 3)),
-            (0, (150, 13, 72, 40)),
-        ] {
-            let limits = Limits { block_queries, ..Limits::webgpu_defaults() };
-            let shape = Shape { width, value_width, ..Shape::self_attention(1, 2, length, width) };
-            let window = Method::sliding_window(20, 3).with_sinks(2);
-            for method in [Method::Exact, window, Method::improved(clusters), Method::stitched(clusters)] {
-                let worst = difference(&engine, &cpu, &limits, shape, method);
-                // A query that float32 cannot tell from another cluster's would show up as percents; none of these inputs has one.
-                assert!(worst < 1e-5, "{name}, blocks of {block_queries}, {method:?} of {shape:?}: {worst}");
-            }
+        for case in sizes().into_iter().chain(circumstances()) {
+            let worst = case.difference(&engine, &cpu);
+            let Case { problem, limits, .. } = case;
+            // A query that float32 cannot tell from another cluster's would show up as percents; none of these inputs has one.
+            assert!(worst < 1e-5, "{name}, blocks of {}, {problem:?}: {worst}", limits.block_queries);
         }
     }
 }
