@@ -93,10 +93,11 @@ pub(crate) fn even_pieces(total: usize, most: usize) -> usize {
     total.div_ceil(total.div_ceil(most))
 }
 
-/// Queries whose products with keys an invocation of exact attention computes: the more, the fewer loads, but the fewer invocations too.
-fn exact_queries(shape: &Shape, limits: &Limits) -> usize {
+/// Queries whose products with keys an invocation of exact attention computes: the more, the fewer loads, but the fewer invocations too. What
+/// each sees, where they differ, takes registers of its own.
+fn exact_queries(shape: &Shape, visible: &Visibility, limits: &Limits) -> usize {
     let tiles = shape.queries.div_ceil(KERNEL_TILE) * shape.slices();
-    if limits.wide_blocks && tiles >= WIDE_TILES {
+    if limits.wide_blocks && tiles >= WIDE_TILES && !visible.hides() {
         8
     } else {
         limits.block_queries
@@ -149,7 +150,7 @@ impl Cut {
             value_registers,
             value_parts: value_width4.div_ceil(value_registers),
             block_queries: limits.block_queries,
-            exact_queries: exact_queries(shape, limits),
+            exact_queries: exact_queries(shape, &visible, limits),
             keys_padded: keys.next_multiple_of(4),
             vote_length,
             vote_blocks: length.div_ceil(vote_length),
