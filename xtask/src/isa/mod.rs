@@ -79,8 +79,12 @@ pub fn run(parser: &mut Parser) -> Result<bool> {
     Ok(true)
 }
 
-/// The step of the tests: every kernel stays within its limits, where the drivers are there or were asked for.
+/// The step of the tests: the program is right, and every kernel stays within its limits, where the drivers are there or were asked for.
 pub fn test(environment: &Environment) -> Result<Outcome> {
+    let cargo = |command: &str| cargo_of_program(environment, command);
+    run_command(process::cargo(environment, "fmt").args(["--manifest-path", PROGRAM, "--check"]))?;
+    lint::run(cargo("build")?.args(["--release", "--all-targets"]))?;
+    run_command(cargo("test")?.arg("--release"))?;
     let folder = folder(environment)?;
     if Drivers::find(&folder).is_none() && std::env::var_os(VARIABLE).is_none() {
         return Ok(Outcome::Skipped(format!(
@@ -89,10 +93,6 @@ pub fn test(environment: &Environment) -> Result<Outcome> {
         )));
     }
     let drivers = Drivers::prepare(&folder)?;
-    let cargo = |command: &str| cargo_of_program(environment, command);
-    run_command(process::cargo(environment, "fmt").args(["--manifest-path", PROGRAM, "--check"]))?;
-    lint::run(cargo("build")?.args(["--release", "--all-targets"]))?;
-    run_command(cargo("test")?.arg("--release"))?;
     // The profile of the tests: everything is built already.
     let headless = library::build_program(environment, &["--profile", "test", "--example", "headless"])?;
     check(&reports(&drivers, &Target::ALL, &headless, environment)?)
