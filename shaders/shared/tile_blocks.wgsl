@@ -19,8 +19,6 @@ const LANES: u32 = TILE / LANE_QUERIES * SIDE;
 // Vectors of an invocation: of its queries, side by side, and of a row of its sums.
 const LANE_QUERY_VECTORS: u32 = LANE_QUERIES / 4u;
 const LANE_VECTORS: u32 = (VALUE_REGISTERS + SIDE - 1u) / SIDE;
-// Keys whose values are multiplied at a time.
-const KEYS: u32 = LANE_KEYS;
 // Vectors of a key and of a row of weights in workgroup memory.
 const KEY_STRIDE: u32 = (QUERY_REGISTERS + 7u) / 8u * 8u;
 const WEIGHT_STRIDE: u32 = TILE / 4u;
@@ -215,8 +213,8 @@ fn attend_block(begin: u32, count: u32, lane: u32, value_part: u32) {
     }
     workgroupBarrier();
     var key = 0u;
-    for (; key + KEYS <= count; key += KEYS) {
-        for (var j = 0u; j < KEYS; j++) {
+    for (; key + LANE_KEYS <= count; key += LANE_KEYS) {
+        for (var j = 0u; j < LANE_KEYS; j++) {
             add_value(begin, key, j, side, first, value_part);
         }
     }
@@ -229,7 +227,7 @@ fn attend_block(begin: u32, count: u32, lane: u32, value_part: u32) {
 fn add_value(begin: u32, key: u32, j: u32, side: u32, first: u32, value_part: u32) {
     let place = value_place(begin + key + j);
     for (var v = 0u; v < LANE_QUERY_VECTORS; v++) {
-        // The columns of KEYS keys are exchanged alike.
+        // The columns of four keys are exchanged alike.
         let weights = staged[weight_cell(key % BLOCK, first + v) + j * WEIGHT_STRIDE];
         for (var m = 0u; m < LANE_VECTORS; m++) {
             let value = load_value(place, value_part * VALUE_REGISTERS + side + m * SIDE);
