@@ -10,6 +10,7 @@
 // in the output and a running softmax, which the window goes on with.
 
 #import tile
+#import tensor_keys
 #import attention
 #import output_sums
 #import cluster_of
@@ -31,9 +32,6 @@ var<private> key_list: u32;
 var<private> pseudo_list: u32;
 // Whether the tile attends to pseudo-keys.
 var<private> of_pseudo: bool;
-// First element of the slice's keys and values.
-var<private> keys_origin: u32;
-var<private> values_origin: u32;
 
 fn key_at(index: u32) -> u32 {
     return min(top_keys[key_list + index], params.sizes.keys - 1u);
@@ -47,7 +45,7 @@ fn key_place(index: u32) -> u32 {
     if (of_pseudo) {
         return pseudo_at(index) + 1u;
     }
-    return keys_origin + key_at(index) * params.sizes.key_layout.row;
+    return tensor_key_place(index);
 }
 
 fn load_key(place: u32, column: u32) -> vec4f {
@@ -61,7 +59,7 @@ fn value_place(index: u32) -> u32 {
     if (of_pseudo) {
         return pseudo_at(index) + 1u + WIDTH_VECTORS;
     }
-    return values_origin + key_at(index) * params.sizes.value_layout.row;
+    return tensor_value_place(index);
 }
 
 fn load_value(place: u32, column: u32) -> vec4f {
@@ -132,8 +130,7 @@ fn refine_top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
         return;
     }
 
-    keys_origin = row_of(params.sizes.key_layout, slice.batch, key_head(slice), 0u);
-    values_origin = row_of(params.sizes.value_layout, slice.batch, key_head(slice), 0u);
+    begin_keys(slice);
     let list = (slice.index * params.sizes.clusters + cluster) * params.sizes.top_k;
     key_list = list;
     begin_tile();

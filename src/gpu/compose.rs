@@ -34,6 +34,7 @@ pub(crate) const PIECES: &[Piece] = pieces![
     "attention",
     "tile_rows",
     "tile_blocks",
+    "tensor_keys",
     "tile_keys",
     "output_sums",
     "guard"
