@@ -1,10 +1,11 @@
 // Logits of the centroids, z[c,s] = centroid_c · k_s. Twin of `src/cpu/centroid_logits.rs`.
 //
-// Tile: 64 keys of a slice, one an invocation, and LOGIT_CLUSTERS centroids, read at uniform addresses; the sums stay in registers.
-// Traffic: each key row once for every LOGIT_CLUSTERS clusters, the centroids once a tile, each logit written once. No workgroup
-// memory. Intensity: 8 * LOGIT_CLUSTERS operations for each 16-byte vector of a key.
+// Tile: 64 keys of a slice and LOGIT_CLUSTERS centroids, which are a block of what they share (`shared/products_blocks.wgsl` or
+// `shared/products_rows.wgsl`). Traffic: each key row once for every LOGIT_CLUSTERS clusters, the centroids once a tile, each logit written once.
+// Workgroup memory: that of the products.
 
 #import lengths
+#import products
 #import centroids
 #import weights
 
@@ -13,24 +14,53 @@
 @group(0) @binding(3) var<storage, read> lengths: array<u32>;
 @group(0) @binding(4) var<storage, read_write> weights: array<f32>;
 
-@compute @workgroup_size(64)
+const TILE: u32 = 64u;
+const TILE_QUERIES: u32 = BLOCK_QUERIES;
+
+// The row of the slice's first centroid.
+var<private> first_centroid: u32;
+
+// Keys of the tensors stand where queries do, centroids where keys do.
+fn query_place(row: u32) -> u32 {
+    return at_keys(row);
+}
+
+fn load_query(own: u32, place: u32, column: u32) -> vec4f {
+    return load_at_keys(place, column);
+}
+
+fn key_place(index: u32) -> u32 {
+    return first_centroid + index * CENTROID_ROW;
+}
+
+fn load_key(place: u32, column: u32) -> vec4f {
+    return centroids[place + min(column, WIDTH_VECTORS - 1u)];
+}
+
+fn score_scale() -> f32 {
+    return 1.0;
+}
+
+@compute @workgroup_size(LANES)
 fn centroid_logits(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
-    let key = (params.share.tile_begin + workgroup.x) * 64u + lane;
+    let first_key = (params.share.tile_begin + workgroup.x) * TILE;
     let first = params.share.cluster_begin + workgroup.z * LOGIT_CLUSTERS;
-    let row = row_of(params.sizes.key_layout, slice.batch, key_head(slice), min(key, params.sizes.keys - 1u));
-    var sums: array<vec4f, LOGIT_CLUSTERS>;
-    for (var e = 0u; e < WIDTH_VECTORS; e++) {
-        let columns = load_keys(row, e);
-        for (var j = 0u; j < LOGIT_CLUSTERS; j++) {
-            let centroid = centroid_row(slice, min(first + j, params.share.cluster_end - 1u));
-            sums[j] = fma(columns, centroids[centroid + e], sums[j]);
-        }
+    let count = min(LOGIT_CLUSTERS, params.share.cluster_end - first);
+    let valid = valid_keys(slice);
+    first_centroid = centroid_row(slice, 0u);
+    for (var own = 0u; own < LANE_QUERIES; own++) {
+        let key = min(first_key + tile_place(lane, own), params.sizes.keys - 1u);
+        set_query(own, row_of(params.sizes.key_layout, slice.batch, key_head(slice), key));
     }
-    let stored = select(0u, params.share.cluster_end - first, key < valid_keys(slice));
-    for (var j = 0u; j < LOGIT_CLUSTERS; j++) {
-        if (j < stored) {
-            weights[weight_row(slice, first + j - params.share.cluster_begin) + key] = dot(sums[j], vec4f(1.0));
+    score_block(first, count, lane);
+    for (var j = 0u; j < lane_keys(count); j++) {
+        let row = weight_row(slice, first + lane_key(lane, j) - params.share.cluster_begin);
+        for (var own = 0u; own < LANE_QUERIES; own++) {
+            let key = first_key + tile_place(lane, own);
+            if (lane_key(lane, j) < count && key < valid) {
+                weights[row + key] = score_of(lane, own, j);
+            }
         }
     }
 }

@@ -2,8 +2,8 @@
 // `src/cpu/covariance.rs`.
 //
 // Tile: 64 squares of 4 x 4 of the result, one an invocation; all go through the sample, of which STAGED rows at a time lie in workgroup
-// memory: two loads for four vectors of multiply-adds. Traffic: 256 rows a tile, each result once. Workgroup memory: 8 KiB, and 1 KiB for the
-// mean.
+// memory: two loads for four vectors of multiply-adds. Traffic: 256 rows a tile, each result once. Workgroup memory: 8 KiB, and up to
+// 2 KiB for the mean.
 
 #import side_rows
 #import positions
@@ -20,27 +20,42 @@
 
 const SAMPLES: u32 = COVARIANCE_SAMPLES;
 const STAGED: u32 = 512u / WIDTH_VECTORS;
+// Rows that are summed side by side.
+const ROWS: u32 = 64u / WIDTH_VECTORS;
 
 var<workgroup> staged: array<vec4f, STAGED * WIDTH_VECTORS>;
 var<workgroup> mean: array<vec4f, WIDTH_VECTORS>;
+var<workgroup> row_sums: array<vec4f, 64>;
+
+// The mean of the sample of the keys; queries are taken relative to their centroids instead. WIDTH_VECTORS invocations read a row together.
+fn centre_sample(slice: Slice, length: u32, count: u32, lane: u32) {
+    let column = lane % WIDTH_VECTORS;
+    let row = lane / WIDTH_VECTORS;
+    // Relative to the first, so that equal keys have no covariance.
+    var origin = vec4f();
+    var sum = vec4f();
+    if (of_keys() && count > 0u && row < ROWS) {
+        origin = load_side(side_row(slice, sample_position(0u, SAMPLES, length)), column);
+        for (var sample = row; sample < count; sample += ROWS) {
+            sum += load_side(side_row(slice, sample_position(sample, SAMPLES, length)), column) - origin;
+        }
+    }
+    row_sums[lane] = sum;
+    workgroupBarrier();
+    if (lane < WIDTH_VECTORS) {
+        for (var other = 1u; other < ROWS; other++) {
+            sum += row_sums[other * WIDTH_VECTORS + lane];
+        }
+        mean[lane] = origin + sum / f32(max(count, 1u));
+    }
+}
 
 @compute @workgroup_size(64)
 fn covariance(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
     let length = side_length(slice);
     let count = min(SAMPLES, length);
-    for (var column = lane; column < WIDTH_VECTORS; column += 64u) {
-        // Relative to the first, so that equal keys have no covariance.
-        var origin = vec4f();
-        var sum = vec4f();
-        if (of_keys() && count > 0u) {
-            origin = load_side(side_row(slice, sample_position(0u, SAMPLES, length)), column);
-            for (var sample = 1u; sample < count; sample++) {
-                sum += load_side(side_row(slice, sample_position(sample, SAMPLES, length)), column) - origin;
-            }
-        }
-        mean[column] = origin + sum / f32(max(count, 1u));
-    }
+    centre_sample(slice, length, count, lane);
     let square = min((params.share.tile_begin + workgroup.x) * 64u + lane, WIDTH_VECTORS * WIDTH_VECTORS - 1u);
     let rows = square / WIDTH_VECTORS;
     let vector = square % WIDTH_VECTORS;

@@ -1,11 +1,16 @@
-// Members of each cluster, or of each key group (ROLE_KEYS), in order of position: a stable counting sort without atomics. Twin of `src/cpu/group_by_cluster.rs`.
+// Members of each cluster, or of each key group (ROLE_KEYS), in order of position: a stable counting sort. Twin of `src/cpu/group_by_cluster.rs`.
 //
 // count_members: a block of `group_length` rows and 64 clusters a workgroup, one cluster an invocation, which looks at every row.
 // group_offsets: one workgroup a slice; 64 invocations take a run of clusters each. Workgroup memory: 512 bytes.
 // scatter_members: as count_members; each invocation writes its cluster's members in order.
 // Traffic: each row's cluster once for every 64 clusters, in both passes; the counters of all blocks twice.
+//
+// group_members does all of it where rows and clusters are few: a cluster a workgroup, which counts the members of the clusters before it, then
+// lists its own (`shared/listed_members.wgsl`). Traffic: each row's cluster three times a cluster. Workgroup memory: 6.75 KiB. Integer atomics in
+// workgroup memory only.
 
 #import sides
+#import listed_members
 
 @group(0) @binding(1) var<storage, read> clusters: array<u32>;
 @group(0) @binding(2) var<storage, read_write> block_counts: array<u32>;
@@ -13,6 +18,10 @@
 
 // Members of a tile; of key groups, of a tile in `group_remainder`.
 const TILE: u32 = 64u;
+
+fn members_of_tile() -> u32 {
+    return select(TILE, KEY_TILE, of_keys());
+}
 
 fn blocks() -> u32 {
     return (side_rows() + params.cut.group_length - 1u) / params.cut.group_length;
@@ -37,6 +46,7 @@ fn count_members(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
     }
 }
 
+// Of the clusters of each invocation.
 var<workgroup> member_sums: array<u32, 64>;
 var<workgroup> tile_sums: array<u32, 64>;
 
@@ -44,7 +54,7 @@ var<workgroup> tile_sums: array<u32, 64>;
 fn group_offsets(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
     let count = side_count() + 1u;
-    let tile = select(TILE, KEY_TILE, of_keys());
+    let tile = members_of_tile();
     let run = (count + 63u) / 64u;
     let begin = min(lane * run, count);
     let end = min(begin + run, count);
@@ -98,6 +108,61 @@ fn scatter_members(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoc
         if (clusters[assigned_rows(slice) + position] == cluster) {
             groups[members + next] = position;
             next++;
+        }
+    }
+}
+
+var<workgroup> sizes: array<atomic<u32>, CLUSTERS_AT_ONCE>;
+
+@compute @workgroup_size(64)
+fn group_members(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let slice = slice_of(workgroup.y);
+    let cluster = params.share.tile_begin + workgroup.x;
+    let assigned = assigned_rows(slice);
+    let tile = members_of_tile();
+    for (var before = lane; before < cluster; before += 64u) {
+        atomicStore(&sizes[before], 0u);
+    }
+    workgroupBarrier();
+    for (var row = lane; row < side_rows(); row += 64u) {
+        let other = clusters[assigned + row];
+        if (other < cluster) {
+            atomicAdd(&sizes[other], 1u);
+        }
+    }
+    workgroupBarrier();
+    var member_sum = 0u;
+    var tile_sum = 0u;
+    for (var before = lane; before < cluster; before += 64u) {
+        let size = atomicLoad(&sizes[before]);
+        member_sum += size;
+        tile_sum += (size + tile - 1u) / tile;
+    }
+    member_sums[lane] = member_sum;
+    tile_sums[lane] = tile_sum;
+    workgroupBarrier();
+    var first = 0u;
+    var first_tile = 0u;
+    for (var i = 0u; i < 64u; i++) {
+        first += member_sums[i];
+        first_tile += tile_sums[i];
+    }
+    let list = members_of(slice) + first;
+    var members = 0u;
+    for (var row = 0u; row < side_rows(); row += LISTED) {
+        let found = list_members(assigned, cluster, row, side_rows(), lane);
+        for (var i = lane; i < found; i += 64u) {
+            groups[list + members + i] = listed[i];
+        }
+        members += found;
+    }
+    if (lane == 0u) {
+        groups[groups_of(slice) + cluster] = first;
+        groups[tiles_of(slice) + cluster] = first_tile;
+        // The padding is behind the last cluster; what follows it is where all end.
+        if (cluster == side_count()) {
+            groups[groups_of(slice) + cluster + 1u] = first + members;
+            groups[tiles_of(slice) + cluster + 1u] = first_tile + (members + tile - 1u) / tile;
         }
     }
 }

@@ -5,8 +5,12 @@
 // VOTE_CLUSTERS clusters. Workgroup memory: VOTE_CLUSTERS * (32 * WORDS + 1) counters, at most 8 KiB and a little.
 // majority: one word of one cluster an invocation; reads its counters of all blocks, and notes whether the word changed. Once none of a
 // slice did, later rounds of `vote` and `hamming_assign` end at once, without the host knowing.
+//
+// update_code does both where rows and clusters are few: a cluster a workgroup, which lists its members (`shared/listed_members.wgsl`); each
+// invocation owns a bit of every 64. It looks at no notes, which others of the same dispatch are writing. Workgroup memory: 3.5 KiB.
 
 #import centroid_codes
+#import listed_members
 
 @group(0) @binding(1) var<storage, read> codes: array<u32>;
 @group(0) @binding(2) var<storage, read> clusters: array<u32>;
@@ -113,4 +117,44 @@ fn majority(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_i
     }
     centroid_codes[changed] = select(0u, 1u, code != centroid_codes[place]);
     centroid_codes[place] = code;
+}
+
+const LANE_BITS: u32 = (BITS + 63u) / 64u;
+
+var<workgroup> set_bits: array<u32, 64u * LANE_BITS>;
+
+@compute @workgroup_size(64)
+fn update_code(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let slice = slice_of(workgroup.y);
+    let cluster = params.share.tile_begin + workgroup.x;
+    let origin = slice.index * params.sizes.queries;
+    let assigned = slice.index * params.cut.clusters_words;
+    var ones = array<u32, LANE_BITS>();
+    var members = 0u;
+    for (var first = 0u; first < params.sizes.queries; first += LISTED) {
+        let found = list_members(assigned, cluster, first, params.sizes.queries, lane);
+        for (var own = 0u; own < LANE_BITS; own++) {
+            let bit = own * 64u + lane;
+            let word = min(bit / 32u, WORDS - 1u);
+            for (var i = 0u; i < found; i++) {
+                ones[own] += (codes[(origin + listed[i]) * WORDS + word] >> (bit % 32u)) & 1u;
+            }
+        }
+        members += found;
+    }
+    for (var own = 0u; own < LANE_BITS; own++) {
+        set_bits[own * 64u + lane] = select(0u, 1u, 2u * ones[own] > members);
+    }
+    workgroupBarrier();
+    if (lane < WORDS) {
+        let place = code_word(slice, cluster) + lane;
+        var code = 0u;
+        for (var bit = 0u; bit < 32u; bit++) {
+            code |= set_bits[lane * 32u + bit] << bit;
+        }
+        // An empty cluster keeps its code.
+        code = select(code, centroid_codes[place], members == 0u);
+        centroid_codes[changed_word(slice, cluster) + lane] = select(0u, 1u, code != centroid_codes[place]);
+        centroid_codes[place] = code;
+    }
 }

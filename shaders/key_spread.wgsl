@@ -1,12 +1,12 @@
 // How badly its group stands for each key: `λ/(2t)·ln(max(t²·d², 1e-6))`, with `d²` the squared distance to the group's centre in the
 // covariance of the queries about their centroids. Twin of `src/cpu/key_spread.rs`.
 //
-// Tile: 64 keys of a slice, one an invocation; all share the metric, read at uniform addresses.
-// Traffic: each key row once, the metric once a tile. Workgroup memory: 256 bytes.
+// Tile: 64 keys of a slice, which share the metric (`shared/metric_squares.wgsl`). Traffic: each key row and its centre once for every block of the
+// metric's rows, the metric once a tile.
 
 #import lengths
 #import centroids
-#import covariances
+#import metric_squares
 
 @group(0) @binding(1) var<storage, read> keys: array<element>;
 @group(0) @binding(2) var<storage, read> lengths: array<u32>;
@@ -15,46 +15,41 @@
 @group(0) @binding(5) var<storage, read> covariances: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> spreads: array<f32>;
 
+const TILE: u32 = 64u;
+const TILE_QUERIES: u32 = BLOCK_QUERIES;
 // Half the weight that the logarithm has in the selection, and the logarithm of the least `t²·d²` that counts.
 const WEIGHT: f32 = 1.0;
 const LEAST: f32 = -13.815511;
-// Keeps logarithms finite.
-const SMALLEST: f32 = 1e-37;
 
-var<workgroup> traces: array<f32, 64>;
-var<private> offset: array<vec4f, WIDTH_VECTORS>;
+var<private> centres: array<u32, LANE_QUERIES>;
 
-@compute @workgroup_size(64)
+// Keys less their groups' centres stand where queries do.
+fn query_place(row: u32) -> u32 {
+    return at_keys(row);
+}
+
+fn load_query(own: u32, place: u32, column: u32) -> vec4f {
+    return load_at_keys(place, column) - centroids[centres[own] + min(column, WIDTH_VECTORS - 1u)];
+}
+
+@compute @workgroup_size(LANES)
 fn key_spread(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
-    let key = (params.share.tile_begin + workgroup.x) * 64u + lane;
-    let known = min(key, params.sizes.keys - 1u);
-    traces[lane] = trace_part(slice, QUERY_COVARIANCE, lane);
-    workgroupBarrier();
-    var trace = 0.0;
-    for (var i = 0u; i < 64u; i++) {
-        trace += traces[i];
+    let first = (params.share.tile_begin + workgroup.x) * TILE;
+    begin_metric(slice, QUERY_COVARIANCE, lane);
+    for (var own = 0u; own < LANE_QUERIES; own++) {
+        let key = min(first + tile_place(lane, own), params.sizes.keys - 1u);
+        let assigned = clusters[slice.index * params.cut.clusters_words + params.sizes.queries + key];
+        centres[own] = centroid_row(slice, params.sizes.clusters + min(assigned, params.sizes.groups - 1u));
+        set_query(own, row_of(params.sizes.key_layout, slice.batch, key_head(slice), key));
     }
-    trace = max(trace, SMALLEST);
-    let row = row_of(params.sizes.key_layout, slice.batch, key_head(slice), known);
-    let assigned = clusters[slice.index * params.cut.clusters_words + params.sizes.queries + known];
-    let centre = centroid_row(slice, params.sizes.clusters + min(assigned, params.sizes.groups - 1u));
-    for (var column = 0u; column < WIDTH_VECTORS; column++) {
-        offset[column] = load_keys(row, column) - centroids[centre + column];
-    }
-    var square = 0.0;
-    for (var i = 0u; i < WIDTH; i++) {
-        var products = vec4f();
-        let metric = covariance_row(slice, QUERY_COVARIANCE, i);
-        for (var column = 0u; column < WIDTH_VECTORS; column++) {
-            products = fma(covariances[metric + column], offset[column], products);
+    square_rows(lane);
+    for (var place = lane; place < TILE; place += LANES) {
+        let key = first + place;
+        if (key < valid_keys(slice)) {
+            let scale = params.sizes.scale;
+            let logarithm = log(max(square_of(place), SMALLEST)) + log(metric_trace) + 2.0 * log(scale);
+            spreads[slice.index * params.cut.keys_padded + key] = WEIGHT / scale * max(logarithm, LEAST);
         }
-        // By the trace, so that nothing overflows.
-        square += dot(products, vec4f(1.0)) / trace * offset[i / 4u][i % 4u];
-    }
-    if (key < valid_keys(slice)) {
-        let scale = params.sizes.scale;
-        let logarithm = log(max(square, SMALLEST)) + log(trace) + 2.0 * log(scale);
-        spreads[slice.index * params.cut.keys_padded + key] = WEIGHT / scale * max(logarithm, LEAST);
     }
 }

@@ -116,22 +116,21 @@ fn refine_top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
         first = groups[offsets + cluster] + (tile - groups[tiles + cluster]) * TILE;
         last = groups[offsets + cluster + 1u] - 1u;
     }
-    if (cluster == params.sizes.clusters) {
-        begin_tile();
-        for (var own = 0u; own < LANE_QUERIES; own++) {
-            let member = first + tile_place(lane, own);
-            if (member <= last) {
-                store_sums(lane, own, output_row(slice, groups[members + member]), value_part, 0.0);
-            }
-        }
-        return;
-    }
-    if (cluster < params.share.cluster_begin || cluster >= params.share.cluster_end) {
+    let is_padding = cluster == params.sizes.clusters;
+    if (!is_padding && (cluster < params.share.cluster_begin || cluster >= params.share.cluster_end)) {
         return;
     }
 
+    // The padding attends to nothing.
+    let known = min(cluster, params.sizes.clusters - 1u);
+    let list = (slice.index * params.sizes.clusters + known) * params.sizes.top_k;
+    var key_count = 0u;
+    var group_count = 0u;
+    if (!is_padding) {
+        key_count = listed_keys(list);
+        group_count = params.sizes.groups;
+    }
     begin_keys(slice);
-    let list = (slice.index * params.sizes.clusters + cluster) * params.sizes.top_k;
     key_list = list;
     begin_tile();
     for (var own = 0u; own < LANE_QUERIES; own++) {
@@ -139,17 +138,17 @@ fn refine_top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
         set_query(own, query_row(slice, groups[members + member]));
     }
     of_pseudo = false;
-    let key_count = listed_keys(list);
     for (var block = 0u; block < key_count; block += BLOCK) {
         let count = min(BLOCK, key_count - block);
         score_block(block, count, lane);
         attend_block(block, count, lane, value_part);
     }
     if (GROUPS > 0u) {
-        pseudo_list = pseudo_row(slice, cluster, 0u);
+        pseudo_list = pseudo_row(slice, known, 0u);
         of_pseudo = true;
-        for (var block = 0u; block < GROUPS; block += BLOCK) {
-            let count = min(BLOCK, GROUPS - block);
+        // Counted at run time: compilers would unroll a loop over a few groups, and all within it.
+        for (var block = 0u; block < group_count; block += BLOCK) {
+            let count = min(BLOCK, group_count - block);
             score_block(block, count, lane);
             weigh_groups(slice, block, count, lane, value_part, first, last, members);
             attend_block(block, count, lane, value_part);
@@ -157,7 +156,7 @@ fn refine_top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
     }
     end_tile(lane);
 
-    let facts = cluster_row(slice, cluster);
+    let facts = cluster_row(slice, known);
     let statistics = cluster_statistics(facts);
     for (var own = 0u; own < LANE_QUERIES; own++) {
         let exact_sum = sum_of(own);
@@ -190,9 +189,9 @@ fn refine_top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
             if (GROUPS == 0u) {
                 sum += softmax_parts[facts + 1u + min(column, VALUE_VECTORS - 1u)] * rest_factor;
             }
-            store_output(out, column, sum);
+            store_output(out, column, select(sum, vec4f(), is_padding));
         }
-        if (params.share.role == ROLE_UNFINISHED && holds_queries(lane)) {
+        if (params.share.role == ROLE_UNFINISHED && holds_queries(lane) && !is_padding) {
             softmax_parts[running_place(slice, position, value_part)] =
                 vec4f(maximum_of(own), exact_sum, bitcast<f32>(cluster), 0.0);
         }

@@ -1,13 +1,14 @@
 // Centres of K-means on a sample, times the metric: where they start, and then the means of their members. Twin of
 // `src/cpu/sample_means.rs`.
 //
-// One centre a workgroup. Its members in the sample are listed first, in order, each invocation looking at a run of RUN samples. COLUMNS
-// invocations read a row together (coalesced), 64 / COLUMNS rows at a time: of the members, then of the metric. A centre without members stays
+// One centre a workgroup. Its members in the sample are listed first, in order (`shared/listed_members.wgsl`). COLUMNS invocations read a row
+// together (coalesced), 64 / COLUMNS rows at a time: of the members, then of the metric. A centre without members stays
 // what it was; a surplus one is never chosen.
 // Traffic: the clusters of the sample and the metric once a centre, each row of the sample once. Workgroup memory: 5 KiB.
 
 #import side_rows
 #import positions
+#import listed_members
 #import centroids
 #import covariances
 
@@ -22,14 +23,9 @@
 const COLUMNS: u32 = WIDTH_VECTORS;
 const ROWS: u32 = 64u / COLUMNS;
 
-// Samples that an invocation looks at, of those whose members are listed at a time.
-const RUN: u32 = 8u;
-
 var<workgroup> row_sums: array<vec4f, 64>;
 var<workgroup> numbers: array<f32, 64>;
 var<workgroup> octets: array<f32, 8>;
-var<workgroup> counts: array<u32, 64>;
-var<workgroup> listed: array<u32, 64u * RUN>;
 var<workgroup> centre: array<vec4f, WIDTH_VECTORS>;
 
 // The sum of `numbers` of all invocations, in eights.
@@ -50,33 +46,6 @@ fn sum_of_numbers(lane: u32) -> f32 {
     return sum;
 }
 
-// Lists the members of a cluster among 64 * RUN samples, in order; returns how many there are.
-fn list_members(slice: Slice, cluster: u32, first: u32, samples: u32, lane: u32) -> u32 {
-    let begin = min(first + lane * RUN, samples);
-    let end = min(begin + RUN, samples);
-    var own = 0u;
-    for (var sample = begin; sample < end; sample++) {
-        own += select(0u, 1u, clusters[assigned_samples(slice) + sample] == cluster);
-    }
-    workgroupBarrier();
-    counts[lane] = own;
-    workgroupBarrier();
-    var place = 0u;
-    var all = 0u;
-    for (var i = 0u; i < 64u; i++) {
-        place += select(0u, counts[i], i < lane);
-        all += counts[i];
-    }
-    for (var sample = begin; sample < end; sample++) {
-        if (clusters[assigned_samples(slice) + sample] == cluster) {
-            listed[place] = sample;
-            place++;
-        }
-    }
-    workgroupBarrier();
-    return all;
-}
-
 @compute @workgroup_size(64)
 fn sample_means(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
@@ -94,8 +63,8 @@ fn sample_means(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
     var count = 0.0;
     if (keeps) {
         let samples = min(sample_count(), length);
-        for (var first = 0u; first < samples; first += 64u * RUN) {
-            let members = list_members(slice, cluster, first, samples, lane);
+        for (var first = 0u; first < samples; first += LISTED) {
+            let members = list_members(assigned_samples(slice), cluster, first, samples, lane);
             count += f32(members);
             for (var member = row; member < members; member += ROWS) {
                 if (row < ROWS) {

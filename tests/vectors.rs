@@ -33,21 +33,22 @@ fn every_vector_file_passes() {
     paths.sort();
     assert!(!paths.is_empty(), "{} holds no vector file", folder.display());
 
+    let files: Vec<VectorFile> = paths.iter().map(|path| VectorFile::load(path)).collect();
     let engines = engines();
-    let mut left_out: BTreeMap<&'static str, usize> = BTreeMap::new();
-    let mut findings = Findings::new();
-    let mut checked = 0;
-    for path in &paths {
-        let file = VectorFile::load(path);
-        for engine in &engines {
-            let mut worst: f64 = 0.0;
-            checked += check(&file, engine, &mut findings, &mut worst);
-            println!("{:28} {:40} worst output difference {worst:.1e}", file.name, engine.name);
+    // Back ends take turns with nobody: most of the time one thread of a software adapter compiles kernels.
+    let (mut findings, mut checked) = (Findings::new(), 0);
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = engines.iter().map(|engine| scope.spawn(|| check_all(&files, engine))).collect();
+        for run in runs {
+            let (found, compared) = run.join().expect("a check of files panicked");
+            findings.extend(found);
+            checked += compared;
         }
-        for name in file.names() {
-            if let Some(reason) = reason_to_leave_out(&file, name) {
-                *left_out.entry(reason).or_default() += 1;
-            }
+    });
+    let mut left_out: BTreeMap<&'static str, usize> = BTreeMap::new();
+    for file in &files {
+        for reason in file.names().filter_map(|name| reason_to_leave_out(file, name)) {
+            *left_out.entry(reason).or_default() += 1;
         }
     }
     println!("{} files on {} back ends: {checked} tensors compared", paths.len(), engines.len());
@@ -55,6 +56,17 @@ fn every_vector_file_passes() {
         println!("left out for now: {count} tensors, {reason}");
     }
     assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
+}
+
+/// Every file on one back end: what differs, and how many tensors were compared.
+fn check_all(files: &[VectorFile], engine: &Engine) -> (Findings, usize) {
+    let (mut findings, mut checked) = (Findings::new(), 0);
+    for file in files {
+        let mut worst: f64 = 0.0;
+        checked += check(file, engine, &mut findings, &mut worst);
+        println!("{:28} {:40} worst output difference {worst:.1e}", file.name, engine.name);
+    }
+    (findings, checked)
 }
 
 /// Why a tensor of a file is not compared; `None` where it is, or where it is an input or a margin.

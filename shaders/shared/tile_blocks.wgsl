@@ -8,30 +8,16 @@
 // Keys are staged once a block, then the weights take their place; queries and values are read as they lie, by neighbours together. Loads of 16
 // bytes feed 8 multiply-adds an invocation in the products with keys and 11 in those with values (LANE_QUERIES 4). Four barriers a block.
 // Workgroup memory: 10 KiB for a tile of 64; 9 KiB for one of 32, 5 KiB where its width is at most 32.
-#import params
+#import products_blocks
+#import tile_queries
 
-const BLOCK: u32 = 32u;
-// Invocations side by side along the keys, then along the columns of values.
-const SIDE: u32 = 8u;
-const LANE_KEYS: u32 = 4u;
-const LANE_QUERIES: u32 = TILE_QUERIES;
-const LANES: u32 = TILE / LANE_QUERIES * SIDE;
 // Vectors of an invocation: of its queries, side by side, and of a row of its sums.
 const LANE_QUERY_VECTORS: u32 = LANE_QUERIES / 4u;
 const LANE_VECTORS: u32 = (VALUE_REGISTERS + SIDE - 1u) / SIDE;
-// Vectors of a key and of a row of weights in workgroup memory.
-const KEY_STRIDE: u32 = (QUERY_REGISTERS + 7u) / 8u * 8u;
-const WEIGHT_STRIDE: u32 = TILE / 4u;
 
-// [key][column], then [key][four queries], columns exchanged so that neighbours meet in no bank.
-var<workgroup> staged: array<vec4f, BLOCK * max(KEY_STRIDE, WEIGHT_STRIDE)>;
 // [invocation of the side][four queries]: largest logits, or sums of weights.
 var<workgroup> shares: array<vec4f, SIDE * WEIGHT_STRIDE>;
 
-// Where the rows of the invocation's queries begin.
-var<private> query_places: array<u32, LANE_QUERIES>;
-// Logits of a query with the invocation's keys.
-var<private> logits: array<vec4f, LANE_QUERIES>;
 var<private> sums: array<vec4f, LANE_QUERIES * LANE_VECTORS>;
 var<private> running_maximum: array<f32, LANE_QUERIES>;
 // Over the invocation's own keys.
@@ -47,23 +33,9 @@ fn begin_tile() {
     }
 }
 
-// Which query of the tile is an invocation's.
-fn tile_place(lane: u32, own: u32) -> u32 {
-    return lane / SIDE * LANE_QUERIES + own;
-}
-
 // The query that decides what an invocation's tile is about: the same in a workgroup.
 fn deciding_place(lane: u32) -> u32 {
     return 0u;
-}
-
-// Whether an invocation writes what is known of its queries as a whole.
-fn holds_queries(lane: u32) -> bool {
-    return lane % SIDE == 0u;
-}
-
-fn set_query(own: u32, row: u32) {
-    query_places[own] = at_queries(row);
 }
 
 // Goes on from a softmax so far.
@@ -78,23 +50,6 @@ fn maximum_of(own: u32) -> f32 {
 
 fn sum_of(own: u32) -> f32 {
     return running_sum[own];
-}
-
-// Keys of a block of so many whose logits an invocation has, and which they are; those past the block have the lowest.
-fn lane_keys(count: u32) -> u32 {
-    return LANE_KEYS;
-}
-
-fn lane_key(lane: u32, j: u32) -> u32 {
-    return lane % SIDE * LANE_KEYS + j;
-}
-
-fn score_of(lane: u32, own: u32, j: u32) -> f32 {
-    return logits[own][j];
-}
-
-fn set_score(lane: u32, own: u32, j: u32, score: f32) {
-    logits[own][j] = score;
 }
 
 // The pairs of the tile's queries with so many keys of a block, shared among the invocations, neighbouring keys among neighbours: how many of
@@ -116,60 +71,8 @@ fn pair_cell(place: u32, key: u32) -> u32 {
     return place * BLOCK + (key ^ (place / LANE_QUERIES % 4u));
 }
 
-// Cells of invocations side by side, whose keys are four apart.
-fn key_cell(key: u32, column: u32) -> u32 {
-    return key * KEY_STRIDE + (column ^ (key / LANE_KEYS % SIDE));
-}
-
 fn weight_cell(key: u32, column: u32) -> u32 {
     return key * WEIGHT_STRIDE + (column ^ (key / LANE_KEYS % SIDE));
-}
-
-// Scaled logits of up to BLOCK keys.
-fn score_block(begin: u32, count: u32, lane: u32) {
-    let side = lane % SIDE;
-    for (var i = 0u; i < LANE_QUERIES; i++) {
-        logits[i] = vec4f();
-    }
-    for (var part = 0u; part < WIDTH_PARTS; part++) {
-        // The block before has been used.
-        workgroupBarrier();
-        for (var i = lane; i < BLOCK * QUERY_REGISTERS; i += LANES) {
-            let key = i / QUERY_REGISTERS;
-            let e = i % QUERY_REGISTERS;
-            let column = part * QUERY_REGISTERS + e;
-            let vector = load_key(key_place(begin + min(key, count - 1u)), column);
-            staged[key_cell(key, e)] = select(vec4f(), vector, column < WIDTH_VECTORS);
-        }
-        workgroupBarrier();
-        for (var e = 0u; e < QUERY_REGISTERS; e++) {
-            // No more than there are, so that compilers see that bounds hold. The columns of the invocation's keys are exchanged alike.
-            let vector = e % KEY_STRIDE;
-            let cell = key_cell(side * LANE_KEYS, vector);
-            let columns = transpose(mat4x4f(
-                staged[cell],
-                staged[cell + KEY_STRIDE],
-                staged[cell + 2u * KEY_STRIDE],
-                staged[cell + 3u * KEY_STRIDE],
-            ));
-            for (var i = 0u; i < LANE_QUERIES; i++) {
-                let query = load_at_queries(query_places[i], part * QUERY_REGISTERS + vector);
-                logits[i] = fma(vec4f(query.x), columns[0], logits[i]);
-                logits[i] = fma(vec4f(query.y), columns[1], logits[i]);
-                logits[i] = fma(vec4f(query.z), columns[2], logits[i]);
-                logits[i] = fma(vec4f(query.w), columns[3], logits[i]);
-            }
-        }
-    }
-    for (var i = 0u; i < LANE_QUERIES; i++) {
-        logits[i] *= params.sizes.scale;
-    }
-    if (count < BLOCK) {
-        let within = vec4u(side * LANE_KEYS) + vec4u(0u, 1u, 2u, 3u) < vec4u(count);
-        for (var i = 0u; i < LANE_QUERIES; i++) {
-            logits[i] = select(vec4f(LOWEST), logits[i], within);
-        }
-    }
 }
 
 // Adds the keys whose logits were computed last to the softmax.

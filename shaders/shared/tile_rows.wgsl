@@ -5,19 +5,12 @@
 //
 // Kernels define TILE, and of the key at an index `key_place` with `load_key`, `value_place` with `load_value` (both in `tile_keys`), and
 // `weight_of`, its weight for a query. Workgroup memory: SCORE_BLOCK * TILE floats, 4 KiB for a tile of 64.
-#import query
+#import products_rows
+#import tile_queries
 
-const LANES: u32 = TILE;
-// Queries of an invocation, and vectors of their sums.
-const LANE_QUERIES: u32 = 1u;
+// Vectors of an invocation's sums.
 const LANE_VECTORS: u32 = VALUE_REGISTERS;
-const BLOCK: u32 = SCORE_BLOCK;
 
-fn load_row(row: u32, column: u32) -> vec4f {
-    return load_queries(row, column);
-}
-
-var<private> tile_row: u32;
 var<private> sums: array<vec4f, VALUE_REGISTERS>;
 var<private> running_maximum: f32;
 var<private> running_sum: f32;
@@ -30,26 +23,9 @@ fn begin_tile() {
     running_sum = 0.0;
 }
 
-// Which query of the tile is an invocation's.
-fn tile_place(lane: u32, own: u32) -> u32 {
-    return lane;
-}
-
 // The query that decides what an invocation's tile is about, where that may differ within a workgroup.
 fn deciding_place(lane: u32) -> u32 {
     return lane;
-}
-
-// Whether an invocation writes what is known of its queries as a whole.
-fn holds_queries(lane: u32) -> bool {
-    return true;
-}
-
-fn set_query(own: u32, row: u32) {
-    tile_row = row;
-    if (WIDTH_PARTS == 1u) {
-        load_query_part(row, 0u);
-    }
 }
 
 // Goes on from a softmax so far.
@@ -64,23 +40,6 @@ fn maximum_of(own: u32) -> f32 {
 
 fn sum_of(own: u32) -> f32 {
     return running_sum;
-}
-
-// Keys of a block of so many whose logits an invocation has, and which they are.
-fn lane_keys(count: u32) -> u32 {
-    return count;
-}
-
-fn lane_key(lane: u32, j: u32) -> u32 {
-    return j;
-}
-
-fn score_of(lane: u32, own: u32, j: u32) -> f32 {
-    return scores[j * TILE + lane];
-}
-
-fn set_score(lane: u32, own: u32, j: u32, score: f32) {
-    scores[j * TILE + lane] = score;
 }
 
 // The pairs of the tile's queries with so many keys of a block, shared among the invocations: how many of them one has, which they are, and
@@ -99,29 +58,6 @@ fn pair_key(lane: u32, pair: u32) -> u32 {
 
 fn pair_cell(place: u32, key: u32) -> u32 {
     return key * TILE + place;
-}
-
-// Scaled logits of up to BLOCK keys.
-fn score_block(begin: u32, count: u32, lane: u32) {
-    for (var part = 0u; part < WIDTH_PARTS; part++) {
-        if (WIDTH_PARTS > 1u) {
-            load_query_part(tile_row, part);
-        }
-        for (var j = 0u; j < count; j++) {
-            let place = key_place(begin + j);
-            var products = vec4f();
-            for (var e = 0u; e < QUERY_REGISTERS; e++) {
-                products = fma(query[e], load_key(place, part * QUERY_REGISTERS + e), products);
-            }
-            let score = dot(products, vec4f(params.sizes.scale));
-            let cell = j * TILE + lane;
-            if (part == 0u) {
-                scores[cell] = score;
-            } else {
-                scores[cell] += score;
-            }
-        }
-    }
 }
 
 // Raises the running maximum to at least `floor`.
@@ -153,10 +89,10 @@ fn add_value(index: u32, weight: f32, value_part: u32) {
 // Adds the keys whose logits were computed last to the softmax.
 fn attend_block(begin: u32, count: u32, lane: u32, value_part: u32) {
     raise_maximum(highest_score(count, lane));
-    for (var j = 0u; j < count; j++) {
-        let weight = weight_of(0u, begin + j, scores[j * TILE + lane], running_maximum);
+    for (var index = begin; index < begin + count; index++) {
+        let weight = weight_of(0u, index, scores[(index - begin) * TILE + lane], running_maximum);
         running_sum += weight;
-        add_value(begin + j, weight, value_part);
+        add_value(index, weight, value_part);
     }
 }
 

@@ -31,7 +31,12 @@ pub(crate) const PIECES: &[Piece] = pieces![
     "covariances",
     "weights",
     "query",
+    "listed_members",
     "attention",
+    "tile_queries",
+    "products_rows",
+    "products_blocks",
+    "metric_squares",
     "tile_rows",
     "tile_blocks",
     "tensor_keys",
@@ -50,7 +55,7 @@ pub(crate) fn imports(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(|line| line.strip_prefix("#import ")).map(str::trim)
 }
 
-/// What `#import tile` stands for: two pieces with the same functions, of which the target decides.
+/// What `#import products` and `#import tile` stand for: two pieces each with the same functions, of which the target decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Tile {
     Rows,
@@ -72,6 +77,8 @@ impl Tile {
         match (import, self) {
             ("tile", Self::Rows) => "tile_rows",
             ("tile", Self::Blocks) => "tile_blocks",
+            ("products", Self::Rows) => "products_rows",
+            ("products", Self::Blocks) => "products_blocks",
             _ => import,
         }
     }

@@ -3,7 +3,7 @@
 //! Widths and numbers of clusters compile in. Lengths do so only through whether small clusters share tiles and how many clusters a pass
 //! has, so that pipelines are few.
 
-use crate::stages::{Cut, Given, COVARIANCE_SAMPLES, GUARD_LENGTH, KEY_TILE};
+use crate::stages::{Cut, Given, CLUSTERS_AT_ONCE, COVARIANCE_SAMPLES, GUARD_LENGTH, KEY_TILE};
 
 /// A constant of the shaders, and its value for the sizes of a plan.
 pub(crate) struct Constant {
@@ -39,6 +39,7 @@ pub(crate) const CONSTANTS: &[Constant] = constants![
     "PSEUDO_VECTORS": |cut, _| cut.pseudo_vectors,
     "PSEUDO_PARTS": |cut, _| cut.pseudo_parts,
     "KEY_TILE": |_, _| KEY_TILE,
+    "CLUSTERS_AT_ONCE": |_, _| CLUSTERS_AT_ONCE,
     "GUARD_LENGTH": |_, _| GUARD_LENGTH,
     "COVARIANCE_SAMPLES": |_, _| COVARIANCE_SAMPLES,
     "WORDS": |cut, _| cut.words,

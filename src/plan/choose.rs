@@ -67,7 +67,7 @@ fn seconds(recipe: &Recipe, cut: &Cut, target: Target) -> f64 {
         1e-12 * picoseconds[target as usize] * count as f64
     };
     let launches = (forward(recipe, cut.passes(), Given::default()).iter())
-        .map(|step| step.stage.definition().kernels.len())
+        .map(|step| (step.stage.definition().launches)(step, cut).len())
         .sum::<usize>() as f64;
     costs(recipe, cut).iter().map(of_stage).sum::<f64>() + 1e-6 * LAUNCH_MICROSECONDS[target as usize] * launches
 }

@@ -1,9 +1,10 @@
-//! Mean of the valid queries of each cluster, of the keys of each group, and before hashing of all queries. `partial_means` sums parts, `combine_means` adds them up.
+//! Mean of the valid queries of each cluster, of the keys of each group, and before hashing of all queries. `partial_means` sums parts,
+//! `combine_means` adds them up; `member_means` does both where there is one part.
 
 use super::{Cost, Count, Cut, Definition, Launch, Pace, Role, Scratch, Step};
 
 pub(super) const DEFINITION: Definition = Definition {
-    kernels: &["partial_means", "combine_means"],
+    kernels: &["partial_means", "combine_means", "member_means"],
     scratch: |step, cut| {
         if cut.host {
             return vec![match step.role {
@@ -35,6 +36,9 @@ pub(super) const DEFINITION: Definition = Definition {
             _ => (count, parts(step, cut)),
         };
         let share = (rows * cut.shape.width).div_ceil(clusters * parts);
+        if parts == 1 {
+            return vec![Launch::new("member_means", clusters, 1, &[share + cut.shape.width])];
+        }
         vec![
             Launch { parts, ..Launch::new("partial_means", clusters * parts, 1, &[share]) },
             Launch { parts, ..Launch::new("combine_means", clusters, 1, &[parts, cut.shape.width]) },

@@ -15,6 +15,11 @@ const WIDE_TILES: usize = 512;
 /// Keys of a tile of a key group.
 pub(crate) const KEY_TILE: usize = 256;
 
+/// Clusters whose members a kernel lists in one dispatch, at most, and how many rows it looks at for all of them: each cluster has a workgroup,
+/// which looks at every row.
+pub(crate) const CLUSTERS_AT_ONCE: usize = 1024;
+const ROWS_AT_ONCE: usize = 1 << 18;
+
 /// Keys that a workgroup attends to for the rows of the guard.
 pub(crate) const GUARD_LENGTH: usize = 512;
 
@@ -73,7 +78,7 @@ pub(crate) struct Cut {
     pub pseudo_parts: usize,
     /// Clusters whose logits are in memory at the same time.
     pub clusters_per_pass: usize,
-    /// Clusters that one invocation accumulates in the centroid logits.
+    /// Clusters of a block of the centroid logits.
     pub logit_clusters: usize,
     /// Clusters that one workgroup accumulates in the remainder.
     pub remainder_clusters: usize,
@@ -177,7 +182,7 @@ impl Cut {
     /// The same with fewer clusters at a time.
     pub fn with_clusters_per_pass(mut self, clusters_per_pass: usize) -> Self {
         self.clusters_per_pass = clusters_per_pass;
-        self.logit_clusters = even_pieces(clusters_per_pass.max(1), 10);
+        self.logit_clusters = even_pieces(clusters_per_pass.max(1), if self.block_queries == 0 { 16 } else { 32 });
         self.remainder_clusters = even_pieces(clusters_per_pass.max(1), 28);
         self
     }
@@ -220,6 +225,12 @@ impl Cut {
             if role.is_of_keys() { (self.key_samples, self.shape.keys) } else { (self.samples, self.shape.queries) };
         let count = if role.is_of_keys() { self.groups } else { self.clusters };
         (count, if role.is_of_sample() { samples } else { rows })
+    }
+
+    /// Whether the members of all clusters, or key groups, are listed in one dispatch.
+    pub fn lists_at_once(&self, role: Role) -> bool {
+        let (count, rows) = self.side(role);
+        count < CLUSTERS_AT_ONCE && rows.saturating_mul(count + 1) <= ROWS_AT_ONCE
     }
 
     /// Rows of keys that are grouped.

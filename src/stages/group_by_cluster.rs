@@ -3,7 +3,7 @@
 use super::{Cost, Count, Definition, Launch, Pace, Role, Scratch, KERNEL_TILE};
 
 pub(super) const DEFINITION: Definition = Definition {
-    kernels: &["count_members", "group_offsets", "scatter_members"],
+    kernels: &["count_members", "group_offsets", "scatter_members", "group_members"],
     scratch: |step, cut| {
         let counts =
             (Scratch::BlockCounts, if cut.host { 0 } else { cut.group_blocks * (cut.clusters.max(cut.groups) + 1) });
@@ -23,6 +23,9 @@ pub(super) const DEFINITION: Definition = Definition {
     pace: Pace::Bytes([59.0, 1350.0, 5.0]),
     launches: |step, cut| {
         let (count, rows) = cut.side(step.role);
+        if cut.lists_at_once(step.role) {
+            return vec![Launch::new("group_members", count + 1, 1, &[3, rows])];
+        }
         let (depth, blocks) = ((count + 1).div_ceil(KERNEL_TILE), rows.div_ceil(cut.group_length));
         let block_operations = [cut.group_length, KERNEL_TILE, depth];
         vec![

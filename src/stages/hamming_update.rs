@@ -1,9 +1,9 @@
-//! New code of each cluster, by majority. `vote` counts, `majority` decides.
+//! New code of each cluster, by majority. `vote` counts, `majority` decides; `update_code` does both where rows and clusters are few.
 
 use super::{Cost, Count, Definition, Launch, Pace, Scratch, KERNEL_TILE};
 
 pub(super) const DEFINITION: Definition = Definition {
-    kernels: &["vote", "majority"],
+    kernels: &["vote", "majority", "update_code"],
     scratch: |_, cut| {
         let votes = cut.vote_blocks * cut.clusters * (32 * cut.words + 1);
         vec![(Scratch::Votes, if cut.host { 0 } else { votes })]
@@ -18,7 +18,11 @@ pub(super) const DEFINITION: Definition = Definition {
         }
     },
     pace: Pace::IntegerOperations([26.0, 710.0, 0.375]),
-    launches: |_, cut| {
+    launches: |step, cut| {
+        if cut.lists_at_once(step.role) {
+            let bits = (cut.shape.queries / cut.clusters * 32 * cut.words).div_ceil(KERNEL_TILE);
+            return vec![Launch::new("update_code", cut.clusters, 1, &[2 * cut.shape.queries + KERNEL_TILE * bits])];
+        }
         let depth = cut.clusters.div_ceil(cut.vote_clusters);
         let words = (cut.clusters * cut.words).div_ceil(KERNEL_TILE);
         vec![

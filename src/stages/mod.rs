@@ -30,9 +30,9 @@ mod stitch_window;
 mod top_k;
 
 pub(crate) use cost::{Cost, Count, Pace};
-#[cfg(feature = "gpu")]
-pub(crate) use cut::GUARD_LENGTH;
 pub(crate) use cut::{Cut, COVARIANCE_SAMPLES, KERNEL_TILE, KEY_TILE};
+#[cfg(feature = "gpu")]
+pub(crate) use cut::{CLUSTERS_AT_ONCE, GUARD_LENGTH};
 pub(crate) use forward::{forward, write_forward, Given, Kept, Role, Step};
 pub(crate) use scratch::Scratch;
 
@@ -129,7 +129,8 @@ impl FromStr for Stage {
 
 /// What is particular to a stage.
 pub(crate) struct Definition {
-    /// Entry points of its shader; each step launches all of them, in order.
+    /// Entry points of its shader, of which each step launches some, in order.
+    #[cfg_attr(not(test), allow(dead_code))]
     pub kernels: &'static [&'static str],
     /// Memory that it writes, in words a slice.
     pub scratch: fn(&Step, &Cut) -> Vec<(Scratch, usize)>,

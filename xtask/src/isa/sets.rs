@@ -22,7 +22,7 @@ pub const SETS: [Set; 6] = [
     },
     Set {
         name: "long",
-        arguments: "--length 8192 --method exact,clustered,improved,stitched,window --guard recompute",
+        arguments: "--length 16384 --method exact,clustered,improved,stitched,window --guard recompute",
     },
     Set { name: "ungrouped", arguments: "--length 8192 --method stitched --key-groups 0 --space hamming" },
     // Rows that no vector of four floats divides.
