@@ -182,6 +182,22 @@ mod tests {
     }
 
     #[test]
+    fn short_inputs_take_few_dispatches() {
+        let count = |length, software| {
+            let problem = Problem::new(Shape::self_attention(1, 8, length, 64), Method::stitched(25));
+            let limits = Limits { software, ..Limits::webgpu_defaults() };
+            let plan = Plan::new(&problem.expect("a valid problem"), &limits).expect("a plan");
+            let kernels = dispatches(&plan, &plan.chunks().next().expect("a chunk"), Given::default());
+            (kernels.len(), kernels.iter().any(|dispatch| dispatch.kernel == "group_members"))
+        };
+        assert_eq!(count(1500, false), (29, true));
+        assert_eq!(count(1500, true), (33, false));
+        // Of few groups, but not of the clusters.
+        assert!(count(12_000, false).1);
+        assert!(!count(16_000, false).1);
+    }
+
+    #[test]
     fn exact_attention_takes_wide_blocks_where_registers_and_tiles_are_many() {
         let queries = |length, wide_blocks, block_queries| {
             let problem =

@@ -15,7 +15,7 @@ pub(super) const DEFINITION: Definition = Definition {
             ..Cost::default()
         }
     },
-    pace: Pace::Operations([9.0, 205.0, 0.375]),
+    pace: Pace::Operations([9.0, 205.0, 0.23]),
     launches: |step, cut| {
         let rows = step.clusters.len();
         let depth = rows.div_ceil(cut.logit_clusters);

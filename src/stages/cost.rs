@@ -47,9 +47,9 @@ pub(crate) struct Cost {
 /// Host: measured on two x86-64 cores with AVX2, at 8 heads, length 8192, width 64, 25 clusters. Software device: measured with lavapipe
 /// on the same cores and problem. Only ratios within a column decide, so more cores or faster ones change little.
 ///
-/// Hardware device: NOT measured but derived, for a card of 8 TFLOP/s and 200 GB/s. Exact products with keys and the remainder are taken
-/// to run at a quarter of that, other products and integers at a third; the window computes twice its count; `top_k`, grouping and means
-/// wait for memory.
+/// Hardware device: NOT measured but derived, for a card of 8 TFLOP/s and 200 GB/s: products take the slots of issue that a compiler for Ada
+/// needs for a multiply-add (`docs/isa.json`), of which 85 of 100 are taken to be filled, and the window twice its count; integers run at a
+/// third of the peak; `top_k`, grouping and means wait for memory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Pace {
     Operations([f64; 3]),

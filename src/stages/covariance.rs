@@ -15,7 +15,7 @@ pub(super) const DEFINITION: Definition = Definition {
         let width = Count::from(cut.shape.width);
         Cost { operations: 2 * rows * width * width, words: (rows + width) * width, ..Cost::default() }
     },
-    pace: Pace::Operations([7.2, 250.0, 0.5]),
+    pace: Pace::Operations([7.2, 250.0, 0.225]),
     launches: |step, cut| {
         let rows = cut.side(step.role).1.min(COVARIANCE_SAMPLES);
         let tiles = (cut.width4 * cut.width4).div_ceil(KERNEL_TILE);

@@ -16,7 +16,7 @@ const WIDE_TILES: usize = 512;
 pub(crate) const KEY_TILE: usize = 256;
 
 /// Clusters whose members a kernel lists in one dispatch, at most, and how many rows it looks at for all of them: each cluster has a workgroup,
-/// which looks at every row.
+/// which looks at every row. A software adapter gains nothing by fewer dispatches, and pays for every invocation that waits.
 pub(crate) const CLUSTERS_AT_ONCE: usize = 1024;
 const ROWS_AT_ONCE: usize = 1 << 18;
 
@@ -68,6 +68,8 @@ pub(crate) struct Cut {
     pub vote_blocks: usize,
     /// Clusters whose votes are counted in one workgroup's memory.
     pub vote_clusters: usize,
+    /// Rows that may be looked at for all clusters where their members are listed in one dispatch.
+    pub rows_at_once: usize,
     pub group_length: usize,
     pub group_blocks: usize,
     pub mean_parts: usize,
@@ -160,6 +162,7 @@ impl Cut {
             vote_length,
             vote_blocks: length.div_ceil(vote_length),
             vote_clusters: (2048 / (32 * words + 1)).clamp(1, clusters.max(1)),
+            rows_at_once: if limits.software { 0 } else { ROWS_AT_ONCE },
             group_length,
             group_blocks: length.max(if groups > 0 { keys } else { 0 }).div_ceil(group_length),
             mean_parts: (length / (clusters.max(1) * 64)).clamp(1, 16),
@@ -230,7 +233,7 @@ impl Cut {
     /// Whether the members of all clusters, or key groups, are listed in one dispatch.
     pub fn lists_at_once(&self, role: Role) -> bool {
         let (count, rows) = self.side(role);
-        count < CLUSTERS_AT_ONCE && rows.saturating_mul(count + 1) <= ROWS_AT_ONCE
+        count < CLUSTERS_AT_ONCE && rows.saturating_mul(count + 1) <= self.rows_at_once
     }
 
     /// Rows of keys that are grouped.

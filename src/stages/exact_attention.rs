@@ -26,7 +26,7 @@ pub(super) const DEFINITION: Definition = Definition {
         let [queries, keys, row] = [queries, keys, width + value_width].map(Count::from);
         Cost { operations: 2 * pairs * row, words: queries * row, key_words: keys * row, ..Cost::default() }
     },
-    pace: Pace::Operations([5.8, 236.0, 0.5]),
+    pace: Pace::Operations([5.8, 236.0, 0.25]),
     launches: |_, cut| {
         // What a tile sees is more than what a query sees, by the tile's length.
         let (left, right) = cut.visible.bounds();

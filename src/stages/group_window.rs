@@ -19,6 +19,6 @@ pub(super) const DEFINITION: Definition = Definition {
             ..Cost::default()
         }
     },
-    pace: Pace::Operations([19.5, 500.0, 1.0]),
+    pace: Pace::Operations([19.5, 500.0, 0.456]),
     launches: |_, cut| vec![stitch_window::band("group_window", cut)],
 };

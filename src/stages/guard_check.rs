@@ -28,7 +28,7 @@ pub(super) const DEFINITION: Definition = Definition {
         }
     },
     // The usual eight rows fill half of a tile of the host.
-    pace: Pace::Operations([11.6, 236.0, 0.5]),
+    pace: Pace::Operations([11.6, 236.0, 0.54]),
     launches: |_, cut| {
         let depth = cut.guard_rows.div_ceil(ROWS) * cut.value_parts;
         let attended = [cut.guard_length, cut.guard_rows.next_multiple_of(ROWS), cut.pair_operations()];

@@ -17,7 +17,7 @@ pub(super) const DEFINITION: Definition = Definition {
             ..Cost::default()
         }
     },
-    pace: Pace::Operations([7.2, 146.0, 0.375]),
+    pace: Pace::Operations([7.2, 146.0, 0.31]),
     launches: |_, cut| {
         vec![Launch::new("guard_rows", 1, 1, &[COVARIANCE_SAMPLES, cut.shape.width + 1, 4 * cut.width4 + 4])]
     },

@@ -14,7 +14,7 @@ pub(super) const DEFINITION: Definition = Definition {
             ..Cost::default()
         }
     },
-    pace: Pace::Operations([7.2, 146.0, 0.375]),
+    pace: Pace::Operations([7.2, 146.0, 0.31]),
     launches: |_, cut| {
         let tiles = cut.shape.keys.div_ceil(KERNEL_TILE);
         vec![Launch::new("key_spread", tiles, 1, &[KERNEL_TILE, cut.shape.width, cut.shape.width])]

@@ -25,7 +25,7 @@ pub(super) const DEFINITION: Definition = Definition {
             ..Cost::default()
         }
     },
-    pace: Pace::Operations([11.8, 280.0, 0.5]),
+    pace: Pace::Operations([11.8, 280.0, 0.26]),
     launches: |_, cut| {
         // Each cluster, the padding among them, may leave one tile partly empty.
         let tiles = cut.query_tiles() + if cut.refine_packed { 0 } else { cut.clusters + 1 };
