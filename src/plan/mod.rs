@@ -146,7 +146,8 @@ impl Plan {
         self.scratch.iter().find(|(scratch, _)| *scratch == wanted).map_or(0, |(_, words)| *words as usize)
     }
 
-    /// Bytes of scratch memory that the computation uses, beyond inputs and output. On the CPU, memory of earlier calls may be kept beside it.
+    /// Bytes of scratch memory that the computation uses, beyond inputs and output. On the CPU, memory of earlier calls may be kept beside it, and
+    /// tensors in `f16` are widened beside it, four bytes an element.
     pub fn scratch_bytes(&self) -> u64 {
         memory::bytes(&self.scratch) * self.slices_per_chunk() as u64
     }
