@@ -8,8 +8,8 @@ use crate::gpu::{self, AdapterDescription, Compilation};
 use crate::limits::{Limits, DEFAULT_SCRATCH_BUDGET_BYTES};
 use crate::plan::{LastPlan, Plan};
 #[cfg(not(target_arch = "wasm32"))]
-use crate::problem::OwnedCall;
-use crate::problem::{check_element, check_output, empty_output, Call, Stored, Sums, Supplied};
+use crate::problem::{check_element, OwnedCall};
+use crate::problem::{check_output, empty_output, Call, Stored, Sums, Supplied};
 use crate::trace::Trace;
 #[cfg(not(feature = "gpu"))]
 use crate::Error;

@@ -21,8 +21,8 @@ pub use guard::{Guard, GuardAction, Tolerance};
 pub(crate) use inputs::check_lengths;
 pub use inputs::Inputs;
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) use inputs::OwnedCall;
-pub(crate) use inputs::{check_element, check_output, empty_output, Call, Sums};
+pub(crate) use inputs::{check_element, OwnedCall};
+pub(crate) use inputs::{check_output, empty_output, Call, Sums};
 pub use method::Method;
 pub(crate) use neighbourhood::Neighbourhood;
 pub(crate) use recipe::{Finish, Recipe};

@@ -155,7 +155,7 @@ fn numbers_are_rounded_as_on_the_host() {
 
 #[test]
 fn halves_are_widened_as_on_the_host() {
-    let words: Vec<u32> = (0..0x8000).map(|word| 2 * word | (2 * word + 1) << 16).collect();
+    let words: Vec<u32> = (0..0x8000).map(|word| (2 * word) | ((2 * word + 1) << 16)).collect();
     for open in open_adapters() {
         let by_integers = include_str!("../../../shaders/shared/halves_by_integers.wgsl");
         let by_instruction = include_str!("../../../shaders/shared/halves_by_instruction.wgsl");
