@@ -2,7 +2,8 @@
 //
 // Tile: 64 neighbouring queries of a slice over the keys that any of them sees (`shared/tile_blocks.wgsl` or `shared/tile_rows.wgsl`,
 // `shared/visible.wgsl`); where HIDES, keys that a query does not see itself are masked. A tile's keys are counted through both of their runs, and
-// long ones are cut into several dispatches, between which the unnormalised sums rest in the output and the running softmax in `softmax_parts`.
+// long ones are cut into several dispatches, between which the unnormalised sums rest where `store_sum` says and the running softmax in
+// `softmax_parts`.
 // ROLE_GUARDED computes only slices that the guard found in error.
 // Traffic: each query row and output row once a dispatch, each key and value row once a tile that sees it.
 // Intensity: 2 * 64 * (E + M) operations for each key and value row of 4 * (E + M) bytes, 32 operations a byte.
@@ -19,7 +20,7 @@
 @group(0) @binding(1) var<storage, read> queries: array<element>;
 @group(0) @binding(2) var<storage, read> keys: array<element>;
 @group(0) @binding(3) var<storage, read> values: array<element>;
-@group(0) @binding(4) var<storage, read_write> output: array<element>;
+@group(0) @binding(4) var<storage, read_write> output: array<output_element>;
 @group(0) @binding(5) var<storage, read> lengths: array<u32>;
 @group(0) @binding(6) var<storage, read_write> softmax_parts: array<vec4f>;
 @group(0) @binding(7) var<storage, read> guard: array<u32>;
@@ -83,7 +84,7 @@ fn exact_attention(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoc
             let position = min(first + tile_place(lane, own), params.sizes.queries - 1u);
             let softmax = load_running(running_place(slice, position, value_part));
             resume(lane, own, softmax.maximum, softmax.sum);
-            load_sums(lane, own, output_row(slice, position), value_part);
+            load_sums(lane, own, slice, position, value_part);
         }
     }
     // A tile of padding has nothing to compute; its rows become zero.
@@ -107,7 +108,11 @@ fn exact_attention(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoc
         let position = first + tile_place(lane, own);
         if (position < params.sizes.queries) {
             let scale = select(0.0, inverse(sum_of(own)), position < length);
-            store_sums(lane, own, output_row(slice, position), value_part, select(1.0, scale, finished));
+            let factor = select(1.0, scale, finished);
+            for (var m = 0u; m < LANE_VECTORS; m++) {
+                let sum = sums[own * LANE_VECTORS + m] * factor;
+                store_sum(slice, position, lane_column(lane, m, value_part), sum, !finished);
+            }
             if (!finished && holds_queries(lane)) {
                 let running = running_place(slice, position, value_part);
                 softmax_parts[running] = vec4f(maximum_of(own), sum_of(own), 0.0, 0.0);

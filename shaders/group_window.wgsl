@@ -19,7 +19,7 @@
 @group(0) @binding(1) var<storage, read> queries: array<element>;
 @group(0) @binding(2) var<storage, read> keys: array<element>;
 @group(0) @binding(3) var<storage, read> values: array<element>;
-@group(0) @binding(4) var<storage, read_write> output: array<element>;
+@group(0) @binding(4) var<storage, read_write> output: array<output_element>;
 @group(0) @binding(5) var<storage, read> lengths: array<u32>;
 @group(0) @binding(6) var<storage, read> weights: array<f32>;
 @group(0) @binding(7) var<storage, read> softmax_parts: array<vec4f>;
@@ -73,7 +73,7 @@ fn group_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
         let softmax = load_running(running_place(slice, position, value_part));
         set_query(own, query_row(slice, position));
         resume(lane, own, softmax.maximum, softmax.sum);
-        load_sums(lane, own, output_row(slice, position), value_part);
+        load_sums(lane, own, slice, position, value_part);
     }
     for (var block = band.begin; block < band.end; block += BLOCK) {
         let count = min(BLOCK, band.end - block);

@@ -6,8 +6,8 @@
 // addresses.
 // The padding is a cluster of its own, whose rows become zero.
 // Traffic: each query row and output row once, the top-k keys and values once a tile, and so the pseudo-keys.
-// ROLE_IMPROVED finishes improved attention (paper, section 3.3), ROLE_STITCHED stitched attention; ROLE_UNFINISHED leaves unnormalised sums
-// in the output and a running softmax, which the window goes on with.
+// ROLE_IMPROVED finishes improved attention (paper, section 3.3), ROLE_STITCHED stitched attention; ROLE_UNFINISHED leaves unnormalised sums,
+// where `store_sum` says, and a running softmax, which the window goes on with.
 
 #import tile
 #import tensor_keys
@@ -19,7 +19,7 @@
 @group(0) @binding(1) var<storage, read> queries: array<element>;
 @group(0) @binding(2) var<storage, read> keys: array<element>;
 @group(0) @binding(3) var<storage, read> values: array<element>;
-@group(0) @binding(4) var<storage, read_write> output: array<element>;
+@group(0) @binding(4) var<storage, read_write> output: array<output_element>;
 @group(0) @binding(5) var<storage, read> groups: array<u32>;
 @group(0) @binding(6) var<storage, read> top_keys: array<u32>;
 @group(0) @binding(7) var<storage, read_write> softmax_parts: array<vec4f>;
@@ -182,16 +182,16 @@ fn refine_top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
             continue;
         }
         let position = groups[members + member];
-        let out = output_row(slice, position);
+        let unfinished = params.share.role == ROLE_UNFINISHED && !is_padding;
         for (var m = 0u; m < LANE_VECTORS; m++) {
             let column = lane_column(lane, m, value_part);
             var sum = sums[own * LANE_VECTORS + m] * factor;
             if (GROUPS == 0u) {
                 sum += softmax_parts[facts + 1u + min(column, VALUE_VECTORS - 1u)] * rest_factor;
             }
-            store_output(out, column, select(sum, vec4f(), is_padding));
+            store_sum(slice, position, column, select(sum, vec4f(), is_padding), unfinished);
         }
-        if (params.share.role == ROLE_UNFINISHED && holds_queries(lane) && !is_padding) {
+        if (unfinished && holds_queries(lane)) {
             softmax_parts[running_place(slice, position, value_part)] =
                 vec4f(maximum_of(own), exact_sum, bitcast<f32>(cluster), 0.0);
         }

@@ -17,7 +17,7 @@
 @group(0) @binding(1) var<storage, read> queries: array<element>;
 @group(0) @binding(2) var<storage, read> keys: array<element>;
 @group(0) @binding(3) var<storage, read> values: array<element>;
-@group(0) @binding(4) var<storage, read_write> output: array<element>;
+@group(0) @binding(4) var<storage, read_write> output: array<output_element>;
 @group(0) @binding(5) var<storage, read> lengths: array<u32>;
 @group(0) @binding(6) var<storage, read> weights: array<f32>;
 @group(0) @binding(7) var<storage, read> softmax_parts: array<vec4f>;
@@ -79,7 +79,7 @@ fn stitch_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
         set_query(0u, row);
         resume(lane, 0u, softmax.maximum, softmax.sum);
         for (var m = 0u; m < VALUE_REGISTERS; m++) {
-            sums[m] = load_output(out, value_part * VALUE_REGISTERS + m);
+            sums[m] = load_sum(slice, position, value_part * VALUE_REGISTERS + m);
         }
         raise_maximum(rest_maximum);
         var rest_factor = select(0.0, exp(rest_maximum - running_maximum), taking_back);

@@ -2,7 +2,7 @@
 
 use crate::problem::{check_output, Visibility};
 use crate::random::{self, Stream};
-use crate::{Attention, Error, Inputs, Method, Problem, Result};
+use crate::{Attention, Element, Error, Inputs, Method, Problem, Result};
 
 /// Which rows of the output are compared with exact attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -132,7 +132,7 @@ impl Chosen {
 
     /// Checks the inputs, and chooses among their rows. What is computed here is exact attention, whatever the method.
     fn among(problem: &Problem, inputs: &Inputs, rows: Rows) -> Result<Self> {
-        inputs.validate(&problem.with_method(Method::Exact))?;
+        inputs.validate(&problem.with_method(Method::Exact).with_element(Element::F32))?;
         Self::new(problem, [inputs.query_lengths, inputs.key_lengths], rows)
     }
 
@@ -194,7 +194,8 @@ pub struct ExactRows {
 
 impl ExactRows {
     /// Computes exact attention at the rows chosen, by `attention`: to all keys, or to those up to a query's own position where the problem is
-    /// causal. The method of `problem` does not matter; a window is compared with attention to everything, too.
+    /// causal. The method of `problem` does not matter; a window is compared with attention to everything, too. Nor does its element: inputs
+    /// and what is computed are float32, and an output in `f16` is widened to be compared.
     ///
     /// # Errors
     /// As [`Attention::run`]; also if a sample of no rows is asked for.

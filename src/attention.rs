@@ -8,8 +8,8 @@ use crate::gpu::{self, AdapterDescription, Compilation};
 use crate::limits::{Limits, DEFAULT_SCRATCH_BUDGET_BYTES};
 use crate::plan::{LastPlan, Plan};
 #[cfg(not(target_arch = "wasm32"))]
-use crate::problem::OwnedCall;
-use crate::problem::{check_output, empty_output, Call, Sums, Supplied};
+use crate::problem::{check_element, OwnedCall};
+use crate::problem::{check_output, empty_output, Call, Stored, Sums, Supplied};
 use crate::trace::Trace;
 #[cfg(not(feature = "gpu"))]
 use crate::Error;
@@ -148,25 +148,25 @@ impl Attention {
         limits.with_scratch_budget_bytes(self.scratch_budget_bytes)
     }
 
-    /// Computes a problem; the output is in the problem's layout, `[N, H, L, M]` or `[N, L, H, M]`. Natively on a thread of its own, from a copy
-    /// of the inputs.
+    /// Computes a problem; the output is in the problem's layout, `[N, H, L, M]` or `[N, L, H, M]`, and of the type of the inputs. Natively on a
+    /// thread of its own, from a copy of the inputs.
     ///
     /// # Errors
-    /// Wrong sizes, lengths out of range, NaN or infinity at a valid position, inputs so large that logits or sums may exceed float32, and
+    /// Inputs of another type than the problem's element, wrong sizes, lengths out of range, NaN or infinity at a valid position, inputs so large that logits or sums may exceed float32, and
     /// limits that the problem exceeds; on a device also [`DeviceLost`](crate::Error::DeviceLost), [`Device`](crate::Error::Device). Natively
     /// [`OutOfMemory`](crate::Error::OutOfMemory) and [`Thread`](crate::Error::Thread), where the system has no more.
-    pub async fn run(&self, problem: &Problem, inputs: &Inputs<'_>) -> Result<Vec<f32>> {
+    pub async fn run<E: Stored>(&self, problem: &Problem, inputs: &Inputs<'_, E>) -> Result<Vec<E>> {
         self.run_placed(problem, inputs, None).await
     }
 
     /// [`Attention::run`] with queries that stand where `positions` say, `[N, H, L]`, ascending in each head. For visibility without a bound on
     /// the left: what a tile sees is counted for neighbours (`stages/exact_attention.rs`).
-    pub(crate) async fn run_placed(
+    pub(crate) async fn run_placed<E: Stored>(
         &self,
         problem: &Problem,
-        inputs: &Inputs<'_>,
+        inputs: &Inputs<'_, E>,
         positions: Option<&[i32]>,
-    ) -> Result<Vec<f32>> {
+    ) -> Result<Vec<E>> {
         let supplied = Supplied::default();
         self.compute(problem, &Call { inputs, supplied: &supplied, positions }, false).await.map(|(output, _)| output)
     }
@@ -175,20 +175,25 @@ impl Attention {
     ///
     /// # Errors
     /// As [`Attention::run`]; also if `output` has the wrong size.
-    pub async fn run_into(&self, problem: &Problem, inputs: &Inputs<'_>, output: &mut [f32]) -> Result<()> {
+    pub async fn run_into<E: Stored>(&self, problem: &Problem, inputs: &Inputs<'_, E>, output: &mut [E]) -> Result<()> {
         check_output(problem, output)?;
         output.copy_from_slice(&self.run(problem, inputs).await?);
         Ok(())
     }
 
-    /// Computes a problem and returns all intermediate results and stage times; some results can be supplied instead. Natively on a thread of
-    /// its own, from a copy of what is given.
+    /// Computes a problem and returns all intermediate results and stage times; some results can be supplied instead. The output among them is
+    /// float32 in any case. Natively on a thread of its own, from a copy of what is given.
     ///
     /// # Errors
     /// As [`Attention::run`]; also if something supplied has the wrong size or an entry out of range.
-    pub async fn trace(&self, problem: &Problem, inputs: &Inputs<'_>, supplied: &Supplied<'_>) -> Result<Trace> {
+    pub async fn trace<E: Stored>(
+        &self,
+        problem: &Problem,
+        inputs: &Inputs<'_, E>,
+        supplied: &Supplied<'_>,
+    ) -> Result<Trace> {
         let (output, trace) = self.compute(problem, &Call { inputs, supplied, positions: None }, true).await?;
-        Ok(Trace { output, ..trace })
+        Ok(Trace { output: widened(&output), ..trace })
     }
 
     /// [`Attention::run`] for programs without an async runtime: computes and waits on this thread. Not available in the browser.
@@ -196,17 +201,17 @@ impl Attention {
     /// # Errors
     /// As [`Attention::run`].
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn run_blocking(&self, problem: &Problem, inputs: &Inputs) -> Result<Vec<f32>> {
+    pub fn run_blocking<E: Stored>(&self, problem: &Problem, inputs: &Inputs<E>) -> Result<Vec<E>> {
         self.run_placed_blocking(problem, inputs, None)
     }
 
     #[cfg(not(target_arch = "wasm32"))]
-    pub(crate) fn run_placed_blocking(
+    pub(crate) fn run_placed_blocking<E: Stored>(
         &self,
         problem: &Problem,
-        inputs: &Inputs,
+        inputs: &Inputs<E>,
         positions: Option<&[i32]>,
-    ) -> Result<Vec<f32>> {
+    ) -> Result<Vec<E>> {
         let call = Call { inputs, supplied: &Supplied::default(), positions };
         self.compute_here(problem, &call, false, &Cancellation::default()).map(|(output, _)| output)
     }
@@ -219,7 +224,7 @@ impl Attention {
     /// # Errors
     /// As [`Attention::run_into`].
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn run_into_blocking(&self, problem: &Problem, inputs: &Inputs, output: &mut [f32]) -> Result<()> {
+    pub fn run_into_blocking<E: Stored>(&self, problem: &Problem, inputs: &Inputs<E>, output: &mut [E]) -> Result<()> {
         check_output(problem, output)?;
         let call = Call { inputs, supplied: &Supplied::default(), positions: None };
         let checked = self.check(problem, &call)?;
@@ -231,38 +236,44 @@ impl Attention {
     /// # Errors
     /// As [`Attention::trace`].
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn trace_blocking(&self, problem: &Problem, inputs: &Inputs, supplied: &Supplied) -> Result<Trace> {
-        let call = Call { inputs, supplied, positions: None };
-        let (output, trace) = self.compute_here(problem, &call, true, &Cancellation::default())?;
-        Ok(Trace { output, ..trace })
-    }
-
-    /// Computes away from the caller's thread, from a copy of the call.
-    #[cfg(not(target_arch = "wasm32"))]
-    async fn compute(&self, problem: &Problem, call: &Call<'_>, tracing: bool) -> Result<(Vec<f32>, Trace)> {
-        let (this, problem, call) = (self.clone(), *problem, OwnedCall::of(problem, call)?);
-        background::run(move |cancellation| call.lend(|call| this.compute_here(&problem, call, tracing, cancellation)))
-            .await
-    }
-
-    /// Computes on the one thread there is, and lets the browser go on while a GPU works.
-    #[cfg(target_arch = "wasm32")]
-    async fn compute(&self, problem: &Problem, call: &Call<'_>, tracing: bool) -> Result<(Vec<f32>, Trace)> {
-        let checked = self.check(problem, call)?;
-        let (mut output, mut trace) = (empty_output(problem)?, Trace::default());
-        let kept = tracing.then_some(&mut trace);
-        self.compute_into(&checked, call, &mut output, kept, &Cancellation::default()).await?;
-        Ok((output, trace))
-    }
-
-    #[cfg(not(target_arch = "wasm32"))]
-    fn compute_here(
+    pub fn trace_blocking<E: Stored>(
         &self,
         problem: &Problem,
-        call: &Call<'_>,
+        inputs: &Inputs<E>,
+        supplied: &Supplied,
+    ) -> Result<Trace> {
+        let call = Call { inputs, supplied, positions: None };
+        let (output, trace) = self.compute_here(problem, &call, true, &Cancellation::default())?;
+        Ok(Trace { output: widened(&output), ..trace })
+    }
+
+    /// Computes away from the caller's thread, from a copy of the call. In the browser on the one thread there is, which goes on while a GPU works.
+    async fn compute<E: Stored>(&self, problem: &Problem, call: &Call<'_, E>, tracing: bool) -> Computed<E> {
+        #[cfg(not(target_arch = "wasm32"))]
+        {
+            check_element::<E>("queries", problem)?;
+            let (this, problem, call) = (self.clone(), *problem, OwnedCall::of(problem, call)?);
+            let work = move |requested: &_| call.lend(|call| this.compute_here(&problem, call, tracing, requested));
+            background::run(work).await
+        }
+        #[cfg(target_arch = "wasm32")]
+        {
+            let checked = self.check(problem, call)?;
+            let (mut output, mut trace) = (empty_output(problem)?, Trace::default());
+            let kept = tracing.then_some(&mut trace);
+            self.compute_into(&checked, call, &mut output, kept, &Cancellation::default()).await?;
+            Ok((output, trace))
+        }
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn compute_here<E: Stored>(
+        &self,
+        problem: &Problem,
+        call: &Call<'_, E>,
         tracing: bool,
         cancellation: &Cancellation,
-    ) -> Result<(Vec<f32>, Trace)> {
+    ) -> Computed<E> {
         let checked = self.check(problem, call)?;
         let (mut output, mut trace) = (empty_output(problem)?, Trace::default());
         self.in_turn(self.compute_into(&checked, call, &mut output, tracing.then_some(&mut trace), cancellation))?;
@@ -281,28 +292,36 @@ impl Attention {
     }
 
     /// Checks everything that is given, before anything is allocated.
-    fn check(&self, problem: &Problem, call: &Call) -> Result<(Arc<Plan>, Sums)> {
+    fn check<E: Stored>(&self, problem: &Problem, call: &Call<E>) -> Result<(Arc<Plan>, Sums)> {
         let sums = call.inputs.validate(problem)?;
         call.supplied.validate(problem, call.inputs)?;
         Ok((self.last_plan.plan(problem, &self.limits())?, sums))
     }
 
-    async fn compute_into(
+    async fn compute_into<E: Stored>(
         &self,
         checked: &(Arc<Plan>, Sums),
-        call: &Call<'_>,
-        output: &mut [f32],
+        call: &Call<'_, E>,
+        output: &mut [E],
         trace: Option<&mut Trace>,
         cancellation: &Cancellation,
     ) -> Result<()> {
         let (plan, sums) = checked;
         match &self.engine {
-            Engine::Cpu(workspace) => cpu::run(plan, call, output, trace, workspace, cancellation)?,
+            Engine::Cpu(workspace) => cpu::run_stored(plan, call, output, trace, workspace, cancellation)?,
             #[cfg(feature = "gpu")]
             Engine::Gpu(engine) => engine.run(plan, call, output, trace, cancellation).await?,
         }
         call.inputs.check_sums(&plan.problem, *sums, output)
     }
+}
+
+/// An output, and what a trace keeps beside it.
+type Computed<E> = Result<(Vec<E>, Trace)>;
+
+/// An output as a trace has it.
+fn widened<E: Stored>(output: &[E]) -> Vec<f32> {
+    output.iter().map(|number| number.wide()).collect()
 }
 
 /// What only a GPU has.

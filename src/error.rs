@@ -158,13 +158,17 @@ pub enum Error {
         /// The usage it needs.
         needed: String,
     },
-    /// A GPU buffer slice does not start at a multiple of 4 bytes.
-    #[error("the buffer slice for `{tensor}` starts at byte {offset_bytes}; it must start at a multiple of 4")]
+    /// A GPU buffer slice does not start at an element.
+    #[error(
+        "the buffer slice for `{tensor}` starts at byte {offset_bytes}; it must start at a multiple of {element_bytes}"
+    )]
     BufferAlignment {
         /// Name of the tensor.
         tensor: &'static str,
         /// Byte offset of the slice.
         offset_bytes: u64,
+        /// Bytes of an element, of which it must be a multiple.
+        element_bytes: u64,
     },
     /// The output shares memory with an input.
     #[error("the buffer slice for `output` overlaps the one for `{tensor}`, counted from the last multiple of {alignment_bytes} bytes before each; the output must lie apart from the inputs")]

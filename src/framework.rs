@@ -2,7 +2,7 @@
 
 use crate::background::Cancellation;
 use crate::cpu::{self, Workspace};
-use crate::problem::{check_lengths, empty_output, Call};
+use crate::problem::{check_lengths, empty_output, Call, Stored};
 use crate::{Error, Inputs, Limits, Method, Plan, Problem, Result, Shape, Supplied, DEFAULT_SCRATCH_BUDGET_BYTES};
 use std::sync::OnceLock;
 
@@ -100,19 +100,19 @@ pub(crate) fn shape_of([queries, keys, values]: [[usize; 4]; 3]) -> Result<Shape
 }
 
 /// Attention by the CPU back end on memory of the host, in the problem's layout.
-pub(crate) fn compute_on_host(
+pub(crate) fn compute_on_host<E: Stored>(
     problem: &Problem,
-    [queries, keys, values]: [&[f32]; 3],
+    [queries, keys, values]: [&[E]; 3],
     lengths: Lengths,
     scratch_budget_bytes: u64,
-) -> Result<Vec<f32>> {
+) -> Result<Vec<E>> {
     let plan = Plan::new(problem, &Limits::host().with_scratch_budget_bytes(scratch_budget_bytes))?;
     let inputs =
         Inputs { query_lengths: lengths.queries, key_lengths: lengths.keys, ..Inputs::new(queries, keys, values) };
     let sums = inputs.validate(problem)?;
     let mut output = empty_output(problem)?;
     let call = Call { inputs: &inputs, supplied: &Supplied::default(), positions: None };
-    cpu::run(&plan, &call, &mut output, None, workspace(), &Cancellation::default())?;
+    cpu::run_stored(&plan, &call, &mut output, None, workspace(), &Cancellation::default())?;
     inputs.check_sums(problem, sums, &output)?;
     Ok(output)
 }

@@ -37,11 +37,12 @@ pub use gpu::{
     adapters, AdapterDescription, CheckedTensor, Compilation, DeviceAttention, DeviceTensors, FiniteCheck,
     KernelSource, Kernels, StageTimes, NO_BAD_ELEMENT,
 };
+pub use half;
 pub use limits::{Limits, DEFAULT_SCRATCH_BUDGET_BYTES};
 pub use plan::{Plan, PlanFigures, StageCost};
 pub use problem::{
-    Clustering, Guard, GuardAction, Inputs, KeyGroups, Layout, Method, Problem, Shape, Space, Stitched, Strides,
-    Supplied, Tolerance,
+    Clustering, Element, Guard, GuardAction, Inputs, KeyGroups, Layout, Method, Problem, Shape, Space, Stitched,
+    Stored, Strides, Supplied, Tolerance,
 };
 pub use stages::Stage;
 pub use trace::{Trace, NO_CLUSTER, NO_KEY};

@@ -5,8 +5,8 @@
 mod memory;
 
 use clustered_attention::{
-    Attention, Backend, Guard, GuardAction, Inputs, Layout, Method, Problem, Shape, Stitched,
-    DEFAULT_SCRATCH_BUDGET_BYTES,
+    half::f16, Attention, Backend, Element, Guard, GuardAction, Inputs, Layout, Method, Problem, Shape, Stitched,
+    Stored, DEFAULT_SCRATCH_BUDGET_BYTES,
 };
 use memory::measured;
 
@@ -37,6 +37,8 @@ fn problems() -> Vec<(&'static str, Problem)> {
         ("guard that reports", problem(plain, guard(GuardAction::Report))),
         ("guard that recomputes", problem(plain, guard(GuardAction::Recompute))),
         ("auto", problem(plain, Method::auto(25))),
+        ("exact, halves", problem(odd, Method::Exact).with_element(Element::F16)),
+        ("stitched, halves", problem(odd, Method::stitched(7)).with_element(Element::F16)),
     ]
 }
 
@@ -52,17 +54,31 @@ fn allocations<const CALLS: usize>(problem: &Problem, scratch_budget_bytes: u64)
         [0, 1, 2].map(|tensor| data(sizes[tensor], seed + tensor as u32))
     };
     let (first, others) = (tensors(1), tensors(77));
+    if problem.element() == Element::F16 {
+        let halves = |tensors: [Vec<f32>; 3]| tensors.map(|tensor| tensor.into_iter().map(f16::from_f32).collect());
+        return counted(problem, scratch_budget_bytes, &halves(first), &halves(others));
+    }
+    counted(problem, scratch_budget_bytes, &first, &others)
+}
+
+fn counted<E: Stored + Default, const CALLS: usize>(
+    problem: &Problem,
+    scratch_budget_bytes: u64,
+    first: &[Vec<E>; 3],
+    others: &[Vec<E>; 3],
+) -> [u64; CALLS] {
+    let shape = problem.shape();
     let lengths: Vec<u32> =
         (0..shape.batch as u32).map(|batch| (shape.queries.min(shape.keys)) as u32 - 9 * batch).collect();
-    let mut output = vec![0.0; shape.output_elements()];
+    let mut output = vec![E::default(); shape.output_elements()];
     let attention = Attention::new_blocking(Backend::Cpu).expect("the CPU");
     let attention = attention.with_scratch_budget_bytes(scratch_budget_bytes);
-    let mut call = |[queries, keys, values]: &[Vec<f32>; 3]| {
+    let mut call = |[queries, keys, values]: &[Vec<E>; 3]| {
         let inputs = Inputs::new(queries, keys, values).with_lengths(&lengths, &lengths);
         attention.run_into_blocking(problem, &inputs, &mut output).expect("an output");
     };
-    call(&first);
-    std::array::from_fn(|_| measured(|| call(&others)).1.allocations)
+    call(first);
+    std::array::from_fn(|_| measured(|| call(others)).1.allocations)
 }
 
 #[test]

@@ -27,6 +27,8 @@ mod probe;
 mod progress;
 #[path = "../examples/headless/report.rs"]
 mod report;
+#[path = "../examples/headless/stored.rs"]
+mod stored;
 #[path = "../examples/headless/synthetic.rs"]
 mod synthetic;
 #[path = "../examples/headless/terminal.rs"]
@@ -48,7 +50,7 @@ const TINY_ROWS: usize = 300;
 /// One tiny run in so many is computed.
 const COMPUTED: u64 = 4;
 
-const OPTIONS: [&str; 34] = [
+const OPTIONS: [&str; 35] = [
     "--length",
     "--heads",
     "--width",
@@ -72,6 +74,7 @@ const OPTIONS: [&str; 34] = [
     "--center",
     "--seed",
     "--causal",
+    "--element",
     "--error",
     "--backend",
     "--adapter",
@@ -86,7 +89,8 @@ const OPTIONS: [&str; 34] = [
 ];
 
 /// Values that some option takes, and others that none does.
-const VALUES: [&str; 38] = [
+const VALUES: [&str; 39] = [
+    "f16",
     "0",
     "1",
     "2",

@@ -1,7 +1,7 @@
 //! Whether sizes fit in memory, before it is taken.
 
 use anyhow::{ensure, Context, Result};
-use clustered_attention::{Problem, Shape};
+use clustered_attention::{Element, Problem, Shape};
 
 /// Bytes of the tensors of a call and of what is computed from them: queries, keys and values, and as many outputs as exist at a time (the
 /// method's, the reference's, the trace's). Wide enough for any sizes.
@@ -13,7 +13,14 @@ pub fn tensor_bytes(shape: &Shape) -> u128 {
 /// them in the same memory) and on the way there.
 pub fn call_bytes(problem: &Problem, scratch_bytes: u64, on_adapter: bool) -> u128 {
     let copies = if on_adapter { 8 * (input_elements(problem.shape()) + output_elements(problem.shape())) } else { 0 };
-    u128::from(scratch_bytes) + copies
+    // Halves beside what they were rounded from, and on the CPU what they are widened to.
+    let rounded = match problem.element() {
+        Element::F32 => 0,
+        _ => {
+            (2 + if on_adapter { 0 } else { 4 }) * (input_elements(problem.shape()) + output_elements(problem.shape()))
+        }
+    };
+    u128::from(scratch_bytes) + copies + rounded
 }
 
 fn input_elements(shape: &Shape) -> u128 {
@@ -71,7 +78,7 @@ pub fn zeros(elements: usize) -> Result<Vec<f32>> {
 }
 
 /// Room for numbers, or an error where the memory cannot be had.
-pub fn reserved(elements: usize) -> Result<Vec<f32>> {
+pub fn reserved<T>(elements: usize) -> Result<Vec<T>> {
     let mut numbers = Vec::new();
     numbers.try_reserve_exact(elements).with_context(|| format!("there is no memory for {elements} numbers"))?;
     Ok(numbers)

@@ -2,7 +2,7 @@
 
 use crate::method_options;
 use crate::options::Options;
-use clustered_attention::{Method, Shape};
+use clustered_attention::{Element, Method, Shape};
 
 /// Such as `8 heads, 1500 positions, width 64`.
 pub fn describe(shape: &Shape) -> String {
@@ -47,6 +47,9 @@ pub fn describe_options(options: &Options, shape: &Shape) -> String {
     }
     if options.causal {
         text += ", causal";
+    }
+    if options.element != Element::F32 {
+        text += &format!(", tensors in {}", options.element);
     }
     format!("{text}, seed {}", options.seed)
 }

@@ -22,6 +22,7 @@ mod pipeline_cache;
 mod probe;
 mod progress;
 mod report;
+mod stored;
 mod synthetic;
 mod terminal;
 

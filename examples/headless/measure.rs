@@ -1,13 +1,13 @@
 //! Runs the methods, takes the times and compares the outputs.
 
-use crate::available_memory::zeros;
 use crate::input::Tensors;
 use crate::method_options::MethodName;
 use crate::options::Options;
 use crate::progress::Progress;
+use crate::stored::{Given, Output};
 use anyhow::{Context, Result};
 use clustered_attention::{
-    Accuracy, Attention, Backend, ExactRows, Found, Inputs, Method, Problem, Rows, Shape, Stage, Supplied, Trace,
+    Accuracy, Attention, Backend, Element, ExactRows, Found, Inputs, Method, Problem, Rows, Shape, Stage, Trace,
 };
 use std::time::Instant;
 
@@ -57,6 +57,8 @@ pub struct Measurements {
     pub sampled: bool,
     /// Operations of exact attention.
     pub operations: u128,
+    /// How tensors were stored.
+    pub element: Element,
 }
 
 /// One method on its way.
@@ -82,14 +84,15 @@ pub fn problems(shape: &Shape, options: &Options) -> Result<Vec<Problem>> {
 
 fn problem(shape: Shape, method: Method, options: &Options) -> Result<Problem> {
     Problem::new(shape, method)
-        .and_then(|problem| problem.with_causal(options.causal))
+        .and_then(|problem| problem.with_element(options.element).with_causal(options.causal))
         .with_context(|| format!("{} attention", method.name()))
 }
 
 /// Finds the cheapest method for an error.
 fn search(target: f64, attention: &Attention, inputs: &Inputs, shape: Shape, options: &Options) -> Result<Search> {
     let method = Method::auto(25).with_clustering(|clustering| clustering.seed = options.seed);
-    let problem = problem(shape, method, options)?;
+    // Methods are compared by what float32 gives.
+    let problem = problem(shape, method, options)?.with_element(Element::F32);
     let begin = Instant::now();
     let found = Method::for_error(target).with_seed(options.seed).find_blocking(attention, &problem, inputs);
     Ok(Search { found: found.context("the search for a method")?, seconds: begin.elapsed().as_secs_f64() })
@@ -99,9 +102,8 @@ fn search(target: f64, attention: &Attention, inputs: &Inputs, shape: Shape, opt
 pub fn measure(attention: &Attention, tensors: &Tensors, options: &Options) -> Result<Measurements> {
     let shape = tensors.shape;
     let inputs = Inputs::new(&tensors.queries, &tensors.keys, &tensors.values);
-    let exact_problem = Problem::new(shape, Method::Exact)
-        .and_then(|exact| exact.with_causal(options.causal))
-        .context("the input's shape")?;
+    let given = Given::new(tensors, options.element)?;
+    let exact_problem = problem(shape, Method::Exact, options).context("the input's shape")?;
     let operations = [shape.slices(), shape.queries, shape.keys, shape.width + shape.value_width]
         .iter()
         .fold(2, |product, &size| product * size as u128);
@@ -129,18 +131,18 @@ pub fn measure(attention: &Attention, tensors: &Tensors, options: &Options) -> R
     let reference =
         ExactRows::compute_blocking(&Attention::new_blocking(Backend::Cpu)?, &exact_problem, &inputs, rows)?;
 
-    let mut output = zeros(shape.output_elements())?;
+    let mut output = Output::zeros(shape.output_elements(), options.element)?;
     for candidate in &mut candidates {
         progress.step(&format!("{}, warming up", candidate.name()));
-        candidate.call(attention, &inputs, &mut output)?;
-        candidate.accuracy = Some(reference.compare(&output)?);
+        candidate.call(attention, &given, &mut output)?;
+        candidate.accuracy = Some(reference.compare(&output.floats())?);
     }
     for repetition in 0..options.repeat {
         for candidate in &mut candidates {
             if repetition < candidate.repeat {
                 progress.step(&format!("{}, {} of {}", candidate.name(), repetition + 1, candidate.repeat));
                 if candidate.seconds.iter().sum::<f64>() < LONG_SECONDS {
-                    let seconds = candidate.call(attention, &inputs, &mut output)?;
+                    let seconds = candidate.call(attention, &given, &mut output)?;
                     candidate.seconds.push(seconds);
                 }
             }
@@ -156,10 +158,10 @@ pub fn measure(attention: &Attention, tensors: &Tensors, options: &Options) -> R
     for candidate in candidates {
         progress.step(&format!("{}, stage by stage", candidate.name()));
         if candidate.reported {
-            runs.push(candidate.finish(attention, &inputs)?);
+            runs.push(candidate.finish(attention, &given)?);
         }
     }
-    Ok(Measurements { runs, search, exact_seconds, sampled: long, operations })
+    Ok(Measurements { runs, search, exact_seconds, sampled: long, operations, element: options.element })
 }
 
 impl Candidate {
@@ -172,17 +174,15 @@ impl Candidate {
     }
 
     /// Computes the method once and returns the seconds that it took.
-    fn call(&self, attention: &Attention, inputs: &Inputs, output: &mut [f32]) -> Result<f64> {
+    fn call(&self, attention: &Attention, given: &Given, output: &mut Output) -> Result<f64> {
         let begin = Instant::now();
-        attention
-            .run_into_blocking(&self.problem, inputs, output)
-            .with_context(|| format!("{} attention", self.name()))?;
+        given.run_into(attention, &self.problem, output).with_context(|| format!("{} attention", self.name()))?;
         Ok(begin.elapsed().as_secs_f64())
     }
 
     /// Takes the times of the stages in one more call and puts everything together.
-    fn finish(self, attention: &Attention, inputs: &Inputs) -> Result<Run> {
-        let trace = attention.trace_blocking(&self.problem, inputs, &Supplied::default())?;
+    fn finish(self, attention: &Attention, given: &Given) -> Result<Run> {
+        let trace = given.trace(attention, &self.problem)?;
         let plan = attention.plan(&self.problem)?;
         Ok(Run {
             method: *self.problem.method(),

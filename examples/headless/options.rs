@@ -5,7 +5,7 @@ use crate::method_options::{at_least_one, times, MethodOptions};
 use crate::probe::ProbeOptions;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
-use clustered_attention::{Backend, Method};
+use clustered_attention::{Backend, Element, Method};
 use std::path::PathBuf;
 
 /// Runs attention by several methods on real or synthetic queries, keys and values, and prints time, error against exact attention
@@ -51,6 +51,10 @@ pub struct Options {
     /// No position sees a key behind its own, in any method; only exact attention and windows can do that [default methods: exact]
     #[arg(long)]
     pub causal: bool,
+    /// How queries, keys, values and output are stored, f32 or f16: the input is rounded to it, and so is the output. Errors are against exact
+    /// attention in f32
+    #[arg(long, value_name = "ELEMENT", default_value_t = Element::F32)]
+    pub element: Element,
     /// Where to compute: on a real GPU if there is one and otherwise on the CPU; on the best adapter, a software one if need be; on
     /// the CPU
     #[arg(long, value_enum, default_value_t = BackendName::Auto)]

@@ -3,7 +3,7 @@
 use crate::measure::{Measurements, Run, Search, SAMPLED_ROWS};
 use crate::method_options::is_refined;
 use anyhow::Result;
-use clustered_attention::{Method, Shape, Trial};
+use clustered_attention::{Element, Method, Shape, Trial};
 use comfy_table::{presets::UTF8_FULL_CONDENSED, CellAlignment, Table};
 use serde::Serialize;
 
@@ -73,6 +73,12 @@ fn notes(measurements: &Measurements, seed: u64) -> String {
         } else {
             notes += &format!("\nAll {rows} rows are compared.");
         }
+    }
+    if measurements.element != Element::F32 {
+        notes += &format!(
+            "\nTensors are in {}: the input was rounded, and the output; exact attention, for the errors, is of neither.",
+            measurements.element
+        );
     }
     if measurements.runs.iter().any(|run| run.guarded.is_some()) {
         notes += "\nFell back: heads that the guard had computed exactly; its error is the largest that it measured, before they were.";
@@ -147,6 +153,7 @@ struct Document<'a> {
     input: &'a str,
     shape: ShapeDocument,
     seed: u64,
+    element: &'static str,
     error_rows: ErrorRows,
     exact_seconds_median: Option<f64>,
     /// `null` where methods were asked for, not an error.
@@ -266,6 +273,7 @@ impl<'a> Document<'a> {
             input: origin.input,
             shape: ShapeDocument { batch, query_heads, key_heads, queries, keys, width, value_width },
             seed: origin.seed,
+            element: measurements.element.name(),
             error_rows: ErrorRows {
                 sampled: measurements.sampled,
                 compared: accuracy.map_or(0, |accuracy| accuracy.rows),

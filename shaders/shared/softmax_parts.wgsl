@@ -1,7 +1,8 @@
 // `softmax_parts` of a slice, in vectors: a row for each cluster, with the statistics of its softmax and the weighted values outside its
 // top-k; the same for each block of keys, of whose statistics only the sum of the weights is used; the running softmax of each query. Where
 // keys are grouped: pseudo-keys of each cluster and group, with their values, in place of the blocks, and the same for each tile of a group's
-// members; behind the running softmax, the logits of each query with the pseudo-keys.
+// members; behind the running softmax, the logits of each query with the pseudo-keys. Last, where the output is of halves, each query's weighted
+// values so far.
 #import params
 
 const SUMS_ROW: u32 = VALUE_VECTORS + 1u;
@@ -29,7 +30,7 @@ fn pseudo_facts(row: u32) -> PseudoFacts {
     return PseudoFacts(vector.x, vector.y, vector.z);
 }
 
-// A query's softmax over the keys so far; its weighted values rest in the output.
+// A query's softmax over the keys so far; its weighted values rest in the output, or where `resting_sums` says.
 struct RunningSoftmax {
     maximum: f32,
     sum: f32,
@@ -82,6 +83,11 @@ fn running_place(slice: Slice, position: u32, value_part: u32) -> u32 {
 // Where a query's logits with the pseudo-keys are noted, four in a vector.
 fn pseudo_logits(slice: Slice, position: u32) -> u32 {
     return running_place(slice, 0u, VALUE_PARTS) + position * ((GROUPS + 3u) / 4u);
+}
+
+// Where a query's weighted values rest, if not in the output.
+fn resting_sums(slice: Slice, position: u32) -> u32 {
+    return pseudo_logits(slice, params.sizes.queries) + position * VALUE_VECTORS;
 }
 
 fn load_running(place: u32) -> RunningSoftmax {

@@ -16,7 +16,8 @@
 //! Both features need Rust 1.95, which Burn does; the crate without them needs 1.89.
 //!
 //! # Limits
-//! Float32 only, forward only: tensors of a device with autodiff are refused, since no gradient would flow, unless
+//! Float32 and `f16`, three of one kind, with an output of the same; in `f16` everything is computed in float32 and rounded once, and Burn's device
+//! needs no halves of its own unless it has to make views contiguous. Forward only: tensors of a device with autodiff are refused, since no gradient would flow, unless
 //! [`AttentionOptions::without_gradients`] says that none is wanted.
 //!
 //! # When a program ends
@@ -50,7 +51,7 @@ pub use multi_head::{ClusteredAttention, MultiHeadAttention, MultiHeadAttentionC
 pub use shared_device::{init_wgpu, init_wgpu_async, share_device};
 
 use crate::framework::shape_of;
-use crate::{Error, Result};
+use crate::{Element, Error, Result};
 use ::burn::tensor::{DType, Tensor};
 
 /// Attention of queries `[batch, heads, length, width]` over keys `[batch, key heads, keys, width]` and values
@@ -62,7 +63,7 @@ use ::burn::tensor::{DType, Tensor};
 /// submitted. [Module documentation](self) tells where it runs; complexity is the method's ([`Method`](crate::Method)).
 ///
 /// # Errors
-/// Shapes that do not fit together, lengths out of range, another type than float32, a device with autodiff, a wgpu device that was not
+/// Shapes that do not fit together, lengths out of range, other types than float32 and `f16`, a device with autodiff, a wgpu device that was not
 /// shared, limits of the device that the problem exceeds; on the CPU also NaN or infinity at a valid position.
 pub fn attention(
     queries: Tensor<4>,
@@ -91,9 +92,17 @@ pub fn attention_with_lengths(
     }
     let [queries, keys, values] = tensors;
     let device = queries.device();
+    let element = match queries.dtype() {
+        DType::F32 => Element::F32,
+        DType::F16 => Element::F16,
+        other => {
+            return Err(Error::DataType { tensor: "queries", actual: other.name().into(), needed: "f32 or f16" });
+        }
+    };
     for (name, tensor) in [("queries", &queries), ("keys", &keys), ("values", &values)] {
-        if tensor.dtype() != DType::F32 {
-            return Err(Error::DataType { tensor: name, actual: tensor.dtype().name().into(), needed: "f32" });
+        if tensor.dtype() != queries.dtype() {
+            let (actual, needed) = (tensor.dtype().name().into(), element.name());
+            return Err(Error::DataType { tensor: name, actual, needed });
         }
         if tensor.device().is_autodiff() {
             return Err(Error::Unsupported {
@@ -105,7 +114,7 @@ pub fn attention_with_lengths(
             return Err(Error::DifferentDevices { tensor: name, actual, needed });
         }
     }
-    let problem = options.problem(shape, lengths)?;
+    let problem = options.problem(shape, lengths)?.with_element(element);
     #[cfg(feature = "burn")]
     if let Some(wgpu_device) = wgpu::wgpu_device(&device) {
         return wgpu::attention(&wgpu_device, problem, lengths, options, [queries, keys, values]);

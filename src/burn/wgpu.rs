@@ -7,7 +7,7 @@
 use super::shared_device::find;
 pub(super) use super::shared_device::selector as wgpu_device;
 use super::{AttentionOptions, Lengths};
-use crate::{DeviceTensors, Error, Layout, Problem, Result};
+use crate::{DeviceTensors, Element, Error, Layout, Problem, Result};
 use ::burn::backend::{AutoCompiler, Backend, Cube, DType, TensorMetadata, WgpuDevice};
 use ::burn::tensor::Tensor;
 use burn_cubecl::cubecl::server::Handle;
@@ -110,10 +110,14 @@ fn lies_in(tensor: &CubeTensor, layout: Layout) -> bool {
 fn empty_output(problem: &Problem, like: &CubeTensor) -> CubeTensor {
     let shape = problem.shape();
     let (client, device) = (like.client.clone(), like.device.clone());
-    let handle = client.empty(4 * shape.output_elements());
+    let handle = client.empty(problem.element().bytes() * shape.output_elements());
+    let data_type = match problem.element() {
+        Element::F32 => DType::F32,
+        Element::F16 => DType::F16,
+    };
     let [batch, heads, length, width] = [shape.batch, shape.query_heads, shape.queries, shape.value_width];
     let contiguous = |dimensions: [usize; 4]| {
-        CubeTensor::new_contiguous(client.clone(), device.clone(), dimensions.into(), handle.clone(), DType::F32)
+        CubeTensor::new_contiguous(client.clone(), device.clone(), dimensions.into(), handle.clone(), data_type)
     };
     match problem.layout() {
         Layout::HeadsFirst => contiguous([batch, heads, length, width]),

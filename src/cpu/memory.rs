@@ -16,7 +16,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// Memory that one call leaves for the next. Calls at the same time have their own; that of the last to end is kept.
 #[derive(Debug, Default)]
-pub(crate) struct Workspace(Mutex<Option<Memory>>);
+pub(crate) struct Workspace(Mutex<Option<Memory>>, Mutex<Option<Widened>>);
 
 impl Workspace {
     pub fn take(&self) -> Memory {
@@ -26,7 +26,20 @@ impl Workspace {
     pub fn put_back(&self, memory: Memory) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(memory);
     }
+
+    /// The same of widened tensors.
+    pub fn take_widened(&self) -> Widened {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
+    }
+
+    pub fn put_back_widened(&self, widened: Widened) {
+        *self.1.lock().unwrap_or_else(PoisonError::into_inner) = Some(widened);
+    }
 }
+
+/// Queries, keys, values and output that are not stored in float32, in it.
+#[derive(Debug, Default)]
+pub(crate) struct Widened(pub [Vec<f32>; 4]);
 
 /// What random numbers depend on.
 type Drawn = (Clustering, Option<KeyGroups>, usize);

@@ -23,6 +23,7 @@ mod refine_top_k;
 mod remainder;
 mod sample_means;
 mod stitch_window;
+mod stored;
 mod tile;
 mod top_k;
 mod visible;
@@ -42,12 +43,13 @@ pub(crate) use memory::Workspace;
 use metric_assign::Centres;
 use refine_top_k::ClusterResults;
 use std::mem::take;
+pub(crate) use stored::run_stored;
 use top_k::ClusterStatistics;
 use work::Work;
 
-/// Computes a problem whose inputs were validated, in the memory of `workspace`. With a `trace`, intermediate results and stage times
+/// Computes a problem in float32 whose inputs were validated, in the memory of `workspace`. With a `trace`, intermediate results and stage times
 /// are kept. A cancellation stops it before the next step.
-pub(crate) fn run(
+fn run(
     plan: &Plan,
     call: &Call,
     output: &mut [f32],

@@ -5,7 +5,7 @@ use super::source::{offsets, Source};
 use crate::accuracy::Chosen;
 use crate::gpu::{DeviceTensors, Kernels, RowReader};
 use crate::problem::check_lengths;
-use crate::{ExactRows, Limits, Plan, Problem, Result, Rows};
+use crate::{Element, Error, ExactRows, Limits, Plan, Problem, Result, Rows};
 
 pub(super) struct Device<'a> {
     pub kernels: &'a Kernels,
@@ -28,6 +28,10 @@ impl Source for Device<'_> {
 
     fn check(&self, problem: &Problem) -> Result<()> {
         self.kernels.check_alive()?;
+        if problem.element() != Element::F32 {
+            // Rows are copied on the device and read back as float32.
+            return Err(Error::Unsupported { feature: "a search for a method on a device's tensors of f16" });
+        }
         check_lengths(problem, self.lengths[0], self.lengths[1])?;
         RowReader::check(problem, self.tensors)
     }

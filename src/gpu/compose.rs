@@ -1,8 +1,10 @@
 //! Modules as text: shared pieces by their `#import` lines, loads and stores of tensors, constants.
 
 use super::constants::{Constant, CONSTANTS};
+use super::variant::Variant;
 use crate::plan::Tensor;
 use crate::stages::{Cut, Role};
+use crate::Element;
 use std::collections::HashSet;
 
 /// A shared piece of WGSL.
@@ -45,10 +47,39 @@ pub(crate) const PIECES: &[Piece] = pieces![
     "guard"
 ];
 
-const LOAD_VEC4: &str = include_str!("../../shaders/shared/load_vec4.wgsl");
-const LOAD_SCALAR: &str = include_str!("../../shaders/shared/load_scalar.wgsl");
-const STORE_VEC4: &str = include_str!("../../shaders/shared/store_vec4.wgsl");
-const STORE_SCALAR: &str = include_str!("../../shaders/shared/store_scalar.wgsl");
+/// What touches tensors: the functions that load and store their rows, with the types of their buffers, and that of a written one.
+struct Access {
+    element: &'static str,
+    output_element: &'static str,
+    load: &'static str,
+    store: &'static str,
+}
+
+macro_rules! access {
+    ($element:literal, $output_element:literal, $name:literal) => {
+        Access {
+            element: $element,
+            output_element: $output_element,
+            load: include_str!(concat!("../../shaders/shared/load_", $name, ".wgsl")),
+            store: include_str!(concat!("../../shaders/shared/store_", $name, ".wgsl")),
+        }
+    };
+}
+const VEC4: Access = access!("vec4f", "vec4f", "vec4");
+const SCALAR: Access = access!("f32", "f32", "scalar");
+const VEC4_HALF: Access = access!("vec2u", "vec2u", "vec4_half");
+/// Two neighbouring invocations may write the halves of one word.
+const SCALAR_HALF: Access = access!("u32", "atomic<u32>", "scalar_half");
+/// What loads and stores of halves call.
+const HALVES: &str = include_str!("../../shaders/shared/halves.wgsl");
+const HALVES_BY_INSTRUCTION: &str = include_str!("../../shaders/shared/halves_by_instruction.wgsl");
+const HALVES_BY_INTEGERS: &str = include_str!("../../shaders/shared/halves_by_integers.wgsl");
+
+/// Where sums rest between kernels: those to float32 tensors in the output, others in `softmax_parts`.
+const STORE_SUM_OUTPUT: &str = include_str!("../../shaders/shared/store_sum_output.wgsl");
+const STORE_SUM_PARTS: &str = include_str!("../../shaders/shared/store_sum_parts.wgsl");
+const LOAD_SUM_OUTPUT: &str = include_str!("../../shaders/shared/load_sum_output.wgsl");
+const LOAD_SUM_PARTS: &str = include_str!("../../shaders/shared/load_sum_parts.wgsl");
 
 /// The names on a text's `#import` lines.
 pub(crate) fn imports(text: &str) -> impl Iterator<Item = &str> {
@@ -133,11 +164,31 @@ pub(crate) fn module(
     source: &str,
     pieces: &[&'static Piece],
     constants: &[(&'static str, u32)],
-    vectors: bool,
+    variant: Variant,
 ) -> String {
-    let texts: Vec<&str> = pieces.iter().map(|piece| piece.source).chain([source]).collect();
+    let mut texts: Vec<&str> = pieces.iter().map(|piece| piece.source).chain([source]).collect();
+    let named = words(&texts);
+    let half = variant.element == Element::F16;
+    if named.contains("store_sum") {
+        texts.push(if half { STORE_SUM_PARTS } else { STORE_SUM_OUTPUT });
+    }
+    if named.contains("load_sum") {
+        texts.push(if half { LOAD_SUM_PARTS } else { LOAD_SUM_OUTPUT });
+    }
     let words = words(&texts);
-    let mut module = format!("alias element = {};\n", if vectors { "vec4f" } else { "f32" });
+    let access = match (half, variant.vectors) {
+        (false, true) => VEC4,
+        (false, false) => SCALAR,
+        (true, true) => VEC4_HALF,
+        (true, false) => SCALAR_HALF,
+    };
+    let mut module = format!("alias element = {};\n", access.element);
+    if words.contains("output_element") {
+        module += &format!("alias output_element = {};\n", access.output_element);
+    }
+    if words.contains("HALVES") {
+        module += &format!("const HALVES: bool = {half};\n");
+    }
     for (name, value) in constants {
         module += &format!("const {name}: u32 = {value}u;\n");
     }
@@ -149,13 +200,20 @@ pub(crate) fn module(
     for text in &texts {
         module += &plain(text);
     }
-    // The loads and stores are the same text for every tensor and element type.
+    // The loads and stores are the same text for every tensor.
     for tensor in Tensor::ALL {
-        for (verb, vec4, scalar) in [("load", LOAD_VEC4, LOAD_SCALAR), ("store", STORE_VEC4, STORE_SCALAR)] {
+        for (verb, text) in [("load", access.load), ("store", access.store)] {
             if accesses(verb, tensor, &words) {
-                module += &if vectors { vec4 } else { scalar }.replace("TENSOR", tensor.name());
+                module += &text.replace("TENSOR", tensor.name());
             }
         }
+    }
+    let accessed = |verb| half && Tensor::ALL.into_iter().any(|tensor| accesses(verb, tensor, &words));
+    if accessed("load") {
+        module += if variant.by_integers { HALVES_BY_INTEGERS } else { HALVES_BY_INSTRUCTION };
+    }
+    if accessed("store") {
+        module += HALVES;
     }
     module
 }

@@ -7,23 +7,24 @@ use crate::limits::Limits;
 use crate::plan::{Plan, Tensor};
 use crate::problem::{check_lengths, Supplied};
 use crate::stages::Given;
-use crate::{Error, Problem, Result};
+use crate::{Element, Error, Problem, Result};
 use std::collections::HashMap;
 
-/// Tensors on the device, in the problem's layout, as slices of an app's buffers. Offset and size of each slice count. The buffers need
+/// Tensors on the device, in the problem's layout and [element](Problem::element), as slices of an app's buffers. Offset and size of each slice
+/// count; slices begin at an element, and where an odd number of halves ends a buffer, the buffer is two bytes longer. The buffers need
 /// [`wgpu::BufferUsages::STORAGE`]. They may share a buffer; the output's slice must overlap none of the others, and is quickest in a buffer
 /// of its own: where it shares one, the kernels that write it must declare their inputs as written too, which keeps some GPUs from reading
 /// them through read-only caches.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct DeviceTensors<'a> {
-    /// Queries, `[N, H, L, E]` or `[N, L, H, E]`, float32.
+    /// Queries, `[N, H, L, E]` or `[N, L, H, E]`.
     pub queries: wgpu::BufferSlice<'a>,
-    /// Keys, `[N, H', S, E]` or `[N, S, H', E]`, float32.
+    /// Keys, `[N, H', S, E]` or `[N, S, H', E]`.
     pub keys: wgpu::BufferSlice<'a>,
-    /// Values, `[N, H', S, M]` or `[N, S, H', M]`, float32.
+    /// Values, `[N, H', S, M]` or `[N, S, H', M]`.
     pub values: wgpu::BufferSlice<'a>,
-    /// Output, `[N, H, L, M]` or `[N, L, H, M]`, float32.
+    /// Output, `[N, H, L, M]` or `[N, L, H, M]`.
     pub output: wgpu::BufferSlice<'a>,
 }
 
@@ -245,14 +246,14 @@ impl DeviceAttention {
     fn overlap(&self, one: &wgpu::BufferSlice, other: &wgpu::BufferSlice) -> bool {
         let alignment = u64::from(self.plan.limits.offset_alignment_bytes);
         let begin = |slice: &wgpu::BufferSlice| slice.offset() / alignment * alignment;
-        let end = |slice: &wgpu::BufferSlice| slice.offset() + slice.size();
+        let end = |slice: &wgpu::BufferSlice| (slice.offset() + slice.size()).next_multiple_of(4);
         one.buffer() == other.buffer() && begin(one) < end(other) && begin(other) < end(one)
     }
 
     fn check(&self, slices: [wgpu::BufferSlice; 4]) -> Result<Ranges> {
         for (tensor, slice) in Tensor::ALL.into_iter().zip(&slices) {
-            let needed_bytes = 4 * tensor.elements(&self.plan.problem) as u64;
-            check_slice(tensor.name(), slice, needed_bytes)?;
+            let problem = &self.plan.problem;
+            check_slice(tensor.name(), slice, problem.element(), tensor.elements(problem))?;
             if tensor != Tensor::Output && self.overlap(slice, &slices[Tensor::Output as usize]) {
                 let alignment_bytes = self.plan.limits.offset_alignment_bytes;
                 return Err(Error::BufferOverlap { tensor: tensor.name(), alignment_bytes });
@@ -310,18 +311,29 @@ fn check_fits(plan: &Plan, limits: &Limits) -> Result<()> {
     Ok(())
 }
 
-/// Checks that a slice can be bound as storage and holds at least some bytes.
-pub(super) fn check_slice(tensor: &'static str, slice: &wgpu::BufferSlice, needed_bytes: u64) -> Result<()> {
+/// Checks that a slice can be bound as storage and holds at least so many elements.
+pub(super) fn check_slice(
+    tensor: &'static str,
+    slice: &wgpu::BufferSlice,
+    element: Element,
+    elements: usize,
+) -> Result<()> {
     let usage = slice.buffer().usage();
     if !usage.contains(wgpu::BufferUsages::STORAGE) {
         let (actual, needed) = (format!("{usage:?}"), format!("{:?}", wgpu::BufferUsages::STORAGE));
         return Err(Error::BufferUsage { tensor, actual, needed });
     }
-    if !slice.offset().is_multiple_of(4) {
-        return Err(Error::BufferAlignment { tensor, offset_bytes: slice.offset() });
+    let (offset, element_bytes) = (slice.offset(), element.bytes() as u64);
+    if !offset.is_multiple_of(element_bytes) {
+        return Err(Error::BufferAlignment { tensor, offset_bytes: offset, element_bytes });
     }
-    let actual_bytes = slice.size();
+    let (needed_bytes, actual_bytes) = (element.bytes_of(elements), slice.size());
     if actual_bytes < needed_bytes {
+        return Err(Error::BufferTooSmall { tensor, needed_bytes, actual_bytes });
+    }
+    // Shaders read words, so the word of the last element has to be in the buffer.
+    let needed_bytes = (offset + needed_bytes).next_multiple_of(4) - offset;
+    if offset + needed_bytes > slice.buffer().size() {
         return Err(Error::BufferTooSmall { tensor, needed_bytes, actual_bytes });
     }
     Ok(())

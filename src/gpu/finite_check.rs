@@ -4,9 +4,10 @@ use super::compose::Tile;
 use super::device_attention::check_slice;
 use super::device_attention::filled_buffer;
 use super::kernels::kernel;
-use super::key::{KernelKey, Variant};
+use super::key::KernelKey;
 use super::params::Layout;
 use super::pipelines::Kernels;
+use super::variant::Variant;
 use crate::limits::Limits;
 use crate::plan::Tensor;
 use crate::{Error, Problem, Result};
@@ -92,13 +93,14 @@ impl FiniteCheck {
                 (Tensor::Output, problem.output_strides(), shape.query_heads, shape.queries, shape.value_width, 0)
             }
         };
-        let bytes = 4 * tensor.elements(problem) as u64;
-        check_slice(tensor.name(), &slice, bytes)?;
+        let element = problem.element();
+        check_slice(tensor.name(), &slice, element, tensor.elements(problem))?;
         let device = self.kernels.device();
         let limits = Limits::of(device);
         let alignment = u64::from(limits.offset_alignment_bytes);
         let offset = slice.offset() / alignment * alignment;
-        let size = bytes + slice.offset() - offset;
+        // Shaders read words.
+        let size = (element.bytes_of(tensor.elements(problem)) + slice.offset() - offset).next_multiple_of(4);
         if size > limits.binding_bytes {
             return Err(Error::ExceedsLimit {
                 what: format!("`{}`", tensor.name()),
@@ -109,11 +111,11 @@ impl FiniteCheck {
             });
         }
         // The offset that is found counts from the tensor's first element, wherever the binding begins.
-        let origin = (offset as i64 - slice.offset() as i64) / 4;
+        let origin = (offset as i64 - slice.offset() as i64) / element.bytes() as i64;
         let most = limits.workgroups_per_dimension as usize;
         let check_finite = kernel("check_finite");
         // It reads one element at a time, of whatever tensor.
-        let (variant, tile) = (Variant::default(), Tile::Rows);
+        let (variant, tile) = (Variant { element, ..Variant::default() }, Tile::Rows);
         let key = KernelKey { entry_point: check_finite.entry_point, variant, tile, constants: vec![] };
         let pipeline = self.kernels.pipeline(check_finite, key, size_of::<CheckParams>());
         encoder.copy_buffer_to_buffer(&self.initial, 0, &self.result, 0, 4);

@@ -11,7 +11,7 @@ use super::tracer::Tracer;
 use crate::background::Cancellation;
 use crate::limits::Limits;
 use crate::plan::{Plan, Tensor};
-use crate::problem::Call;
+use crate::problem::{Call, Stored};
 use crate::trace::Trace;
 use crate::{Error, Result};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -159,11 +159,11 @@ impl HostEngine {
     }
 
     /// Computes a problem whose inputs were validated. Natively it waits on this thread.
-    pub async fn run(
+    pub async fn run<E: Stored>(
         &self,
         plan: &Plan,
-        call: &Call<'_>,
-        output: &mut [f32],
+        call: &Call<'_, E>,
+        output: &mut [E],
         trace: Option<&mut Trace>,
         cancellation: &Cancellation,
     ) -> Result<()> {
@@ -194,7 +194,7 @@ impl HostEngine {
                 Ok(())
             };
             guarded(&self.device, copy).await?;
-            read_back(&self.device, staging, bytemuck::cast_slice_mut(output)).await?;
+            read_back(&self.device, staging, E::bytes_mut(output)).await?;
             if let Some(message) = self.complaint.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 return Err(Error::Device { message });
             }
@@ -207,7 +207,7 @@ impl HostEngine {
     }
 
     /// Memory for the problem, with its inputs uploaded and its kernels compiled.
-    fn begin(&self, plan: &Plan, call: &Call, tracing: bool) -> Result<Session> {
+    fn begin<E: Stored>(&self, plan: &Plan, call: &Call<E>, tracing: bool) -> Result<Session> {
         let inputs = call.inputs;
         let mut session = match self.take_session(plan, tracing || call.positions.is_some()) {
             Some(session) => session,
@@ -217,10 +217,21 @@ impl HostEngine {
         let inputs = [inputs.queries, inputs.keys, inputs.values];
         for ((tensor, buffer), data) in Tensor::ALL.into_iter().zip(&session.tensors).zip(inputs) {
             // With strides, a slice may go on behind the tensor.
-            self.queue.write_buffer(buffer, 0, bytemuck::cast_slice(&data[..tensor.elements(&plan.problem)]));
+            self.upload(buffer, E::bytes(&data[..tensor.elements(&plan.problem)]));
         }
         session.attention.recording(&tensors_of(&session.tensors))?;
         Ok(session)
+    }
+
+    /// Writes bytes to the beginning of a buffer, in words: the last may be of an odd number of halves.
+    fn upload(&self, buffer: &wgpu::Buffer, bytes: &[u8]) {
+        let (words, rest) = bytes.split_at(bytes.len() / 4 * 4);
+        self.queue.write_buffer(buffer, 0, words);
+        if !rest.is_empty() {
+            let mut word = [0; 4];
+            word[..rest.len()].copy_from_slice(rest);
+            self.queue.write_buffer(buffer, words.len() as u64, &word);
+        }
     }
 
     /// The kept session if it fits the plan and its memory is what the call needs.
@@ -230,9 +241,10 @@ impl HostEngine {
         kept.take().filter(|session| !own_memory && session.attention.plan() == plan)
     }
 
-    fn open_session(&self, plan: &Plan, call: &Call) -> Result<Session> {
+    fn open_session<E: Stored>(&self, plan: &Plan, call: &Call<E>) -> Result<Session> {
         let kernels = self.kernels.as_ref().map_err(Clone::clone)?;
-        let bytes = |tensor: Tensor| (4 * tensor.elements(&plan.problem) as u64).next_multiple_of(16);
+        let element = plan.problem.element();
+        let bytes = |tensor: Tensor| element.bytes_of(tensor.elements(&plan.problem)).next_multiple_of(16);
         for tensor in Tensor::ALL {
             let (needed, allowed) = (bytes(tensor), plan.limits.buffer_bytes);
             if needed > allowed {

@@ -1,7 +1,8 @@
 //! The kernels of a plan as text, for other compilers and tools to look at.
 
 use super::kernels::kernel;
-use super::key::{KernelKey, Variant};
+use super::key::KernelKey;
+use super::variant::Variant;
 use crate::plan::Plan;
 use crate::stages::{Given, Stage};
 
@@ -29,7 +30,8 @@ impl Plan {
         if self.limits.host {
             return sources;
         }
-        let (given, variant) = (Given::default(), Variant::decide(&self.problem, [0; 4], false));
+        let given = Given::default();
+        let variant = Variant::decide(&self.problem, [0; 4], false).on(&self.limits);
         for step in self.steps(given) {
             for launch in (step.stage.definition().launches)(&step, &self.cut) {
                 if sources.iter().any(|known| known.kernel == launch.kernel) {

@@ -122,6 +122,11 @@ impl Kernel {
         self.bindings.contains(&(Operand::Tensor(Tensor::Output), Write))
     }
 
+    /// Whether what the kernel is depends on how tensors are stored.
+    pub fn touches_tensors(&self) -> bool {
+        self.bindings.iter().any(|(operand, _)| matches!(operand, Operand::Tensor(_) | Operand::Checked))
+    }
+
     /// How a binding is declared. A buffer has one usage in a dispatch: where the output lies in the buffer of an input, kernels that write
     /// it declare what they only read as written too.
     pub fn declared_access(&self, operand: Operand, access: Access, one_buffer: bool) -> Access {

@@ -23,6 +23,7 @@ mod row_reader;
 mod stage_times;
 mod submission;
 mod tracer;
+mod variant;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use adapter::adapters_blocking;

@@ -1,10 +1,11 @@
 //! Bind groups, parameters and dispatches for one set of tensors: everything that recording needs, made once.
 
 use super::kernels::{kernel, Access, Operand};
-use super::key::{KernelKey, Variant};
+use super::key::KernelKey;
 use super::launch::{count, dispatches, Dispatch};
 use super::params::Params;
 use super::pipelines::{Kernels, Pipeline};
+use super::variant::Variant;
 use crate::plan::{Chunk, Plan, Tensor};
 use crate::stages::{Given, Kept, Scratch, Stage};
 use std::collections::HashMap;
@@ -121,7 +122,7 @@ impl Recording {
         });
         let mut params_bytes = vec![0; count * params_stride];
         let offsets = ranges.iter().map(|range| range.offset);
-        let variant = Variant::decide(&plan.problem, offsets, output_shares_a_buffer(ranges));
+        let variant = Variant::decide(&plan.problem, offsets, output_shares_a_buffer(ranges)).on(&plan.limits);
         let mut chunks = Vec::with_capacity(work.len());
         let mut next = 0;
         for (chunk, dispatches) in work {
@@ -185,17 +186,18 @@ struct Bindings<'a> {
 impl<'a> Bindings<'a> {
     fn new(plan: &Plan, chunk: &Chunk, ranges: &'a Ranges) -> Self {
         let alignment = u64::from(plan.limits.offset_alignment_bytes);
+        let element = plan.problem.element();
         let mut origins = [0; 4];
         let tensors = Tensor::ALL.map(|tensor| {
             let range = &ranges[tensor as usize];
-            let (begin, elements) = tensor.span(&plan.problem, chunk);
-            let first_byte = range.offset + 4 * begin as u64;
+            let (begin, _) = tensor.span(&plan.problem, chunk);
+            let first_byte = range.offset + element.bytes_of(begin);
             let offset = first_byte / alignment * alignment;
-            origins[tensor as usize] = (offset as i64 - range.offset as i64) / 4;
+            origins[tensor as usize] = (offset as i64 - range.offset as i64) / element.bytes() as i64;
             wgpu::BufferBinding {
                 buffer: &range.buffer,
                 offset,
-                size: std::num::NonZeroU64::new(4 * elements as u64 + first_byte - offset),
+                size: std::num::NonZeroU64::new(plan.binding_bytes(tensor, chunk, range.offset)),
             }
         });
         Self { tensors, origins }

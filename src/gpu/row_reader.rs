@@ -23,7 +23,7 @@ impl RowReader<'_> {
     pub fn check(problem: &Problem, tensors: &DeviceTensors) -> Result<()> {
         let slices = [tensors.queries, tensors.keys, tensors.values, tensors.output];
         for (tensor, slice) in Tensor::ALL.into_iter().zip(&slices) {
-            check_slice(tensor.name(), slice, 4 * tensor.elements(problem) as u64)?;
+            check_slice(tensor.name(), slice, problem.element(), tensor.elements(problem))?;
             let (usage, needed) = (slice.buffer().usage(), wgpu::BufferUsages::COPY_SRC);
             if matches!(tensor, Tensor::Queries | Tensor::Output) && !usage.contains(needed) {
                 let (actual, needed) = (format!("{usage:?}"), format!("{needed:?}"));

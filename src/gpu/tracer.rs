@@ -4,7 +4,7 @@ use super::device_attention::{DeviceAttention, DeviceTensors};
 use super::read_back::{read_back, staging_buffer};
 use super::recorder::Step;
 use crate::plan::{Chunk, Plan};
-use crate::problem::{Call, Supplied};
+use crate::problem::{Call, Stored, Supplied};
 use crate::stages::{Cut, Given, Kept, Scratch};
 use crate::trace::Trace;
 use crate::Result;
@@ -25,11 +25,11 @@ impl<'a> Tracer<'a> {
         Self { device, queue, timestamps }
     }
 
-    pub async fn run(
+    pub async fn run<E: Stored>(
         &self,
         attention: &mut DeviceAttention,
         tensors: &DeviceTensors<'_>,
-        call: &Call<'_>,
+        call: &Call<'_, E>,
         trace: &mut Trace,
     ) -> Result<()> {
         let plan = attention.plan().clone();
@@ -64,7 +64,7 @@ impl<'a> Tracer<'a> {
     }
 
     /// Writes the assignments and lists that are given into a chunk's memory.
-    fn upload_given(&self, attention: &DeviceAttention, plan: &Plan, chunk: usize, call: &Call) {
+    fn upload_given<E: Stored>(&self, attention: &DeviceAttention, plan: &Plan, chunk: usize, call: &Call<E>) {
         let Some(chunk) = plan.chunks().nth(chunk) else { return };
         let (shape, cut) = (plan.problem.shape(), &plan.cut);
         // What is given for a slice, `each` numbers, of which the first are valid.

@@ -73,7 +73,8 @@ impl Plan {
         limits.check()?;
         let (method, recipe) = choose::take(problem, limits);
         let shape = problem.shape();
-        let (cut, scratch) = memory::fit(&recipe, Cut::new(shape, &recipe, limits), limits, scratch_budget_bytes)?;
+        let cut = Cut::new(shape, &recipe, limits).storing(problem.element());
+        let (cut, scratch) = memory::fit(&recipe, cut, limits, scratch_budget_bytes)?;
         let slice_bytes = memory::bytes(&scratch).max(1);
         let mut slices = (scratch_budget_bytes / slice_bytes).clamp(1, shape.slices() as u64) as usize;
         slices = slices.min(limits.workgroups_per_dimension as usize);
@@ -145,7 +146,8 @@ impl Plan {
         self.scratch.iter().find(|(scratch, _)| *scratch == wanted).map_or(0, |(_, words)| *words as usize)
     }
 
-    /// Bytes of scratch memory that the computation uses, beyond inputs and output. On the CPU, memory of earlier calls may be kept beside it.
+    /// Bytes of scratch memory that the computation uses, beyond inputs and output. On the CPU, memory of earlier calls may be kept beside it, and
+    /// tensors in `f16` are widened beside it, four bytes an element.
     pub fn scratch_bytes(&self) -> u64 {
         memory::bytes(&self.scratch) * self.slices_per_chunk() as u64
     }
@@ -169,8 +171,11 @@ impl Plan {
     /// Bytes of the binding of a chunk's part of a tensor that begins at `offset_bytes` of its buffer: bindings begin at aligned offsets.
     pub(crate) fn binding_bytes(&self, tensor: Tensor, chunk: &Chunk, offset_bytes: u64) -> u64 {
         let (begin, elements) = tensor.span(&self.problem, chunk);
-        let first_byte = offset_bytes + 4 * begin as u64;
-        4 * elements as u64 + first_byte % u64::from(self.limits.offset_alignment_bytes)
+        let bytes = |elements: usize| (self.problem.element().bytes() * elements) as u64;
+        let first_byte = offset_bytes + bytes(begin);
+        let before = first_byte % u64::from(self.limits.offset_alignment_bytes);
+        // Shaders read words.
+        (before + bytes(elements)).next_multiple_of(4)
     }
 
     /// Checks that kernels are no deeper than a dispatch may be; their other dimensions are cut.

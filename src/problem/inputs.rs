@@ -1,33 +1,34 @@
 //! Host slices, lengths and supplied intermediate results, checked against the problem.
 
 use super::magnitude::{self, Valid};
-use super::{Problem, Supplied};
+use super::{Problem, Stored, Supplied};
 use crate::parallel::within;
 use crate::{Error, Result};
 
-/// Inputs on the host: three tensors in the problem's layout and, where sequences are shorter than the tensors, their lengths.
+/// Inputs on the host: three tensors in the problem's layout and, where sequences are shorter than the tensors, their lengths. Slices are of `f32`, or
+/// of [`half::f16`] for a problem with [`Element::F16`](crate::Element::F16).
 ///
 /// Everything valid must be finite, and so small that logits (`query · key`), squared distances of queries (where there are clusters) and sums
 /// of a slice's values stay within float32: up to 5e17, with a scale of at most 1, and, for values, up to float32's largest number divided by the
 /// number of keys, all is well. Beyond, what would overflow is an [`Error::Overflow`], also where the mean of the values would be representable.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
-pub struct Inputs<'a> {
+pub struct Inputs<'a, E = f32> {
     /// Queries, `[N, H, L, E]` or `[N, L, H, E]`.
-    pub queries: &'a [f32],
+    pub queries: &'a [E],
     /// Keys, `[N, H', S, E]` or `[N, S, H', E]`.
-    pub keys: &'a [f32],
+    pub keys: &'a [E],
     /// Values, `[N, H', S, M]` or `[N, S, H', M]`.
-    pub values: &'a [f32],
+    pub values: &'a [E],
     /// Valid queries of each sequence, `[N]`; padding queries give zeros. `None`: all are valid.
     pub query_lengths: Option<&'a [u32]>,
     /// Valid keys of each sequence, `[N]`; padding keys are never read. `None`: all are valid.
     pub key_lengths: Option<&'a [u32]>,
 }
 
-impl<'a> Inputs<'a> {
+impl<'a, E: Stored> Inputs<'a, E> {
     /// Inputs whose sequences are all of full length.
-    pub fn new(queries: &'a [f32], keys: &'a [f32], values: &'a [f32]) -> Self {
+    pub fn new(queries: &'a [E], keys: &'a [E], values: &'a [E]) -> Self {
         Self { queries, keys, values, query_lengths: None, key_lengths: None }
     }
 
@@ -46,8 +47,9 @@ impl<'a> Inputs<'a> {
         Self { key_lengths: lengths.into(), ..self }
     }
 
-    /// Checks sizes, lengths, that every valid element is finite, and that so is what is computed from queries and keys.
+    /// Checks the element, sizes, lengths, that every valid element is finite, and that so is what is computed from queries and keys.
     pub(crate) fn validate(&self, problem: &Problem) -> Result<Sums> {
+        check_element::<E>("queries", problem)?;
         let shape = problem.shape();
         let (n, h, g) = (shape.batch, shape.query_heads, shape.key_heads);
         if problem.is_dense() {
@@ -67,26 +69,26 @@ impl<'a> Inputs<'a> {
         Ok(if most > magnitude::MOST { Sums::MayOverflow } else { Sums::Finite })
     }
 
-    fn query_rows(&self, problem: &Problem) -> Valid<'a> {
+    fn query_rows(&self, problem: &Problem) -> Valid<'a, E> {
         let (shape, strides) = (problem.shape(), problem.query_strides());
         let size = [shape.batch, shape.query_heads, shape.queries, shape.width];
         Valid { tensor: "queries", data: self.queries, strides, size, lengths: self.query_lengths }
     }
 
-    fn key_rows(&self, problem: &Problem) -> Valid<'a> {
+    fn key_rows(&self, problem: &Problem) -> Valid<'a, E> {
         let (shape, strides) = (problem.shape(), problem.key_strides());
         let size = [shape.batch, shape.key_heads, shape.keys, shape.width];
         Valid { tensor: "keys", data: self.keys, strides, size, lengths: self.key_lengths }
     }
 
-    fn value_rows(&self, problem: &Problem) -> Valid<'a> {
+    fn value_rows(&self, problem: &Problem) -> Valid<'a, E> {
         let (shape, strides) = (problem.shape(), problem.value_strides());
         let size = [shape.batch, shape.key_heads, shape.keys, shape.value_width];
         Valid { tensor: "values", data: self.values, strides, size, lengths: self.key_lengths }
     }
 
     /// Checks the sums of values, by the output, where they may have exceeded float32.
-    pub(crate) fn check_sums(&self, problem: &Problem, sums: Sums, output: &[f32]) -> Result<()> {
+    pub(crate) fn check_sums(&self, problem: &Problem, sums: Sums, output: &[E]) -> Result<()> {
         if sums == Sums::Finite {
             return Ok(());
         }
@@ -112,14 +114,14 @@ pub(crate) enum Sums {
 
 /// All that is given to one call, validated.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Call<'a> {
-    pub inputs: &'a Inputs<'a>,
+pub(crate) struct Call<'a, E = f32> {
+    pub inputs: &'a Inputs<'a, E>,
     pub supplied: &'a Supplied<'a>,
     /// Where each query stands among the keys, `[N, H, L]`, ascending in each slice, instead of by the lengths.
     pub positions: Option<&'a [i32]>,
 }
 
-impl Call<'_> {
+impl<E: Stored> Call<'_, E> {
     /// Valid queries of a sequence.
     pub fn query_length(&self, problem: &Problem, batch: usize) -> usize {
         self.inputs.query_lengths.map_or(problem.shape().queries, |lengths| lengths[batch] as usize)
@@ -134,8 +136,8 @@ impl Call<'_> {
 /// All that is given to a call, copied.
 #[cfg(not(target_arch = "wasm32"))]
 #[derive(Debug)]
-pub(crate) struct OwnedCall {
-    tensors: [Vec<f32>; 3],
+pub(crate) struct OwnedCall<E> {
+    tensors: [Vec<E>; 3],
     lengths: [Option<Vec<u32>>; 2],
     planes: Option<Vec<f32>>,
     supplied: [Option<Vec<u32>>; 5],
@@ -143,11 +145,11 @@ pub(crate) struct OwnedCall {
 }
 
 #[cfg(not(target_arch = "wasm32"))]
-impl OwnedCall {
+impl<E: Stored> OwnedCall<E> {
     /// With strides, slices may go on behind their tensors; what does is left out.
-    pub fn of(problem: &Problem, call: &Call) -> Result<Self> {
+    pub fn of(problem: &Problem, call: &Call<E>) -> Result<Self> {
         let Inputs { queries, keys, values, query_lengths, key_lengths } = *call.inputs;
-        let cut = |data: &'_ [f32], most: usize| data.len().min(if problem.is_dense() { usize::MAX } else { most });
+        let cut = |data: &'_ [E], most: usize| data.len().min(if problem.is_dense() { usize::MAX } else { most });
         let queries = &queries[..cut(queries, problem.query_elements())];
         let keys = &keys[..cut(keys, problem.key_elements())];
         let values = &values[..cut(values, problem.value_elements())];
@@ -164,7 +166,7 @@ impl OwnedCall {
     }
 
     /// The call, for as long as `use_it` runs.
-    pub fn lend<T>(&self, use_it: impl FnOnce(&Call) -> T) -> T {
+    pub fn lend<T>(&self, use_it: impl FnOnce(&Call<E>) -> T) -> T {
         let [queries, keys, values] = self.tensors.each_ref().map(Vec::as_slice);
         let [query_lengths, key_lengths] = self.lengths.each_ref().map(Option::as_deref);
         let supplied = self.supplied.each_ref().map(Option::as_deref);
@@ -177,7 +179,7 @@ impl OwnedCall {
 }
 
 #[cfg(not(target_arch = "wasm32"))]
-fn copied(what: &'static str, data: &[f32]) -> Result<Vec<f32>> {
+fn copied<E: Stored>(what: &'static str, data: &[E]) -> Result<Vec<E>> {
     let mut copy = Vec::new();
     let bytes = size_of_val(data) as u64;
     copy.try_reserve_exact(data.len()).map_err(|_| Error::OutOfMemory { what, bytes })?;
@@ -196,19 +198,27 @@ pub(crate) fn check_lengths(
     check_entries("key_lengths", key_lengths, shape.batch, shape.keys)
 }
 
+/// Checks that host slices are of the problem's element.
+pub(crate) fn check_element<E: Stored>(tensor: &'static str, problem: &Problem) -> Result<()> {
+    if E::ELEMENT == problem.element() {
+        return Ok(());
+    }
+    Err(Error::DataType { tensor, actual: E::ELEMENT.name().into(), needed: problem.element().name() })
+}
+
 /// Checks the size of an output slice.
-pub(crate) fn check_output(problem: &Problem, output: &[f32]) -> Result<()> {
+pub(crate) fn check_output<E>(problem: &Problem, output: &[E]) -> Result<()> {
     let shape = problem.shape();
     check_length("output", output.len(), &[shape.batch, shape.query_heads, shape.queries, shape.value_width])
 }
 
 /// Memory for an output.
-pub(crate) fn empty_output(problem: &Problem) -> Result<Vec<f32>> {
+pub(crate) fn empty_output<E: Stored>(problem: &Problem) -> Result<Vec<E>> {
     let elements = problem.shape().output_elements();
     let mut output = Vec::new();
-    let bytes = 4 * elements as u64;
+    let bytes = (size_of::<E>() * elements) as u64;
     output.try_reserve_exact(elements).map_err(|_| Error::OutOfMemory { what: "output", bytes })?;
-    output.resize(elements, 0.0);
+    output.resize(elements, E::default());
     Ok(output)
 }
 

@@ -1,6 +1,6 @@
 //! How large the elements of a tensor are: NaN and infinities are found, and finite numbers whose products or sums would not be.
 
-use super::{Method, Problem, Space, Strides};
+use super::{Method, Problem, Space, Stored, Strides};
 use crate::parallel::each;
 use crate::{Error, Result};
 use pulp::{Arch, Simd, WithSimd};
@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 pub(super) const MOST: f64 = f32::MAX as f64 * 0.999;
 
 /// The valid rows of a tensor.
-pub(super) struct Valid<'a> {
+pub(super) struct Valid<'a, E> {
     pub tensor: &'static str,
-    pub data: &'a [f32],
+    pub data: &'a [E],
     pub strides: Strides,
     /// Sequences, heads, rows, columns.
     pub size: [usize; 4],
@@ -23,7 +23,7 @@ pub(super) struct Valid<'a> {
 /// Rows of one task.
 const BLOCK: usize = 1024;
 
-impl Valid<'_> {
+impl<E: Stored> Valid<'_, E> {
     fn valid(&self, batch: usize) -> usize {
         self.lengths.map_or(self.size[2], |lengths| lengths[batch] as usize)
     }
@@ -32,7 +32,7 @@ impl Valid<'_> {
     pub fn largest(&self) -> Result<f32> {
         let [batches, heads, rows, width] = self.size;
         let blocks = rows.div_ceil(BLOCK);
-        // Bits of floats that are not negative are ordered as these are; rows are numbered through all slices.
+        // Magnitudes are ordered as numbers are; rows are numbered through all slices.
         let (all, first_bad) = (AtomicU32::new(0), AtomicUsize::new(usize::MAX));
         each(0..batches * heads * blocks, |number| {
             let (slice, begin) = (number / blocks, number % blocks * BLOCK);
@@ -44,21 +44,21 @@ impl Valid<'_> {
             let data = &self.data[self.strides.offset(batch, head, begin)..];
             let rows_of = LargestOfRows { data, stride: self.strides.row, width, rows: listed };
             let (bad, largest) = Arch::new().dispatch(rows_of);
-            all.fetch_max(largest.to_bits(), Ordering::Relaxed);
+            all.fetch_max(largest as u32, Ordering::Relaxed);
             if let Some(row) = bad {
                 first_bad.fetch_min(slice * rows + begin + row, Ordering::Relaxed);
             }
         });
         let first_bad = first_bad.into_inner();
         if first_bad == usize::MAX {
-            return Ok(f32::from_bits(all.into_inner()));
+            return Ok(E::of_magnitude(all.into_inner() as i32));
         }
         let (slice, row) = (first_bad / rows, first_bad % rows);
         let (batch, head) = (slice / heads, slice % heads);
         let begin = self.strides.offset(batch, head, row);
         let values = &self.data[begin..begin + width];
-        let column = values.iter().position(|value| !value.is_finite()).unwrap_or(0);
-        let (tensor, value) = (self.tensor, values[column]);
+        let column = values.iter().position(|value| value.magnitude() >= E::INFINITE).unwrap_or(0);
+        let (tensor, value) = (self.tensor, values[column].wide());
         Err(Error::NotFinite { tensor, index: begin + column, batch, head, row, column, value })
     }
 
@@ -66,7 +66,7 @@ impl Valid<'_> {
     fn largest_norm(&self, batch: usize, head: usize) -> f64 {
         let square = |row: usize| -> f64 {
             let row = &self.data[self.strides.offset(batch, head, row)..][..self.size[3]];
-            row.iter().map(|&value| f64::from(value) * f64::from(value)).sum()
+            row.iter().map(|&value| f64::from(value.wide()).powi(2)).sum()
         };
         (0..self.valid(batch)).map(square).fold(0.0, f64::max).sqrt()
     }
@@ -74,7 +74,13 @@ impl Valid<'_> {
 
 /// Checks that logits, and squared distances where queries are clustered and where keys are or make the metric, stay within float32. By the largest elements, which are known; only
 /// where those leave it open, by the norms of the rows (Cauchy and Schwarz), which bound every partial sum too.
-pub(super) fn check(problem: &Problem, queries: &Valid, query: f32, keys: &Valid, key: f32) -> Result<()> {
+pub(super) fn check<E: Stored>(
+    problem: &Problem,
+    queries: &Valid<E>,
+    query: f32,
+    keys: &Valid<E>,
+    key: f32,
+) -> Result<()> {
     let shape = problem.shape();
     // The scale comes before the product on the CPU and behind it on a GPU; both have to be numbers.
     let factor = f64::from(problem.scale()).max(1.0);
@@ -105,29 +111,29 @@ pub(super) fn check(problem: &Problem, queries: &Valid, query: f32, keys: &Valid
     Ok(())
 }
 
-struct LargestOfRows<'a> {
-    data: &'a [f32],
+struct LargestOfRows<'a, E> {
+    data: &'a [E],
     stride: usize,
     width: usize,
     rows: usize,
 }
 
-impl WithSimd for LargestOfRows<'_> {
+impl<E: Stored> WithSimd for LargestOfRows<'_, E> {
     /// The first row with an element that is not finite, and the largest magnitude before it.
-    type Output = (Option<usize>, f32);
+    type Output = (Option<usize>, i32);
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Self::Output {
         let mut all = 0;
         let bad = self.data.chunks(self.stride).take(self.rows).position(|row| {
-            // Without their signs, floats are ordered as their bits are, infinities and NaN above; a maximum without branches vectorises.
-            let largest = row[..self.width].iter().fold(0, |largest, value| largest.max(value.abs().to_bits() as i32));
-            let finite = largest < f32::INFINITY.to_bits() as i32;
+            // A maximum without branches vectorises.
+            let largest = row[..self.width].iter().fold(0, |largest, value| largest.max(value.magnitude()));
+            let finite = largest < E::INFINITE;
             if finite {
                 all = all.max(largest);
             }
             !finite
         });
-        (bad, f32::from_bits(all as u32))
+        (bad, all)
     }
 }

@@ -1,6 +1,7 @@
 //! What is asked: sizes, layout, method and input, validated once. Knows nothing of devices.
 
 mod clustering;
+mod element;
 mod guard;
 mod inputs;
 mod magnitude;
@@ -14,12 +15,13 @@ mod supplied;
 mod visibility;
 
 pub use clustering::{Clustering, Space};
+pub use element::{Element, Stored};
 pub use guard::{Guard, GuardAction, Tolerance};
 #[cfg(any(feature = "gpu", feature = "burn-host", feature = "candle"))]
 pub(crate) use inputs::check_lengths;
 pub use inputs::Inputs;
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) use inputs::OwnedCall;
+pub(crate) use inputs::{check_element, OwnedCall};
 pub(crate) use inputs::{check_output, empty_output, Call, Sums};
 pub use method::Method;
 pub(crate) use neighbourhood::Neighbourhood;
@@ -48,12 +50,13 @@ pub struct Problem {
     layout: Layout,
     scale: f32,
     causal: bool,
+    element: Element,
     /// Of queries, keys and values, where they are not dense.
     input_strides: Option<[Strides; 3]>,
 }
 
 impl Problem {
-    /// Checks shape and method. The layout is [`Layout::HeadsFirst`] and the scale `1/sqrt(width)` until changed.
+    /// Checks shape and method. The layout is [`Layout::HeadsFirst`], the scale `1/sqrt(width)` and the element [`Element::F32`] until changed.
     ///
     /// # Errors
     /// Names the first argument out of range.
@@ -61,12 +64,31 @@ impl Problem {
         shape.validate()?;
         method.validate(&shape)?;
         let scale = 1.0 / (shape.width as f32).sqrt();
-        Ok(Self { shape, method, layout: Layout::HeadsFirst, scale, causal: false, input_strides: None })
+        let (layout, element) = (Layout::HeadsFirst, Element::F32);
+        Ok(Self { shape, method, layout, scale, causal: false, element, input_strides: None })
     }
 
     /// The same problem with its tensors in another layout.
     pub fn with_layout(mut self, layout: Layout) -> Self {
         self.layout = layout;
+        self
+    }
+
+    /// The same problem with queries, keys, values and output stored in another element, in the same layout and strides, which count elements.
+    /// It decides what host slices and buffers hold, and nothing else: everything is computed in float32.
+    ///
+    /// ```
+    /// use clustered_attention::{half::f16, Attention, Backend, Element, Inputs, Method, Problem, Shape};
+    /// let shape = Shape::self_attention(1, 2, 50, 16);
+    /// let problem = Problem::new(shape, Method::Exact)?.with_element(Element::F16);
+    /// let data: Vec<f16> = (0..shape.query_elements()).map(|i| f16::from_f32((i as f32 * 0.37).sin())).collect();
+    /// let output: Vec<f16> =
+    ///     Attention::new_blocking(Backend::Cpu)?.run_blocking(&problem, &Inputs::new(&data, &data, &data))?;
+    /// assert_eq!(output.len(), shape.output_elements());
+    /// # Ok::<(), clustered_attention::Error>(())
+    /// ```
+    pub fn with_element(mut self, element: Element) -> Self {
+        self.element = element;
         self
     }
 
@@ -110,6 +132,11 @@ impl Problem {
     /// The method.
     pub fn method(&self) -> &Method {
         &self.method
+    }
+
+    /// How the tensors are stored.
+    pub fn element(&self) -> Element {
+        self.element
     }
 
     /// Whether queries see no key behind their own position.

@@ -1,7 +1,7 @@
 //! Intermediate results that are given to a call, checked against the problem.
 
 use super::inputs::{check_entries, check_length};
-use super::{Inputs, Problem, Shape};
+use super::{Inputs, Problem, Shape, Stored};
 use crate::{Error, Result};
 
 /// Entry of the top-k keys of a cluster for which the sequence has no key.
@@ -59,7 +59,7 @@ impl<'a> Supplied<'a> {
         Self { top_keys: top_keys.into(), ..self }
     }
 
-    pub(crate) fn validate(&self, problem: &Problem, inputs: &Inputs) -> Result<()> {
+    pub(crate) fn validate<E: Stored>(&self, problem: &Problem, inputs: &Inputs<E>) -> Result<()> {
         let shape = problem.shape();
         let Some(clustering) = problem.method().clustering() else {
             return Ok(());

@@ -3,7 +3,7 @@
 use super::Role;
 use crate::limits::Limits;
 use crate::problem::{Neighbourhood, Recipe, Space, Visibility};
-use crate::Shape;
+use crate::{Element, Shape};
 use std::ops::Range;
 
 /// Invocations of most workgroups: queries, keys or clusters of a tile, one an invocation.
@@ -63,6 +63,8 @@ pub(crate) struct Cut {
     pub block_queries: usize,
     /// The same of exact attention.
     pub exact_queries: usize,
+    /// Device: vectors of a query's sums that rest in `softmax_parts` between kernels; 0 where they rest in the output.
+    pub resting_vectors: usize,
     pub keys_padded: usize,
     pub vote_length: usize,
     pub vote_blocks: usize,
@@ -158,6 +160,7 @@ impl Cut {
             value_parts: value_width4.div_ceil(value_registers),
             block_queries: limits.block_queries,
             exact_queries: exact_queries(shape, &visible, limits),
+            resting_vectors: 0,
             keys_padded: keys.next_multiple_of(4),
             vote_length,
             vote_blocks: length.div_ceil(vote_length),
@@ -180,6 +183,12 @@ impl Cut {
             guard_blocks: keys.div_ceil(guard_length),
         };
         cut.with_clusters_per_pass(clusters)
+    }
+
+    /// The same for tensors that are stored so. Sums would lose digits in an output that is not float32.
+    pub fn storing(mut self, element: Element) -> Self {
+        self.resting_vectors = if element == Element::F32 || self.host { 0 } else { self.value_width4 };
+        self
     }
 
     /// The same with fewer clusters at a time.

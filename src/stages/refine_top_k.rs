@@ -40,7 +40,7 @@ pub(super) fn query_words(goes_on: bool, cut: &Cut) -> Count {
     Count::from(cut.shape.queries) * Count::from(1 + row + if goes_on { 2 + cut.groups } else { 0 })
 }
 
-/// The running softmax of every query, one for each part of the value columns, and its logits with the pseudo-keys.
+/// The running softmax of every query, one for each part of the value columns, its logits with the pseudo-keys, and its sums if they rest there.
 pub(super) fn running_softmax_words(cut: &Cut) -> usize {
-    4 * (cut.value_parts + cut.groups.div_ceil(4)) * cut.shape.queries
+    4 * (cut.value_parts + cut.groups.div_ceil(4) + cut.resting_vectors) * cut.shape.queries
 }

@@ -56,7 +56,8 @@ pub(crate) enum Scratch {
     /// Device: rows of vectors. Of each cluster the statistics and the remainder's values, `[C, 1 + value_width4]`; the same of each block
     /// of keys, `[key_blocks, clusters_per_pass, 1 + value_width4]`, or, with key groups, their pseudo-keys, `[C, G, 1 + width4 + value_width4]`, and
     /// the same of each tile of their members, `[key_tiles, clusters_per_pass, 1 + width4 + value_width4]`; the running softmax of each query,
-    /// `[value_parts, L]`; the logits of each query with the pseudo-keys, `[L, groups4]`.
+    /// `[value_parts, L]`; the logits of each query with the pseudo-keys, `[L, groups4]`; where the output is of f16, the weighted values of each
+    /// query, `[L, value_width4]`.
     SoftmaxParts,
     /// Whether a slice's error is too large: on the host what `Verdict` takes; on a device squared error and norm of the guard's rows, whether
     /// they tell that, and a word more, followed by the rows' positions.

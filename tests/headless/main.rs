@@ -4,6 +4,7 @@
 
 mod bench;
 mod drivers;
+mod element;
 mod files;
 mod for_error;
 mod kernels;

@@ -298,8 +298,8 @@ fn wrong_slices_are_named_before_anything_is_allocated() {
     let huge = Shape::self_attention(1 << 11, 1, 1 << 28, 1).with_keys(1).with_value_width(255);
     let problem = Problem::new(huge, Method::Exact).expect("below 2^48 elements");
     let attention = cpu();
-    refused(attention.run_blocking(&problem, &Inputs::new(&[], &[], &[])), &["`queries`", " 0 elements"]);
-    let result = attention.trace_blocking(&problem, &Inputs::new(&[], &[], &[]), &Supplied::default());
+    refused(attention.run_blocking(&problem, &Inputs::<f32>::new(&[], &[], &[])), &["`queries`", " 0 elements"]);
+    let result = attention.trace_blocking(&problem, &Inputs::<f32>::new(&[], &[], &[]), &Supplied::default());
     refused(result, &["`queries`", " 0 elements"]);
 }
 

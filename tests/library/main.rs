@@ -11,6 +11,7 @@ mod errors;
 mod extreme_sizes;
 mod for_error;
 mod guard;
+mod halves;
 mod limits;
 mod long_sequence;
 mod opengl;

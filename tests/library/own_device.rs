@@ -1,5 +1,6 @@
 //! Attention on a device, in an encoder and on buffers of the caller, under WebGPU's default limits.
 
+mod halves;
 mod not_finite;
 
 use crate::common::case::Case;

@@ -2,8 +2,9 @@
 
 mod common;
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor, TensorData};
 use clustered_attention::burn::{attention, attention_with_lengths, AttentionOptions, ClusteredAttention, Lengths};
+use clustered_attention::half::f16;
 use clustered_attention::{Method, Shape};
 use common::{
     devices, dimensions, expected, expected_with_lengths, input, methods, relative_difference, tensor, tensors, values,
@@ -33,6 +34,36 @@ fn every_method_on_every_kind_of_device() {
                 let output = module.forward(queries, keys, values).expect("attention");
                 assert_eq!(output.dims(), [shape.batch, shape.query_heads, shape.queries, shape.value_width]);
                 close(output, &expected(&shape, &data, &options), &format!("{device:?} {method:?}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn halves_in_and_out() {
+    let _idle = Idle;
+    // 3 · 59 · 21 values are an odd number of halves.
+    let odd = Shape::self_attention(1, 3, 59, 13).with_value_width(21);
+    for shape in [shape(), odd, Shape::self_attention(1, 3, 64, 16)] {
+        // Numbers that halves hold exactly.
+        let half = |value: f32| f16::from_f32(value).to_f32();
+        let data = input(&shape, 7).map(|tensor| tensor.into_iter().map(half).collect::<Vec<f32>>());
+        for device in devices() {
+            for method in methods() {
+                let options = AttentionOptions::new(method);
+                let mut dimensions = dimensions(&shape).into_iter();
+                let [queries, keys, values] = data.each_ref().map(|data| {
+                    let halves: Vec<f16> = data.iter().copied().map(f16::from_f32).collect();
+                    let data = TensorData::new(halves, dimensions.next().unwrap_or_default());
+                    Tensor::<4>::from_data(data, (&device, DType::F16))
+                });
+                let output = attention(queries, keys, values, &options).expect("attention");
+                assert_eq!(output.dtype(), DType::F16);
+                let output: Vec<f16> = output.into_data().try_to_vec().expect("a tensor of halves");
+                let output: Vec<f32> = output.into_iter().map(f16::to_f32).collect();
+                let difference = relative_difference(&output, &expected(&shape, &data, &options));
+                // Rounding to the nearest half is worth 2.1e-4.
+                assert!(difference < 3e-4, "{device:?} {method:?}: {difference:e}");
             }
         }
     }

@@ -71,8 +71,11 @@ fn other_types_and_autodiff() {
     for device in devices() {
         let tensor = || zeros([1, 2, 5, 8], &device);
         let half = || tensor().cast(DType::F16);
-        let error = refused([tensor(), half(), tensor()], &exact, &["`keys`", "f16", "f32"]);
+        let error = refused([tensor(), half(), tensor()], &exact, &["`keys`", "is of f16", "must be of f32"]);
         assert!(matches!(error, Error::DataType { tensor: "keys", .. }));
+        refused([half(), half(), tensor()], &exact, &["`values`", "is of f32", "must be of f16"]);
+        let other = || tensor().cast(DType::BF16);
+        refused([other(), other(), other()], &exact, &["`queries`", "is of bf16", "must be of f32 or f16"]);
         let training = [tensor(), tensor(), tensor().autodiff()];
         let error = refused(training, &exact, &["autodiff"]);
         assert!(matches!(error, Error::Unsupported { .. }));

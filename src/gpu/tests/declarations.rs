@@ -3,16 +3,17 @@
 use crate::gpu::compose::{imports, pieces, Tile, PIECES};
 use crate::gpu::finite_check::CheckParams;
 use crate::gpu::kernels::{Access, Kernel, Operand, KERNELS};
-use crate::gpu::key::{KernelKey, Variant};
+use crate::gpu::key::KernelKey;
 use crate::gpu::params::{Blocks, Layout, Params, Reach, Share, Sizes};
+use crate::gpu::variant::Variant;
 use crate::limits::Limits;
 use crate::plan::{Plan, Tensor};
 use crate::stages::{Cut, Given, Role, Stage};
-use crate::{Guard, KeyGroups, Method, Problem, Shape};
+use crate::{Element, Guard, KeyGroups, Method, Problem, Shape};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 
-const VECTORS: Variant = Variant { vectors: true, one_buffer: false };
+const VECTORS: Variant = Variant { element: Element::F32, vectors: true, by_integers: false, one_buffer: false };
 
 /// The variant for dense tensors.
 fn decide(cut: &Cut) -> Variant {
@@ -53,7 +54,10 @@ fn module(kernel: &Kernel, cut: &Cut, variant: Variant) -> String {
 fn parse(source: &str) -> (Module, ModuleInfo) {
     let module =
         naga::front::wgsl::parse_str(source).unwrap_or_else(|error| panic!("{}", error.emit_to_string(source)));
-    let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
+    // Hardware has the instruction without being asked whether it has halves.
+    let halves = source.contains("unpack2x16float(");
+    let capabilities = if halves { Capabilities::SHADER_FLOAT16_IN_FLOAT32 } else { Capabilities::empty() };
+    let info = Validator::new(ValidationFlags::all(), capabilities)
         .validate(&module)
         .unwrap_or_else(|error| panic!("{}", error.emit_to_string(source)));
     (module, info)
@@ -76,7 +80,9 @@ fn variables_in_loops_are_given_a_value() {
 fn bindings_are_what_the_shaders_declare() {
     let cut = cuts().remove(0);
     for kernel in KERNELS.iter() {
-        for variant in [VECTORS, Variant { one_buffer: true, ..VECTORS }] {
+        let halves = Variant { element: Element::F16, vectors: false, ..VECTORS };
+        let one_buffer = [VECTORS, halves].map(|variant| Variant { one_buffer: true, ..variant });
+        for variant in [VECTORS, halves].into_iter().chain(one_buffer) {
             let (module, _) = parse(&module(kernel, &cut, variant));
             let mut declared: Vec<(u32, String, Access)> = module
                 .global_variables
@@ -240,11 +246,12 @@ fn every_kernel_translates_to_every_platform() {
     for (set, cut) in cuts().iter().enumerate() {
         let aligned = decide(cut).vectors;
         for kernel in KERNELS.iter() {
-            for vectors in [false, true] {
-                if vectors && !aligned {
-                    continue;
-                }
-                let source = |one_buffer| module(kernel, cut, Variant { vectors, one_buffer });
+            let elements = [(Element::F32, false), (Element::F16, false), (Element::F16, true)];
+            let all = elements.into_iter().flat_map(|(element, by)| [(element, by, false), (element, by, true)]);
+            for (element, by_integers, vectors) in all.filter(|&(.., vectors)| aligned || !vectors) {
+                let cut = &cut.clone().storing(element);
+                let variant = Variant { element, vectors, by_integers, one_buffer: false };
+                let source = |one_buffer| module(kernel, cut, Variant { one_buffer, ..variant });
                 let (module, info) = parse(&source(true));
                 translate_glsl(&module, &info, kernel.entry_point);
                 let (module, info) = parse(&source(false));
@@ -253,7 +260,9 @@ fn every_kernel_translates_to_every_platform() {
                 translate_msl(&module, &info, entry);
                 let hlsl = translate_hlsl(&module, &info, entry);
                 if let Some(folder) = &hlsl_folder {
-                    let name = format!("{set}_{entry}_{}.hlsl", if vectors { "vec4" } else { "scalar" });
+                    let of = if vectors { "vec4" } else { "scalar" };
+                    let by = if by_integers { "_by_integers" } else { "" };
+                    let name = format!("{set}_{entry}_{of}_{element}{by}.hlsl");
                     std::fs::write(folder.join(name), hlsl).expect("the folder can be written");
                 }
                 translate_glsl(&module, &info, entry);

@@ -1,6 +1,7 @@
 //! Tests of what the public interface does not show: declarations, constants, and shared functions of the shaders.
 
 mod declarations;
+mod halves;
 mod hardware_constants;
 mod visible;
 

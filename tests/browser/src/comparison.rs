@@ -1,9 +1,13 @@
 //! Two back ends on the same inputs.
 
-use clustered_attention::{Attention, Inputs, Layout, Method, Problem, Shape, Stitched, Supplied, Trace};
+use clustered_attention::half::f16;
+use clustered_attention::{
+    Attention, Element, Inputs, Layout, Method, Problem, Shape, Stitched, Stored, Supplied, Trace,
+};
 
-/// Largest difference allowed, relative to the largest value of the reference.
+/// Largest difference allowed, relative to the largest value of the reference: what float32 may round, and a unit in the last place of a half.
 const TOLERANCE: f64 = 1e-5;
+const TOLERANCE_OF_HALVES: f64 = 1.0 / 1024.0;
 /// Least share of queries that both back ends put into the same cluster. Near ties may be decided differently.
 const SAME_CLUSTER: f64 = 0.9;
 
@@ -18,6 +22,8 @@ struct Case {
     top_k: usize,
     /// Window of the stitched method.
     window: Option<usize>,
+    /// Whether it is computed in halves too: in vectors, and half by half.
+    in_halves: bool,
 }
 
 /// Sizes that are multiples of nothing.
@@ -38,6 +44,7 @@ fn cases() -> [Case; 4] {
             clusters: 7,
             top_k: 5,
             window: Some(3),
+            in_halves: true,
         },
         Case {
             name: "length first, E=M=64",
@@ -47,6 +54,7 @@ fn cases() -> [Case; 4] {
             clusters: 25,
             top_k: 32,
             window: Some(16),
+            in_halves: true,
         },
         Case {
             name: "cross attention, E=40, M=13",
@@ -56,6 +64,7 @@ fn cases() -> [Case; 4] {
             clusters: 9,
             top_k: 11,
             window: None,
+            in_halves: false,
         },
         Case {
             name: "one query",
@@ -65,6 +74,7 @@ fn cases() -> [Case; 4] {
             clusters: 4,
             top_k: 8,
             window: Some(2),
+            in_halves: false,
         },
     ]
 }
@@ -82,14 +92,19 @@ pub async fn run(reference: &Attention, candidate: &Attention, report: &dyn Fn(&
         ];
         for method in methods.map(|method| method.with_top_k(case.top_k).with_window(case.window)) {
             let space = method.clustering().map_or(String::new(), |clustering| clustering.space.to_string());
-            let result = compare(&case, method, reference, candidate).await;
-            count += 1;
-            failures += usize::from(result.is_err());
-            let (verdict, text) = match result {
-                Ok(text) => ("ok", text),
-                Err(text) => ("FAILED", text),
-            };
-            report(&format!("{verdict:6} {:9} {space:7} {:36} {text}", method.name(), case.name));
+            for element in Element::ALL.into_iter().filter(|&element| element == Element::F32 || case.in_halves) {
+                let result = match element {
+                    Element::F32 => compare(&case, method, reference, candidate, |floats| floats).await,
+                    _ => compare(&case, method, reference, candidate, halves).await,
+                };
+                count += 1;
+                failures += usize::from(result.is_err());
+                let (verdict, text) = match result {
+                    Ok(text) => ("ok", text),
+                    Err(text) => ("FAILED", text),
+                };
+                report(&format!("{verdict:6} {:9} {space:7} {element} {:36} {text}", method.name(), case.name));
+            }
         }
     }
     if failures == 0 {
@@ -99,12 +114,23 @@ pub async fn run(reference: &Attention, candidate: &Attention, report: &dyn Fn(&
     }
 }
 
-/// Compares one method on one case; what was found, either way.
-async fn compare(case: &Case, method: Method, reference: &Attention, candidate: &Attention) -> Result<String, String> {
+fn halves(floats: Vec<f32>) -> Vec<f16> {
+    floats.into_iter().map(f16::from_f32).collect()
+}
+
+/// Compares one method on one case, with numbers stored in some way; what was found, either way.
+async fn compare<E: Stored + Into<f32>>(
+    case: &Case,
+    method: Method,
+    reference: &Attention,
+    candidate: &Attention,
+    stored: impl Fn(Vec<f32>) -> Vec<E>,
+) -> Result<String, String> {
     let problem = Problem::new(case.shape, method).map_err(|error| error.to_string())?.with_layout(case.layout);
-    let queries = numbers(case.shape.query_elements(), 1);
-    let keys = numbers(case.shape.key_elements(), 2);
-    let values = numbers(case.shape.value_elements(), 3);
+    let problem = problem.with_element(E::ELEMENT);
+    let queries = stored(numbers(case.shape.query_elements(), 1));
+    let keys = stored(numbers(case.shape.key_elements(), 2));
+    let values = stored(numbers(case.shape.value_elements(), 3));
     let mut inputs = Inputs::new(&queries, &keys, &values);
     if let Some([query_lengths, key_lengths]) = case.lengths {
         inputs = inputs.with_lengths(query_lengths, key_lengths);
@@ -119,6 +145,7 @@ async fn compare(case: &Case, method: Method, reference: &Attention, candidate: 
         return Err("the output is not finite".into());
     }
     let again = candidate.run(&problem, &inputs).await.map_err(|error| error.to_string())?;
+    let again: Vec<f32> = again.into_iter().map(Into::into).collect();
     if again.iter().zip(&alone.output).any(|(a, b)| a.to_bits() != b.to_bits()) {
         return Err("a second run gave other bits".into());
     }
@@ -128,7 +155,7 @@ async fn compare(case: &Case, method: Method, reference: &Attention, candidate: 
     let supplied = Supplied::default().with_assignment(assignment).with_key_groups(key_groups);
     let given = trace(candidate, &problem, &inputs, &supplied).await?;
     let difference = relative_difference(&given.output, &expected.output)?;
-    if difference > TOLERANCE {
+    if difference > if E::ELEMENT == Element::F32 { TOLERANCE } else { TOLERANCE_OF_HALVES } {
         return Err(format!("the outputs differ by {difference:.1e} of the largest value"));
     }
     Ok(match assignment {
@@ -137,10 +164,10 @@ async fn compare(case: &Case, method: Method, reference: &Attention, candidate: 
     })
 }
 
-async fn trace(
+async fn trace<E: Stored>(
     attention: &Attention,
     problem: &Problem,
-    inputs: &Inputs<'_>,
+    inputs: &Inputs<'_, E>,
     supplied: &Supplied<'_>,
 ) -> Result<Trace, String> {
     attention.trace(problem, inputs, supplied).await.map_err(|error| error.to_string())
@@ -195,7 +222,8 @@ mod tests {
         let lines = std::cell::RefCell::new(vec![]);
         pollster::block_on(run(&attention, &attention, &|line| lines.borrow_mut().push(line.to_string()))).unwrap();
         let lines = lines.into_inner();
-        assert_eq!(lines.len(), 20);
+        assert_eq!(lines.len(), 30);
+        assert_eq!(lines.iter().filter(|line| line.contains(" f16 ")).count(), 10);
         assert!(lines.iter().all(|line| line.starts_with("ok")), "{}", lines.join("\n"));
     }
 

@@ -3,6 +3,7 @@
 pub mod case;
 pub mod clustering;
 pub mod device;
+pub mod halves;
 pub mod metric;
 pub mod reference;
 

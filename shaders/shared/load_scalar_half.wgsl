@@ -1,0 +1,24 @@
+// Four columns of a row of TENSOR in halves, of any width and alignment; columns past the width are zero.
+fn load_TENSOR(row: u32, column: u32) -> vec4f {
+    return load_at_TENSOR(at_TENSOR(row), column);
+}
+
+// The same in two steps, for rows of which many columns are loaded.
+fn at_TENSOR(row: u32) -> u32 {
+    return row;
+}
+
+fn load_at_TENSOR(place: u32, column: u32) -> vec4f {
+    let first = 4u * column;
+    let last = TENSOR_WIDTH - 1u;
+    return vec4f(
+        select(0.0, half_of_TENSOR(place + min(first, last)), first <= last),
+        select(0.0, half_of_TENSOR(place + min(first + 1u, last)), first + 1u <= last),
+        select(0.0, half_of_TENSOR(place + min(first + 2u, last)), first + 2u <= last),
+        select(0.0, half_of_TENSOR(place + min(first + 3u, last)), first + 3u <= last),
+    );
+}
+
+fn half_of_TENSOR(index: u32) -> f32 {
+    return floats_of(TENSOR[index / 2u] >> (index % 2u * 16u)).x;
+}
