@@ -95,6 +95,8 @@ impl ForError {
     /// count. Causal problems are computed exactly, and without as many queries as keys there is no window. Natively each call is computed on a
     /// thread of its own, from a copy of the inputs.
     ///
+    /// Inputs are float32, so the problem's element is [`Element::F32`](crate::Element::F32).
+    ///
     /// # Errors
     /// [`Error::OutOfRange`] names `target`, `rows` or `margin`; otherwise as [`Attention::run`].
     pub async fn find(&self, attention: &Attention, problem: &Problem, inputs: &Inputs<'_>) -> Result<Found> {
@@ -127,7 +129,7 @@ impl ForError {
     /// for every method: right to watch over one, too severe to choose among them.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] names `target`, `rows` or `margin`; slices that are too small, misaligned or lack a usage; lengths out of range;
+    /// [`Error::OutOfRange`] names `target`, `rows` or `margin`; [`Error::Unsupported`] for tensors in `f16`; slices that are too small, misaligned or lack a usage; lengths out of range;
     /// limits that exact attention exceeds; [`Error::DeviceLost`], [`Error::Device`].
     #[cfg(feature = "gpu")]
     pub async fn find_on_device(

@@ -21,7 +21,8 @@ pub struct StageCost {
     pub operations: u64,
     /// Integer operations of the Hamming stages and of grouping, one 32-bit word at a time.
     pub integer_operations: u64,
-    /// Bytes that must move: in each round, each input is read once and each result is written once, scratch memory included.
+    /// Bytes that must move: in each round, each input is read once and each result is written once, scratch memory included. Tensors count as
+    /// float32, whatever the problem's element.
     pub bytes: u64,
 }
 

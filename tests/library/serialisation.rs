@@ -1,6 +1,6 @@
 //! Feature `serde`: what is written can be read, and looks as one would write it by hand.
 
-use clustered_attention::{Layout, Limits, Method, Plan, PlanFigures, Problem, Shape, Stage};
+use clustered_attention::{Element, Layout, Limits, Method, Plan, PlanFigures, Problem, Shape, Stage};
 
 #[test]
 fn methods_shapes_and_figures_survive_json() {
@@ -14,6 +14,8 @@ fn methods_shapes_and_figures_survive_json() {
     let shape = Shape::self_attention(1, 2, 300, 16);
     assert_eq!(serde_json::from_str::<Shape>(&serde_json::to_string(&shape).expect("text")).expect("a shape"), shape);
     assert_eq!(serde_json::to_string(&Layout::LengthFirst).expect("text"), "\"length_first\"");
+    assert_eq!(serde_json::from_str::<Element>("\"f16\"").expect("an element"), Element::F16);
+    assert_eq!(serde_json::to_string(&Element::F32).expect("text"), "\"f32\"");
     assert_eq!(serde_json::to_string(&Stage::HashCodes).expect("text"), "\"hash_codes\"");
     let problem = Problem::new(shape, Method::stitched(5)).expect("a problem");
     let plan = Plan::new(&problem, &Limits::host()).expect("a plan");

@@ -54,12 +54,13 @@ impl Fused {
     }
 }
 
-/// The same methods and sizes as of float32, and sizes of odd numbers of halves.
+/// Some of the methods and sizes of float32, and sizes of odd numbers of halves.
 fn half_cases(layout: Layout) -> Vec<HalfCase> {
     let odd = Shape::self_attention(1, 1, 21, 5).with_query_heads(3).with_value_width(3);
     let odd = [Method::Exact, Method::improved(3), Method::stitched(3).with_top_k(4).with_window(Some(2))]
         .map(|method| Case::of(odd, method, 32).in_layout(layout));
-    cases(layout).iter().chain(&odd).map(HalfCase::of).collect()
+    let cases = cases(layout);
+    [&cases[0], &cases[3]].into_iter().chain(&odd).map(HalfCase::of).collect()
 }
 
 fn record(own: &OwnDevice, attention: &mut DeviceAttention, tensors: &DeviceTensors) {
