@@ -74,6 +74,13 @@ impl Environment {
         self
     }
 
+    /// What leaves OpenGL ES out where it is the software driver's own, beside Vulkan: both have the same compiler, which takes minutes for the
+    /// kernels of all sizes. `None` elsewhere, or where a user chose adapters.
+    pub fn without_software_opengl() -> Option<(&'static str, &'static str)> {
+        let chosen = drivers_are_chosen() || std::env::var_os(ADAPTER_VARIABLE).is_some();
+        (cfg!(target_os = "linux") && !chosen && lavapipe_manifest().is_some()).then_some((ADAPTER_VARIABLE, "vulkan"))
+    }
+
     pub fn variables(&self) -> impl Iterator<Item = (&'static str, &OsString)> {
         self.variables.iter().map(|(name, value)| (*name, value))
     }

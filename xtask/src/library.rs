@@ -45,9 +45,18 @@ pub fn lint(environment: &Environment) -> Result<()> {
     lint::run(on_packages(environment, "build").arg("--all-targets"))
 }
 
-/// All tests, and the examples in the documentation.
-pub fn test(environment: &Environment) -> Result<()> {
-    run(&mut on_packages(environment, "test"))
+/// Tests that every adapter gets: reference cases, stages, an app's own device, and what is about OpenGL.
+const EVERYWHERE: [&str; 4] = ["every_vector_file", "stages", "own_device", "opengl"];
+
+/// All tests, and the examples in the documentation. With `all` adapters, those that OpenGL ES has in common with another are left out on it.
+pub fn test(environment: &Environment, all: bool) -> Result<()> {
+    let mut tests = on_packages(environment, "test");
+    let Some((variable, adapters)) = Environment::without_software_opengl().filter(|_| all) else {
+        return run(&mut tests);
+    };
+    run(tests.env(variable, adapters).args(["--", "--skip", EVERYWHERE[0]]))?;
+    let mut everywhere = on_packages(environment, "test");
+    run(everywhere.args(["--test", "library", "--test", "vectors", "--", "--skip", "halves"]).args(EVERYWHERE))
 }
 
 /// Every benchmark runs once.

@@ -58,7 +58,7 @@ fn run_step(step: Step, environment: &Environment, options: &Options) -> Result<
         Step::Setup => setup::setup(options)?,
         Step::Format => library::format(environment)?,
         Step::Lint => library::lint(environment)?,
-        Step::Test => library::test(environment)?,
+        Step::Test => library::test(environment, options.all)?,
         Step::Demo => return library::demo(environment),
         Step::Wasm => wasm::BROWSER_TEST.build(environment)?,
         Step::Browser => browser::test(environment)?,
