@@ -190,9 +190,11 @@ fn output<E: Stored>(open: &Open, problem: &Problem, data: &[Vec<f32>; 3], shift
     let problem = problem.with_element(E::ELEMENT);
     // Exact attention is cut over 1024 keys at a time.
     let limits = Limits::of(&open.device);
-    // Where there is a choice, halves are widened by the instruction in one case and by integers in the other, and tiles are of blocks and of rows.
+    // Where there is a choice, halves are widened by the instruction in one case and by integers in the other.
     let software = limits.software && (one_buffer || !open.has_instruction);
-    let block_queries = if one_buffer { 0 } else { 4 };
+    // Tiles of blocks too, for which software adapters compile long.
+    let few = [Method::Exact, Method::stitched(5).with_top_k(6)].contains(problem.method());
+    let block_queries = if few && !one_buffer { 4 } else { limits.block_queries };
     let limits = Limits { operations_per_dispatch: 1, software, block_queries, ..limits };
     let plan = Plan::new(&problem, &limits).expect("a plan");
     let mut attention = DeviceAttention::with_plan(&open.kernels, plan).expect("it fits");

@@ -78,7 +78,7 @@ fn sizes() -> Vec<Case> {
 }
 
 /// What tiles of blocks meet beside that: padding, shared key heads, interleaved heads, masks, a guard that recomputes, groups that fill no
-/// block, passes of clusters, and rows that go on in another dispatch.
+/// block, passes of clusters, many clusters, and rows that go on in another dispatch.
 fn circumstances() -> Vec<Case> {
     let mut cases = Vec::new();
     let padded = Shape { query_heads: 4, key_heads: 2, ..Shape::self_attention(3, 4, 70, 16) };
@@ -101,6 +101,10 @@ fn circumstances() -> Vec<Case> {
     passes.limits = passes.limits.with_scratch_budget_bytes(110_000);
     assert!(passes.plan().cut.passes().count() > 1, "one pass");
     cases.push(passes);
+
+    // More clusters than a workgroup has invocations, more rows than it lists at a time, and codes of several words.
+    let many = Method::improved(90).with_top_k(3).with_clustering(|clustering| clustering.bits = 200);
+    cases.push(Case::new(4, Shape::self_attention(1, 2, 700, 8), many));
 
     let mut dispatches = Case::new(4, Shape { keys: 2100, ..Shape::self_attention(1, 1, 70, 16) }, Method::Exact);
     dispatches.limits.operations_per_dispatch = 1;
