@@ -74,11 +74,14 @@ impl Environment {
         self
     }
 
-    /// What leaves OpenGL ES out where it is the software driver's own, beside Vulkan: both have the same compiler, which takes minutes for the
-    /// kernels of all sizes. `None` elsewhere, or where a user chose adapters.
-    pub fn without_software_opengl() -> Option<(&'static str, &'static str)> {
+    /// What leaves SwiftShader alone of the software drivers, where lavapipe is the other: lavapipe's compiler, which OpenGL ES has too, takes
+    /// minutes for the kernels of all sizes. `None` elsewhere, where there may be a GPU, or where a user chose adapters.
+    pub fn with_swiftshader_alone() -> Option<(&'static str, &'static str)> {
         let chosen = drivers_are_chosen() || std::env::var_os(ADAPTER_VARIABLE).is_some();
-        (cfg!(target_os = "linux") && !chosen && lavapipe_manifest().is_some()).then_some((ADAPTER_VARIABLE, "vulkan"))
+        let both = swiftshader_manifest().is_some() && lavapipe_manifest().is_some();
+        let may_have_gpu =
+            ["/dev/dri", "/dev/nvidiactl", "/dev/dxg", "/dev/kfd"].iter().any(|file| Path::new(file).exists());
+        (cfg!(target_os = "linux") && !chosen && both && !may_have_gpu).then_some((ADAPTER_VARIABLE, "swiftshader"))
     }
 
     pub fn variables(&self) -> impl Iterator<Item = (&'static str, &OsString)> {

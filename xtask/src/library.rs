@@ -48,10 +48,11 @@ pub fn lint(environment: &Environment) -> Result<()> {
 /// Tests that every adapter gets: reference cases, stages, an app's own device, and what is about OpenGL.
 const EVERYWHERE: [&str; 4] = ["every_vector_file", "stages", "own_device", "opengl"];
 
-/// All tests, and the examples in the documentation. With `all` adapters, those that OpenGL ES has in common with another are left out on it.
+/// All tests, and the examples in the documentation. With `all` adapters, the other tests run on one software driver of two; the quick
+/// tier has them on the other.
 pub fn test(environment: &Environment, all: bool) -> Result<()> {
     let mut tests = on_packages(environment, "test");
-    let Some((variable, adapters)) = Environment::without_software_opengl().filter(|_| all) else {
+    let Some((variable, adapters)) = Environment::with_swiftshader_alone().filter(|_| all) else {
         return run(&mut tests);
     };
     run(tests.env(variable, adapters).args(["--", "--skip", EVERYWHERE[0]]))?;
