@@ -5,8 +5,7 @@
 // Workgroup memory: that of the products.
 
 #import lengths
-#import products
-#import centroids
+#import centroid_rows
 #import weights
 
 @group(0) @binding(1) var<storage, read> keys: array<element>;
@@ -17,28 +16,13 @@
 const TILE: u32 = 64u;
 const TILE_QUERIES: u32 = BLOCK_QUERIES;
 
-// The row of the slice's first centroid.
-var<private> first_centroid: u32;
-
-// Keys of the tensors stand where queries do, centroids where keys do.
+// Keys of the tensors stand where queries do.
 fn query_place(row: u32) -> u32 {
     return at_keys(row);
 }
 
 fn load_query(own: u32, place: u32, column: u32) -> vec4f {
     return load_at_keys(place, column);
-}
-
-fn key_place(index: u32) -> u32 {
-    return first_centroid + index * CENTROID_ROW;
-}
-
-fn load_key(place: u32, column: u32) -> vec4f {
-    return centroids[place + min(column, WIDTH_VECTORS - 1u)];
-}
-
-fn score_scale() -> f32 {
-    return 1.0;
 }
 
 @compute @workgroup_size(LANES)

@@ -6,7 +6,6 @@
 
 #import lengths
 #import positions
-#import centroids
 #import metric_squares
 #import guard
 
@@ -23,7 +22,6 @@ const TILE_QUERIES: u32 = BLOCK_QUERIES;
 const SAMPLES: u32 = COVARIANCE_SAMPLES;
 
 var<workgroup> squares: array<f32, SAMPLES>;
-var<private> centres: array<u32, LANE_QUERIES>;
 
 // Queries less their clusters' centroids stand where queries do.
 fn query_place(row: u32) -> u32 {
@@ -31,7 +29,7 @@ fn query_place(row: u32) -> u32 {
 }
 
 fn load_query(own: u32, place: u32, column: u32) -> vec4f {
-    return load_at_queries(place, column) - centroids[centres[own] + min(column, WIDTH_VECTORS - 1u)];
+    return load_at_queries(place, column) - load_centre(own, column);
 }
 
 @compute @workgroup_size(LANES)

@@ -5,7 +5,6 @@
 // metric's rows, the metric once a tile.
 
 #import lengths
-#import centroids
 #import metric_squares
 
 @group(0) @binding(1) var<storage, read> keys: array<element>;
@@ -21,15 +20,13 @@ const TILE_QUERIES: u32 = BLOCK_QUERIES;
 const WEIGHT: f32 = 1.0;
 const LEAST: f32 = -13.815511;
 
-var<private> centres: array<u32, LANE_QUERIES>;
-
 // Keys less their groups' centres stand where queries do.
 fn query_place(row: u32) -> u32 {
     return at_keys(row);
 }
 
 fn load_query(own: u32, place: u32, column: u32) -> vec4f {
-    return load_at_keys(place, column) - centroids[centres[own] + min(column, WIDTH_VECTORS - 1u)];
+    return load_at_keys(place, column) - load_centre(own, column);
 }
 
 @compute @workgroup_size(LANES)

@@ -7,8 +7,7 @@
 
 #import side_rows
 #import positions
-#import products
-#import centroids
+#import centroid_rows
 
 @group(0) @binding(1) var<storage, read> queries: array<element>;
 @group(0) @binding(2) var<storage, read> keys: array<element>;
@@ -23,28 +22,14 @@ const TILE_QUERIES: u32 = BLOCK_QUERIES;
 // [row of the tile][invocation that shares it]: the nearest of its centres, and how near.
 var<workgroup> closest: array<f32, TILE * QUERY_LANES>;
 var<workgroup> closest_centre: array<u32, TILE * QUERY_LANES>;
-// The row of the slice's first centre.
-var<private> first_centre: u32;
 
-// Rows of a side stand where queries do, centres where keys do.
+// Rows of a side stand where queries do.
 fn query_place(row: u32) -> u32 {
     return row;
 }
 
 fn load_query(own: u32, place: u32, column: u32) -> vec4f {
     return load_side(place, column);
-}
-
-fn key_place(index: u32) -> u32 {
-    return first_centre + index * CENTROID_ROW;
-}
-
-fn load_key(place: u32, column: u32) -> vec4f {
-    return centroids[place + min(column, WIDTH_VECTORS - 1u)];
-}
-
-fn score_scale() -> f32 {
-    return 1.0;
 }
 
 @compute @workgroup_size(LANES)
@@ -68,7 +53,7 @@ fn metric_assign(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
         }
         set_query(own, side_row(slice, position));
     }
-    first_centre = centroid_row(slice, side_first());
+    first_centroid = centroid_row(slice, side_first());
     var nearest = array<u32, LANE_QUERIES>();
     var highest = array<f32, LANE_QUERIES>();
     for (var own = 0u; own < LANE_QUERIES; own++) {

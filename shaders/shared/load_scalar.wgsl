@@ -12,9 +12,9 @@ fn load_at_TENSOR(place: u32, column: u32) -> vec4f {
     let first = 4u * column;
     let last = TENSOR_WIDTH - 1u;
     return vec4f(
-        select(0.0, TENSOR[place + min(first, last)], first <= last),
-        select(0.0, TENSOR[place + min(first + 1u, last)], first + 1u <= last),
-        select(0.0, TENSOR[place + min(first + 2u, last)], first + 2u <= last),
-        select(0.0, TENSOR[place + min(first + 3u, last)], first + 3u <= last),
+        select(0.0, stored_TENSOR(place + min(first, last)), first <= last),
+        select(0.0, stored_TENSOR(place + min(first + 1u, last)), first + 1u <= last),
+        select(0.0, stored_TENSOR(place + min(first + 2u, last)), first + 2u <= last),
+        select(0.0, stored_TENSOR(place + min(first + 3u, last)), first + 3u <= last),
     );
 }

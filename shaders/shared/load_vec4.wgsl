@@ -9,5 +9,5 @@ fn at_TENSOR(row: u32) -> u32 {
 }
 
 fn load_at_TENSOR(place: u32, column: u32) -> vec4f {
-    return TENSOR[place + min(column, TENSOR_VECTORS - 1u)];
+    return stored_TENSOR(place + min(column, TENSOR_VECTORS - 1u));
 }

@@ -1,10 +1,11 @@
 // Squared lengths of a tile's rows in a metric: products of each with the rows of the metric, times the row itself. Divided by the metric's trace,
 // so that nothing overflows.
 //
-// Kernels define TILE, TILE_QUERIES, `query_place` and `load_query`. They call in uniform control flow what has barriers: `begin_metric` and
+// Kernels define TILE, TILE_QUERIES, `query_place` and `load_query`, a row less `load_centre`. They call in uniform control flow what has barriers: `begin_metric` and
 // `square_rows`. Workgroup memory: that of the products and at most 2.25 KiB.
 #import products
 #import covariances
+#import centroids
 
 // Keeps quotients finite.
 const SMALLEST: f32 = 1e-37;
@@ -14,6 +15,8 @@ var<workgroup> traces: array<f32, 64>;
 var<workgroup> square_parts: array<f32, TILE * QUERY_LANES>;
 var<private> metric_rows: u32;
 var<private> metric_trace: f32;
+// The rows of the centroids that the tile's rows are taken from.
+var<private> centres: array<u32, LANE_QUERIES>;
 
 // Rows of the metric stand where keys do.
 fn key_place(index: u32) -> u32 {
@@ -66,6 +69,11 @@ fn square_rows(lane: u32) {
         square_parts[tile_place(lane, own) * QUERY_LANES + lane % QUERY_LANES] = squares[own];
     }
     workgroupBarrier();
+}
+
+// A part of the centroid that a row of the invocation is taken from.
+fn load_centre(own: u32, column: u32) -> vec4f {
+    return centroids[centres[own] + min(column, WIDTH_VECTORS - 1u)];
 }
 
 // The square of a row of the tile.

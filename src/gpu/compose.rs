@@ -30,6 +30,7 @@ pub(crate) const PIECES: &[Piece] = pieces![
     "softmax_parts",
     "centroid_codes",
     "centroids",
+    "centroid_rows",
     "covariances",
     "weights",
     "query",
@@ -52,24 +53,27 @@ struct Access {
     element: &'static str,
     output_element: &'static str,
     load: &'static str,
+    /// What loads call.
+    stored: &'static str,
     store: &'static str,
 }
 
 macro_rules! access {
-    ($element:literal, $output_element:literal, $name:literal) => {
+    ($element:literal, $output_element:literal, $rows:literal, $name:literal) => {
         Access {
             element: $element,
             output_element: $output_element,
-            load: include_str!(concat!("../../shaders/shared/load_", $name, ".wgsl")),
+            load: include_str!(concat!("../../shaders/shared/load_", $rows, ".wgsl")),
+            stored: include_str!(concat!("../../shaders/shared/stored_", $name, ".wgsl")),
             store: include_str!(concat!("../../shaders/shared/store_", $name, ".wgsl")),
         }
     };
 }
-const VEC4: Access = access!("vec4f", "vec4f", "vec4");
-const SCALAR: Access = access!("f32", "f32", "scalar");
-const VEC4_HALF: Access = access!("vec2u", "vec2u", "vec4_half");
+const VEC4: Access = access!("vec4f", "vec4f", "vec4", "vec4");
+const SCALAR: Access = access!("f32", "f32", "scalar", "scalar");
+const VEC4_HALF: Access = access!("vec2u", "vec2u", "vec4", "vec4_half");
 /// Two neighbouring invocations may write the halves of one word.
-const SCALAR_HALF: Access = access!("u32", "atomic<u32>", "scalar_half");
+const SCALAR_HALF: Access = access!("u32", "atomic<u32>", "scalar", "scalar_half");
 /// What loads and stores of halves call.
 const HALVES: &str = include_str!("../../shaders/shared/halves.wgsl");
 const HALVES_BY_INSTRUCTION: &str = include_str!("../../shaders/shared/halves_by_instruction.wgsl");
@@ -202,7 +206,7 @@ pub(crate) fn module(
     }
     // The loads and stores are the same text for every tensor.
     for tensor in Tensor::ALL {
-        for (verb, text) in [("load", access.load), ("store", access.store)] {
+        for (verb, text) in [("load", access.load), ("load", access.stored), ("store", access.store)] {
             if accesses(verb, tensor, &words) {
                 module += &text.replace("TENSOR", tensor.name());
             }

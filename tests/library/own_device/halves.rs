@@ -1,6 +1,6 @@
 //! Buffers of halves: slices that begin at any half, share words and buffers, or do not fit; and NaN in them.
 
-use super::{cases, devices, kernels};
+use super::{cases, devices, kernels, record};
 use crate::common::case::{row_offset, Case};
 use crate::common::device::OwnDevice;
 use crate::common::halves::{floats, HalfCase};
@@ -61,14 +61,6 @@ fn half_cases(layout: Layout) -> Vec<HalfCase> {
         .map(|method| Case::of(odd, method, 32).in_layout(layout));
     let cases = cases(layout);
     [&cases[0], &cases[3]].into_iter().chain(&odd).map(HalfCase::of).collect()
-}
-
-fn record(own: &OwnDevice, attention: &mut DeviceAttention, tensors: &DeviceTensors) {
-    own.without_complaint(|| {
-        let mut encoder = own.device.create_command_encoder(&Default::default());
-        attention.record(&mut encoder, tensors).expect("tensors that fit");
-        own.queue.submit([encoder.finish()]);
-    });
 }
 
 #[test]
