@@ -10,12 +10,11 @@
 #import side_rows
 #import centroids
 
-@group(0) @binding(1) var<storage, read> queries: array<element>;
-@group(0) @binding(2) var<storage, read> keys: array<element>;
-@group(0) @binding(3) var<storage, read> groups: array<u32>;
-@group(0) @binding(4) var<storage, read> lengths: array<u32>;
-@group(0) @binding(5) var<storage, read_write> mean_partials: array<vec4f>;
-@group(0) @binding(6) var<storage, read_write> centroids: array<vec4f>;
+@group(0) @binding(1) var<storage, read> side: array<element>;
+@group(0) @binding(2) var<storage, read> groups: array<u32>;
+@group(0) @binding(3) var<storage, read> lengths: array<u32>;
+@group(0) @binding(4) var<storage, read_write> mean_partials: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> centroids: array<vec4f>;
 
 const COLUMNS: u32 = WIDTH_VECTORS;
 const ROWS: u32 = 64u / COLUMNS;

@@ -1,12 +1,13 @@
 // What a cluster's centroid gives to the keys outside its top-k, group by group. Twin of `src/cpu/group_remainder.rs`.
 //
 // partial_groups: a tile of KEY_TILE members of a group, REMAINDER_CLUSTERS clusters and up to PSEUDO_VECTORS columns of keys and values a
-// workgroup. Logits of 32 keys are staged in workgroup memory and become weights relative to the largest so far, as in a running softmax;
-// COLUMNS invocations read a row together (coalesced), 64 / COLUMNS sets of clusters share it.
+// workgroup. Logits of 32 keys are staged in workgroup memory, four clusters a vector, and become weights relative to the largest so far, as in a
+// running softmax; COLUMNS invocations read a row together (coalesced), 64 / COLUMNS sets of clusters share it. A load of a row or of weights feeds
+// four multiply-adds of vectors.
 // combine_groups: one cluster and group a workgroup; adds the tiles in order, relative to the largest logit of the group, and divides by the
 // weight.
 // Traffic: keys and values once for every REMAINDER_CLUSTERS clusters, the logits once for every PSEUDO_VECTORS columns.
-// Workgroup memory: REMAINDER_CLUSTERS * 34 floats, at most 5 KiB.
+// Workgroup memory: 4 KiB for 32 clusters, and less than 1 KiB.
 
 #import sides
 #import cluster_of
@@ -22,14 +23,25 @@
 @group(0) @binding(6) var<storage, read_write> softmax_parts: array<vec4f>;
 
 const COLUMNS: u32 = PSEUDO_VECTORS;
-const SETS: u32 = 64u / COLUMNS;
-const SET_CLUSTERS: u32 = (REMAINDER_CLUSTERS + SETS - 1u) / SETS;
+const SETS: u32 = min(64u / COLUMNS, (REMAINDER_CLUSTERS + 3u) / 4u);
+// Clusters of a set, and of all, in fours.
+const SET_FOURS: u32 = (REMAINDER_CLUSTERS + 4u * SETS - 1u) / (4u * SETS);
+const FOURS: u32 = SETS * SET_FOURS;
 const STAGED: u32 = 32u;
+// Keys whose rows an invocation has in registers, so that it waits for them together.
+const LANE_ROWS: u32 = 4u;
 
-var<workgroup> staged: array<f32, SETS * SET_CLUSTERS * STAGED>;
-var<workgroup> maxima: array<f32, SETS * SET_CLUSTERS>;
-var<workgroup> factors: array<f32, SETS * SET_CLUSTERS>;
+// [key][four clusters]
+var<workgroup> staged: array<vec4f, STAGED * FOURS>;
+var<workgroup> staged_keys: array<u32, STAGED>;
+var<workgroup> maxima: array<f32, 4u * FOURS>;
+var<workgroup> factors: array<f32, 4u * FOURS>;
 var<workgroup> products: array<f32, 64>;
+
+// The numbers of four clusters.
+fn maxima_of(four: u32) -> vec4f {
+    return vec4f(maxima[4u * four], maxima[4u * four + 1u], maxima[4u * four + 2u], maxima[4u * four + 3u]);
+}
 
 // Columns of a key, then of its value.
 fn load_pseudo(slice: Slice, key: u32, vector: u32) -> vec4f {
@@ -60,24 +72,33 @@ fn partial_groups(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoca
     let column = lane % COLUMNS;
     let share = lane / COLUMNS;
     let vector = part * COLUMNS + column;
-    var sums: array<vec4f, SET_CLUSTERS>;
+    var sums: array<vec4f, 4u * SET_FOURS>;
     var maximum = LOWEST;
     var weight_sum = 0.0;
     for (var begin = begin_of_tile; begin < end; begin += STAGED) {
+        let keys_left = min(STAGED, end - begin);
         workgroupBarrier();
-        for (var i = lane; i < SETS * SET_CLUSTERS * STAGED; i += 64u) {
-            let cluster = i / STAGED;
-            let member = begin + i % STAGED;
-            let key = min(groups[list + min(member, end - 1u)], params.sizes.keys - 1u);
-            let logit = weights[weight_row(slice, first + min(cluster, count - 1u)) + key];
-            let counts = cluster < count && member < end && logit > LOWEST;
-            staged[i] = select(LOWEST, logit, counts);
+        if (lane < STAGED) {
+            staged_keys[lane] = min(groups[list + begin + min(lane, keys_left - 1u)], params.sizes.keys - 1u);
         }
         workgroupBarrier();
-        if (lane < SETS * SET_CLUSTERS) {
+        for (var i = lane; i < STAGED * FOURS; i += 64u) {
+            let place = i % STAGED;
+            let four = i / STAGED;
+            var logits = vec4f(LOWEST);
+            for (var k = 0u; k < 4u; k++) {
+                let cluster = 4u * four + k;
+                let logit = weights[weight_row(slice, first + min(cluster, count - 1u)) + staged_keys[place]];
+                let counts = cluster < count && place < keys_left && logit > LOWEST;
+                logits[k] = select(LOWEST, logit, counts);
+            }
+            staged[place * FOURS + four] = logits;
+        }
+        workgroupBarrier();
+        if (lane < 4u * FOURS) {
             var highest = maximum;
             for (var i = 0u; i < STAGED; i++) {
-                highest = max(highest, staged[lane * STAGED + i]);
+                highest = max(highest, staged[i * FOURS + lane / 4u][lane % 4u]);
             }
             maxima[lane] = highest;
             factors[lane] = exp(params.sizes.scale * (maximum - highest));
@@ -85,32 +106,41 @@ fn partial_groups(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoca
             maximum = highest;
         }
         workgroupBarrier();
-        for (var i = lane; i < SETS * SET_CLUSTERS * STAGED; i += 64u) {
-            let logit = staged[i];
-            staged[i] = select(0.0, exp(params.sizes.scale * (logit - maxima[i / STAGED])), logit > LOWEST);
+        for (var i = lane; i < STAGED * FOURS; i += 64u) {
+            let logits = staged[i];
+            let relative = exp(params.sizes.scale * (logits - maxima_of(i % FOURS)));
+            staged[i] = select(vec4f(), relative, logits > vec4f(LOWEST));
         }
         workgroupBarrier();
-        if (lane < SETS * SET_CLUSTERS) {
+        if (lane < 4u * FOURS) {
             for (var i = 0u; i < STAGED; i++) {
-                weight_sum += staged[lane * STAGED + i];
+                weight_sum += staged[i * FOURS + lane / 4u][lane % 4u];
             }
         }
         if (share < SETS) {
-            for (var j = 0u; j < SET_CLUSTERS; j++) {
-                sums[j] *= factors[share * SET_CLUSTERS + j];
+            for (var j = 0u; j < 4u * SET_FOURS; j++) {
+                sums[j] *= factors[share * 4u * SET_FOURS + j];
             }
-            let keys_left = min(STAGED, end - begin);
-            for (var i = 0u; i < keys_left; i++) {
-                let key = min(groups[list + begin + i], params.sizes.keys - 1u);
-                let columns = load_pseudo(slice, key, vector);
-                for (var j = 0u; j < SET_CLUSTERS; j++) {
-                    sums[j] = fma(vec4f(staged[(share * SET_CLUSTERS + j) * STAGED + i]), columns, sums[j]);
+            // Keys past the last weigh nothing.
+            for (var i = 0u; i < keys_left; i += LANE_ROWS) {
+                var columns = array<vec4f, LANE_ROWS>();
+                for (var k = 0u; k < LANE_ROWS; k++) {
+                    columns[k] = load_pseudo(slice, staged_keys[i + k], vector);
+                }
+                for (var k = 0u; k < LANE_ROWS; k++) {
+                    for (var four = 0u; four < SET_FOURS; four++) {
+                        let relative = staged[(i + k) * FOURS + share * SET_FOURS + four];
+                        sums[4u * four] = fma(vec4f(relative.x), columns[k], sums[4u * four]);
+                        sums[4u * four + 1u] = fma(vec4f(relative.y), columns[k], sums[4u * four + 1u]);
+                        sums[4u * four + 2u] = fma(vec4f(relative.z), columns[k], sums[4u * four + 2u]);
+                        sums[4u * four + 3u] = fma(vec4f(relative.w), columns[k], sums[4u * four + 3u]);
+                    }
                 }
             }
         }
     }
-    for (var j = 0u; j < SET_CLUSTERS; j++) {
-        let cluster = share * SET_CLUSTERS + j;
+    for (var j = 0u; j < 4u * SET_FOURS; j++) {
+        let cluster = share * 4u * SET_FOURS + j;
         if (share < SETS && cluster < count && vector < WIDTH_VECTORS + VALUE_VECTORS) {
             softmax_parts[key_tile_row(slice, tile, first + cluster) + 1u + vector] = sums[j];
         }

@@ -9,12 +9,11 @@
 #import positions
 #import centroid_rows
 
-@group(0) @binding(1) var<storage, read> queries: array<element>;
-@group(0) @binding(2) var<storage, read> keys: array<element>;
-@group(0) @binding(3) var<storage, read> centroids: array<vec4f>;
-@group(0) @binding(4) var<storage, read> lengths: array<u32>;
-@group(0) @binding(5) var<storage, read> starts: array<u32>;
-@group(0) @binding(6) var<storage, read_write> clusters: array<u32>;
+@group(0) @binding(1) var<storage, read> side: array<element>;
+@group(0) @binding(2) var<storage, read> centroids: array<vec4f>;
+@group(0) @binding(3) var<storage, read> lengths: array<u32>;
+@group(0) @binding(4) var<storage, read> starts: array<u32>;
+@group(0) @binding(5) var<storage, read_write> clusters: array<u32>;
 
 const TILE: u32 = 64u;
 const TILE_QUERIES: u32 = BLOCK_QUERIES;
@@ -25,11 +24,11 @@ var<workgroup> closest_centre: array<u32, TILE * QUERY_LANES>;
 
 // Rows of a side stand where queries do.
 fn query_place(row: u32) -> u32 {
-    return row;
+    return at_side(row);
 }
 
 fn load_query(own: u32, place: u32, column: u32) -> vec4f {
-    return load_side(place, column);
+    return load_at_side(place, column);
 }
 
 @compute @workgroup_size(LANES)

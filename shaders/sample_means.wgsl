@@ -2,9 +2,9 @@
 // `src/cpu/sample_means.rs`.
 //
 // One centre a workgroup. Its members in the sample are listed first, in order (`shared/listed_members.wgsl`). COLUMNS invocations read a row
-// together (coalesced), 64 / COLUMNS rows at a time: of the members, then of the metric. A centre without members stays
+// together (coalesced), 256 / COLUMNS rows at a time: of the members, then of the metric. A centre without members stays
 // what it was; a surplus one is never chosen.
-// Traffic: the clusters of the sample and the metric once a centre, each row of the sample once. Workgroup memory: 5 KiB.
+// Traffic: the clusters of the sample and the metric once a centre, each row of the sample once. Workgroup memory: 8 KiB.
 
 #import side_rows
 #import positions
@@ -12,23 +12,25 @@
 #import centroids
 #import covariances
 
-@group(0) @binding(1) var<storage, read> queries: array<element>;
-@group(0) @binding(2) var<storage, read> keys: array<element>;
-@group(0) @binding(3) var<storage, read> lengths: array<u32>;
-@group(0) @binding(4) var<storage, read> starts: array<u32>;
-@group(0) @binding(5) var<storage, read> clusters: array<u32>;
-@group(0) @binding(6) var<storage, read> covariances: array<vec4f>;
-@group(0) @binding(7) var<storage, read_write> centroids: array<vec4f>;
+@group(0) @binding(1) var<storage, read> side: array<element>;
+@group(0) @binding(2) var<storage, read> lengths: array<u32>;
+@group(0) @binding(3) var<storage, read> starts: array<u32>;
+@group(0) @binding(4) var<storage, read> clusters: array<u32>;
+@group(0) @binding(5) var<storage, read> covariances: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> centroids: array<vec4f>;
 
 const COLUMNS: u32 = WIDTH_VECTORS;
-const ROWS: u32 = 64u / COLUMNS;
+const LANES: u32 = 256u;
+const ROWS: u32 = LANES / COLUMNS;
+// Invocations that have a number to add.
+const NUMBERS: u32 = 64u;
 
-var<workgroup> row_sums: array<vec4f, 64>;
-var<workgroup> numbers: array<f32, 64>;
+var<workgroup> row_sums: array<vec4f, LANES>;
+var<workgroup> numbers: array<f32, NUMBERS>;
 var<workgroup> octets: array<f32, 8>;
 var<workgroup> centre: array<vec4f, WIDTH_VECTORS>;
 
-// The sum of `numbers` of all invocations, in eights.
+// The sum of `numbers`, in eights.
 fn sum_of_numbers(lane: u32) -> f32 {
     workgroupBarrier();
     if (lane < 8u) {
@@ -46,7 +48,7 @@ fn sum_of_numbers(lane: u32) -> f32 {
     return sum;
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES)
 fn sample_means(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
     let cluster = params.share.tile_begin + workgroup.x;
@@ -106,7 +108,9 @@ fn sample_means(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
         }
     }
     row_sums[lane] = product;
-    numbers[lane] = trace_part(slice, metric, lane);
+    if (lane < NUMBERS) {
+        numbers[lane] = trace_part(slice, metric, lane);
+    }
     let trace = sum_of_numbers(lane);
     if (lane < COLUMNS) {
         for (var other = 1u; other < ROWS; other++) {
@@ -116,7 +120,9 @@ fn sample_means(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
         product = select(centre[lane], product / trace, trace > 0.0);
     }
     workgroupBarrier();
-    numbers[lane] = select(0.0, dot(product, centre[min(lane, COLUMNS - 1u)]), lane < COLUMNS);
+    if (lane < NUMBERS) {
+        numbers[lane] = select(0.0, dot(product, centre[min(lane, COLUMNS - 1u)]), lane < COLUMNS);
+    }
     let norm = sum_of_numbers(lane);
     let out = centroid_row(slice, side_first() + cluster);
     if (count > 0.0 || !keeps) {

@@ -9,6 +9,11 @@ pub const DEFAULT_SCRATCH_BUDGET_BYTES: u64 = 128 << 20;
 /// operations a second, a tenth of a millisecond on a large GPU.
 pub(crate) const OPERATIONS_PER_DISPATCH: u64 = 1 << 31;
 
+/// The same of a GPU with memory of its own, the slowest of which do ten times as much: the more a dispatch has, the shorter the part of it in
+/// which the last workgroups run alone.
+#[cfg(feature = "gpu")]
+const OPERATIONS_PER_DISCRETE_DISPATCH: u64 = 1 << 33;
+
 /// The limits of a target that decide how a problem is cut: from a [`wgpu::Device`], from [`wgpu::Limits`], or the host's; and how
 /// much scratch memory may be taken of it.
 ///
@@ -136,6 +141,9 @@ impl Limits {
     pub fn of(device: &wgpu::Device) -> Self {
         let mut limits = Self::from(&device.limits());
         let adapter = device.adapter_info();
+        if adapter.device_type == wgpu::DeviceType::DiscreteGpu {
+            limits.operations_per_dispatch = OPERATIONS_PER_DISCRETE_DISPATCH;
+        }
         if adapter.device_type == wgpu::DeviceType::Cpu {
             (limits.query_registers, limits.value_registers) = Self::SOFTWARE_REGISTERS;
             limits.block_queries = 0;

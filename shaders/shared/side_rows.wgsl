@@ -1,4 +1,4 @@
-// Rows of a side, see `sides`: queries or keys.
+// Rows of a side, see `sides`: queries or keys. Kernels bind `side`, which is either tensor, so that no load asks which.
 #import lengths
 #import sides
 
@@ -14,11 +14,4 @@ fn side_row(slice: Slice, position: u32) -> u32 {
         return row_of(params.sizes.key_layout, slice.batch, key_head(slice), position);
     }
     return query_row(slice, position);
-}
-
-fn load_side(row: u32, column: u32) -> vec4f {
-    if (of_keys()) {
-        return load_keys(row, column);
-    }
-    return load_queries(row, column);
 }

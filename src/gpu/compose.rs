@@ -1,6 +1,7 @@
 //! Modules as text: shared pieces by their `#import` lines, loads and stores of tensors, constants.
 
 use super::constants::{Constant, CONSTANTS};
+use super::kernels::Operand;
 use super::variant::Variant;
 use crate::plan::Tensor;
 use crate::stages::{Cut, Role};
@@ -146,9 +147,13 @@ fn words<'a>(texts: &[&'a str]) -> HashSet<&'a str> {
     texts.iter().flat_map(|text| text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))).collect()
 }
 
+/// What rows are loaded of or stored to: the tensors, and the one of queries and keys that a dispatch is about.
+fn tensors() -> impl Iterator<Item = &'static str> {
+    Tensor::ALL.into_iter().map(Tensor::name).chain([Operand::SIDE])
+}
+
 /// Whether rows of a tensor are loaded or stored.
-fn accesses(verb: &str, tensor: Tensor, words: &HashSet<&str>) -> bool {
-    let name = tensor.name();
+fn accesses(verb: &str, name: &str, words: &HashSet<&str>) -> bool {
     [format!("{verb}_{name}"), format!("{verb}_at_{name}")].iter().any(|access| words.contains(access.as_str()))
 }
 
@@ -157,7 +162,7 @@ pub(crate) fn constants_named(source: &str, pieces: &[&'static Piece]) -> Vec<&'
     let texts: Vec<&str> = pieces.iter().map(|piece| piece.source).chain([source]).collect();
     let words = words(&texts);
     let accessed = |name: &str| {
-        let tensor = Tensor::ALL.into_iter().find(|tensor| name.starts_with(&format!("{}_", tensor.name())));
+        let tensor = tensors().find(|tensor| name.starts_with(&format!("{tensor}_")));
         tensor.is_some_and(|tensor| accesses("load", tensor, &words) || accesses("store", tensor, &words))
     };
     CONSTANTS.iter().filter(|constant| words.contains(constant.name) || accessed(constant.name)).collect()
@@ -205,14 +210,14 @@ pub(crate) fn module(
         module += &plain(text);
     }
     // The loads and stores are the same text for every tensor.
-    for tensor in Tensor::ALL {
+    for tensor in tensors() {
         for (verb, text) in [("load", access.load), ("load", access.stored), ("store", access.store)] {
             if accesses(verb, tensor, &words) {
-                module += &text.replace("TENSOR", tensor.name());
+                module += &text.replace("TENSOR", tensor);
             }
         }
     }
-    let accessed = |verb| half && Tensor::ALL.into_iter().any(|tensor| accesses(verb, tensor, &words));
+    let accessed = |verb| half && tensors().any(|tensor| accesses(verb, tensor, &words));
     if accessed("load") {
         module += if variant.by_integers { HALVES_BY_INTEGERS } else { HALVES_BY_INSTRUCTION };
     }

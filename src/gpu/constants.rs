@@ -53,6 +53,8 @@ pub(crate) const CONSTANTS: &[Constant] = constants![
     "queries_VECTORS": |cut, _| cut.width4,
     "keys_WIDTH": |cut, _| cut.shape.width,
     "keys_VECTORS": |cut, _| cut.width4,
+    "side_WIDTH": |cut, _| cut.shape.width,
+    "side_VECTORS": |cut, _| cut.width4,
     "values_WIDTH": |cut, _| cut.shape.value_width,
     "values_VECTORS": |cut, _| cut.value_width4,
     "output_WIDTH": |cut, _| cut.shape.value_width,

@@ -12,6 +12,8 @@ use Access::{Read, Write};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Operand {
     Tensor(Tensor),
+    /// Queries or keys, as the step is about.
+    Side,
     Scratch(Scratch),
     /// Hash planes with their thresholds.
     Planes,
@@ -26,11 +28,14 @@ pub(crate) enum Operand {
 }
 
 impl Operand {
+    /// The name of [`Operand::Side`] in the shaders.
+    pub const SIDE: &'static str = "side";
+
     /// The operand of a variable in the shaders.
     fn of(name: &str) -> Option<Self> {
         let others =
             [("planes", Self::Planes), ("starts", Self::Starts), ("lengths", Self::Lengths), ("found", Self::FoundBad)];
-        let other = others.into_iter().chain([("tensor", Self::Checked)]).find(|(known, _)| *known == name);
+        let other = others.into_iter().chain([("tensor", Self::Checked), (Self::SIDE, Self::Side)]).find(|(known, _)| *known == name);
         let tensor = || Tensor::ALL.into_iter().find(|tensor| tensor.name() == name).map(Self::Tensor);
         let scratch = || Scratch::OF_DEVICES.into_iter().find(|piece| piece.name() == name).map(Self::Scratch);
         other.map(|(_, operand)| operand).or_else(tensor).or_else(scratch)
@@ -43,6 +48,7 @@ impl Operand {
     pub fn name(self) -> &'static str {
         match self {
             Self::Tensor(tensor) => tensor.name(),
+            Self::Side => Self::SIDE,
             Self::Scratch(piece) => piece.name(),
             Self::Planes => "planes",
             Self::Starts => "starts",
@@ -124,7 +130,7 @@ impl Kernel {
 
     /// Whether what the kernel is depends on how tensors are stored.
     pub fn touches_tensors(&self) -> bool {
-        self.bindings.iter().any(|(operand, _)| matches!(operand, Operand::Tensor(_) | Operand::Checked))
+        self.bindings.iter().any(|(operand, _)| matches!(operand, Operand::Tensor(_) | Operand::Side | Operand::Checked))
     }
 
     /// How a binding is declared. A buffer has one usage in a dispatch: where the output lies in the buffer of an input, kernels that write

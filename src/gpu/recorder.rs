@@ -44,7 +44,7 @@ impl Memory {
             Operand::Planes => Some(&self.planes),
             Operand::Starts => Some(&self.starts),
             Operand::Lengths => Some(&self.lengths),
-            Operand::Tensor(_) | Operand::Checked | Operand::FoundBad => None,
+            Operand::Tensor(_) | Operand::Side | Operand::Checked | Operand::FoundBad => None,
         }
     }
 }
@@ -127,14 +127,15 @@ impl Recording {
         let mut next = 0;
         for (chunk, dispatches) in work {
             let bindings = Bindings::new(plan, &chunk, ranges);
-            let mut groups: HashMap<&str, (Arc<Pipeline>, wgpu::BindGroup)> = HashMap::new();
+            let mut groups: HashMap<(&str, Tensor), (Arc<Pipeline>, wgpu::BindGroup)> = HashMap::new();
             let mut steps = Vec::with_capacity(dispatches.len());
             for dispatch in dispatches {
-                let (pipeline, bind_group) = groups.entry(dispatch.kernel).or_insert_with(|| {
+                let side = if dispatch.role.is_of_keys() { Tensor::Keys } else { Tensor::Queries };
+                let (pipeline, bind_group) = groups.entry((dispatch.kernel, side)).or_insert_with(|| {
                     let kernel = kernel(dispatch.kernel);
                     let key = KernelKey::new(kernel, &plan.cut, given, variant);
                     let pipeline = kernels.pipeline(kernel, key, size_of::<Params>());
-                    let bind_group = bindings.group(device, &pipeline, &kernel.bindings, memory, &params_buffer);
+                    let bind_group = bindings.group(device, &pipeline, (&kernel.bindings, side), memory, &params_buffer);
                     (pipeline, bind_group)
                 });
                 let params = Params::new(plan, &chunk, &dispatch, bindings.origins);
@@ -203,11 +204,15 @@ impl<'a> Bindings<'a> {
         Self { tensors, origins }
     }
 
+    fn tensor(&self, tensor: Tensor) -> wgpu::BindingResource<'a> {
+        wgpu::BindingResource::Buffer(self.tensors[tensor as usize].clone())
+    }
+
     fn group(
         &self,
         device: &wgpu::Device,
         pipeline: &Pipeline,
-        operands: &[(Operand, Access)],
+        (operands, side): (&[(Operand, Access)], Tensor),
         memory: &Memory,
         params: &wgpu::Buffer,
     ) -> wgpu::BindGroup {
@@ -219,7 +224,8 @@ impl<'a> Bindings<'a> {
         let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(params) }];
         for (index, (operand, _)) in operands.iter().enumerate() {
             let resource = match (operand, memory.buffer(*operand)) {
-                (Operand::Tensor(tensor), _) => wgpu::BindingResource::Buffer(self.tensors[*tensor as usize].clone()),
+                (Operand::Tensor(tensor), _) => self.tensor(*tensor),
+                (Operand::Side, _) => self.tensor(side),
                 (_, Some(buffer)) => buffer.as_entire_binding(),
                 // Does not happen: every step's memory is in the plan's table, as a test holds.
                 (_, None) => memory.starts.as_entire_binding(),
