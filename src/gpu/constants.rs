@@ -38,6 +38,7 @@ pub(crate) const CONSTANTS: &[Constant] = constants![
     "SPREAD": |cut, given| usize::from(cut.spread && !given.top_keys),
     "PSEUDO_VECTORS": |cut, _| cut.pseudo_vectors,
     "PSEUDO_PARTS": |cut, _| cut.pseudo_parts,
+    "SAMPLE_LANES": |cut, _| cut.sample_lanes,
     "KEY_TILE": |_, _| KEY_TILE,
     "CLUSTERS_AT_ONCE": |_, _| CLUSTERS_AT_ONCE,
     "GUARD_LENGTH": |_, _| GUARD_LENGTH,

@@ -35,7 +35,10 @@ impl Operand {
     fn of(name: &str) -> Option<Self> {
         let others =
             [("planes", Self::Planes), ("starts", Self::Starts), ("lengths", Self::Lengths), ("found", Self::FoundBad)];
-        let other = others.into_iter().chain([("tensor", Self::Checked), (Self::SIDE, Self::Side)]).find(|(known, _)| *known == name);
+        let other = others
+            .into_iter()
+            .chain([("tensor", Self::Checked), (Self::SIDE, Self::Side)])
+            .find(|(known, _)| *known == name);
         let tensor = || Tensor::ALL.into_iter().find(|tensor| tensor.name() == name).map(Self::Tensor);
         let scratch = || Scratch::OF_DEVICES.into_iter().find(|piece| piece.name() == name).map(Self::Scratch);
         other.map(|(_, operand)| operand).or_else(tensor).or_else(scratch)
@@ -130,7 +133,9 @@ impl Kernel {
 
     /// Whether what the kernel is depends on how tensors are stored.
     pub fn touches_tensors(&self) -> bool {
-        self.bindings.iter().any(|(operand, _)| matches!(operand, Operand::Tensor(_) | Operand::Side | Operand::Checked))
+        self.bindings
+            .iter()
+            .any(|(operand, _)| matches!(operand, Operand::Tensor(_) | Operand::Side | Operand::Checked))
     }
 
     /// How a binding is declared. A buffer has one usage in a dispatch: where the output lies in the buffer of an input, kernels that write

@@ -135,7 +135,8 @@ impl Recording {
                     let kernel = kernel(dispatch.kernel);
                     let key = KernelKey::new(kernel, &plan.cut, given, variant);
                     let pipeline = kernels.pipeline(kernel, key, size_of::<Params>());
-                    let bind_group = bindings.group(device, &pipeline, (&kernel.bindings, side), memory, &params_buffer);
+                    let bind_group =
+                        bindings.group(device, &pipeline, (&kernel.bindings, side), memory, &params_buffer);
                     (pipeline, bind_group)
                 });
                 let params = Params::new(plan, &chunk, &dispatch, bindings.origins);

@@ -70,6 +70,8 @@ pub(crate) struct Cut {
     pub vote_blocks: usize,
     /// Clusters whose votes are counted in one workgroup's memory.
     pub vote_clusters: usize,
+    /// Invocations of a workgroup that computes one centre of a sample.
+    pub sample_lanes: usize,
     /// Rows that may be looked at for all clusters where their members are listed in one dispatch.
     pub rows_at_once: usize,
     pub group_length: usize,
@@ -165,6 +167,8 @@ impl Cut {
             vote_length,
             vote_blocks: length.div_ceil(vote_length),
             vote_clusters: (2048 / (32 * words + 1)).clamp(1, clusters.max(1)),
+            // A GPU waits for the loads of more of them together; a software adapter computes them one after another.
+            sample_lanes: if limits.software { 64 } else { 256 },
             rows_at_once: if limits.software { 0 } else { ROWS_AT_ONCE },
             group_length,
             group_blocks: length.max(if groups > 0 { keys } else { 0 }).div_ceil(group_length),

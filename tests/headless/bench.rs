@@ -100,3 +100,65 @@ fn a_benchmark_refuses_what_there_is_not() {
     let unwritable = fail(&[&cpu[..], &["--html", &scratch_file("no/such/folder.html")]].concat(), 1);
     assert!(unwritable.contains("cannot write"), "{unwritable}");
 }
+
+#[test]
+fn a_benchmark_measures_every_element() {
+    let (document, _) =
+        bench("bench_elements", &["--length", "90", "--method", "exact,stitched", "--element", "f16,f32"]);
+    let runs = document["runs"].as_array().expect("a list of runs");
+    let found: Vec<_> = runs.iter().map(|run| (run["method"].as_str(), run["element"].as_str())).collect();
+    let expected = ["exact", "stitched"].map(|method| ["f32", "f16"].map(|element| (Some(method), Some(element))));
+    assert_eq!(found, expected.concat());
+    // Of queries, keys, values and output.
+    let tensor_bytes: Vec<_> = runs.iter().map(|run| run["memory"]["tensor_bytes"].as_u64()).collect();
+    assert_eq!(tensor_bytes[..2], [Some(4 * 4 * 90 * 2 * 16), Some(2 * 4 * 90 * 2 * 16)]);
+    // Rounding to halves shows, and no more than that.
+    let error = runs[1]["relative_error"].as_f64().expect("an error");
+    assert!((1e-5..2e-3).contains(&error), "{error}");
+    assert!(fail(&["bench", "--element", "f64"], 2).contains("f16"));
+}
+
+/// A file with one run of a method: its calls lie 2 % around a median.
+fn written(name: &str, median: f64, element: Option<&str>) -> String {
+    let mut run = serde_json::json!({
+        "back_end": "CPU", "method": "exact", "length": 70, "heads": 2, "width": 16, "clusters": null, "top_k": null, "window": null,
+        "key_groups": null, "relative_error": 0.25, "stage_seconds": median,
+        "seconds": {"lower_quartile": 0.98 * median, "median": median, "upper_quartile": 1.02 * median},
+    });
+    if let Some(element) = element {
+        run["element"] = element.into();
+    }
+    let file = scratch_file(name);
+    std::fs::write(&file, serde_json::json!({ "runs": [run] }).to_string()).expect("the file can be written");
+    file
+}
+
+#[test]
+fn benchmarks_are_compared() {
+    let before = written("compare_before.json", 0.1, None);
+    for (name, median, expected) in
+        [("faster", 0.05, "1 faster, 0 the same"), ("same", 0.1001, "1 the same"), ("slower", 0.2, "1 slower")]
+    {
+        let after = written(&format!("compare_{name}.json"), median, Some("f32"));
+        let output = succeed(&["bench", "--compare", &before, &after]);
+        assert!(output.contains(expected), "{output}");
+        assert!(output.contains(&format!("{:.2}", median / 0.1)) && output.contains("0.250"), "{output}");
+    }
+    let halves = written("compare_halves.json", 0.1, Some("f16"));
+    assert!(fail(&["bench", "--compare", &before, &halves], 1).contains("no run in common"));
+    let broken = scratch_file("compare_broken.json");
+    std::fs::write(&broken, "{}").expect("the file can be written");
+    assert!(fail(&["bench", "--compare", &before, &broken], 1).contains("it has no `runs`"));
+    assert!(fail(&["bench", "--compare", &before, &scratch_file("compare_none.json")], 1).contains("cannot read"));
+    assert!(fail(&["bench", "--compare", &before], 2).contains("2 values"));
+}
+
+#[test]
+fn what_a_benchmark_writes_can_be_compared() {
+    let arguments = ["--length", "60", "--method", "exact"];
+    bench("compared_first", &arguments);
+    bench("compared_second", &arguments);
+    let files = ["compared_first.json", "compared_second.json"].map(scratch_file);
+    let output = succeed(&["bench", "--compare", &files[0], &files[1]]);
+    assert!(output.contains("exact") && output.contains("0 only in the first, 0 only in the second"), "{output}");
+}

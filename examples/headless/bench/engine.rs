@@ -1,6 +1,7 @@
 //! The back ends of a benchmark, each with its ceilings.
 
-use super::ceilings::{self, Ceilings};
+use super::ceilings::{self, Ceilings, Load};
+use super::machine::clocks;
 use super::options::{BenchBackend, BenchOptions};
 use crate::terminal::complain;
 use anyhow::{bail, Context, Result};
@@ -14,6 +15,8 @@ pub struct Engine {
     pub software: bool,
     /// Where the ceilings are measured; `None` on the CPU.
     adapter: Option<wgpu::Adapter>,
+    /// What raises a real GPU's clock.
+    load: Option<Load>,
     pub facts: BackEnd,
 }
 
@@ -36,6 +39,8 @@ pub struct BackEnd {
     pub ceilings: Ceilings,
     /// What was compiled during the benchmark.
     pub compilations: Vec<Compilation>,
+    /// Of a real GPU, what tools of the system tell of the clocks right after work: a line for each card.
+    pub clocks: Vec<String>,
 }
 
 /// A pipeline and how long it took.
@@ -46,6 +51,13 @@ pub struct Compilation {
 }
 
 impl Engine {
+    /// Raises the clock, which a real GPU lowers while the host works.
+    pub fn wake(&self) {
+        if let Some(load) = &self.load {
+            load.run();
+        }
+    }
+
     pub fn is_gpu(&self) -> bool {
         self.facts.kind == "gpu"
     }
@@ -56,8 +68,9 @@ impl Engine {
             None => ceilings::of_cpu(),
             Some(adapter) => ceilings::of_adapter(adapter)?,
         };
-        let compilations = compilations(&self.attention);
-        Ok(BackEnd { compilations, ceilings: self.facts.ceilings.clone().or_better(again), ..self.facts })
+        self.wake();
+        let (compilations, clocks) = (compilations(&self.attention), self.load.as_ref().map_or(vec![], |_| clocks()));
+        Ok(BackEnd { compilations, clocks, ceilings: self.facts.ceilings.clone().or_better(again), ..self.facts })
     }
 }
 
@@ -79,7 +92,7 @@ pub fn open(options: &BenchOptions, mut say: impl FnMut(&str)) -> Result<Vec<Eng
     if wanted(BenchBackend::Cpu) && (options.adapter.is_empty() || !options.backend.is_empty()) {
         say("ceilings of the CPU");
         let attention = budget(Attention::new_blocking(Backend::Cpu)?);
-        engines.push(Engine { attention, software: false, adapter: None, facts: cpu() });
+        engines.push(Engine { attention, software: false, adapter: None, load: None, facts: cpu() });
     }
     if wanted(BenchBackend::Gpu) {
         for description in chosen_adapters(options)? {
@@ -106,8 +119,10 @@ pub fn open(options: &BenchOptions, mut say: impl FnMut(&str)) -> Result<Vec<Eng
                 open_seconds: begin.elapsed().as_secs_f64(),
                 ceilings,
                 compilations: Vec::new(),
+                clocks: Vec::new(),
             };
-            engines.push(Engine { attention: budget(attention), software, adapter: Some(found), facts });
+            let load = if software { None } else { Some(Load::new(&found)?) };
+            engines.push(Engine { attention: budget(attention), software, adapter: Some(found), load, facts });
         }
     }
     Ok(engines)
@@ -125,6 +140,7 @@ fn cpu() -> BackEnd {
         open_seconds: 0.0,
         ceilings: ceilings::of_cpu(),
         compilations: Vec::new(),
+        clocks: Vec::new(),
     }
 }
 

@@ -33,6 +33,24 @@ pub fn describe() -> Machine {
     }
 }
 
+/// What is known of the cards and their clocks: by NVIDIA's tool, or where Linux tells it of AMD's. Nothing where neither does.
+pub fn clocks() -> Vec<String> {
+    let fields = "name,clocks.sm,clocks.max.sm,clocks.mem,power.limit,driver_version";
+    let tool = Command::new("nvidia-smi").args([&format!("--query-gpu={fields}"), "--format=csv,noheader"]).output();
+    let lines = |text: &str| text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
+    if let Some(output) = tool.ok().filter(|output| output.status.success()) {
+        return lines(&String::from_utf8_lossy(&output.stdout))
+            .iter()
+            .map(|line| format!("{fields}: {line}"))
+            .collect();
+    }
+    let cards = std::fs::read_dir("/sys/class/drm").into_iter().flatten().flatten();
+    let levels = cards.filter_map(|card| std::fs::read_to_string(card.path().join("device/pp_dpm_sclk")).ok());
+    levels
+        .flat_map(|levels| lines(&levels).into_iter().filter(|line| line.ends_with('*')).collect::<Vec<_>>())
+        .collect()
+}
+
 /// Threads that ran or wanted to during the last minute, where the system tells.
 fn load() -> Option<f64> {
     std::fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()

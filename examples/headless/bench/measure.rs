@@ -3,16 +3,16 @@
 use super::engine::Engine;
 use super::memory::{self, Heap};
 use super::options::BenchOptions;
-use super::results::{Configuration, Memory, Run, Skipped, Spread, StageResult};
-use crate::available_memory::{call_bytes, ensure_free, tensor_bytes, zeros};
+use super::results::{Configuration, Memory, Rated, Run, Skipped, Spread, StageResult};
+use crate::available_memory::{call_bytes, ensure_free, tensor_bytes};
 use crate::description::describe;
-use crate::input::Tensors;
 use crate::measure::SAMPLED_ROWS;
 use crate::progress::Progress;
+use crate::stored::{Given, Output};
 use crate::synthetic;
 use anyhow::{bail, Context, Result};
 use clustered_attention::{
-    Accuracy, Attention, Backend, ExactRows, Inputs, Method, Plan, Problem, Rows, Shape, Stage, Supplied,
+    Accuracy, Attention, Backend, Element, ExactRows, Inputs, Method, Plan, Problem, Rows, Shape, Stage,
 };
 use std::collections::HashMap;
 use std::time::Instant;
@@ -42,6 +42,18 @@ struct Candidate<'a> {
     shares_engine: bool,
 }
 
+/// Input and memory for an output, of one element.
+struct Buffers<'a> {
+    element: Element,
+    given: Given<'a>,
+    output: Output,
+}
+
+fn buffers_of<'a, 'b>(problem: &Problem, all: &'a mut [Buffers<'b>]) -> Result<&'a mut Buffers<'b>> {
+    let found = all.iter_mut().find(|buffers| buffers.element == problem.element());
+    found.context("every element of the sweep has its buffers")
+}
+
 /// Runs and what was left out.
 pub struct Measured {
     pub runs: Vec<Run>,
@@ -59,10 +71,14 @@ fn points(options: &BenchOptions) -> Result<Vec<Point>> {
         for &heads in &options.heads {
             for &width in &options.width {
                 let shape = Shape::self_attention(1, heads, length, width);
-                let problem = |method: Method| {
-                    Problem::new(shape, method).with_context(|| format!("{} attention, length {length}", method.name()))
+                let problem = |(method, element): (Method, Element)| -> Result<Problem> {
+                    let problem = Problem::new(shape, method)
+                        .with_context(|| format!("{} attention, length {length}", method.name()))?;
+                    Ok(problem.with_element(element))
                 };
-                let problems = options.methods().into_iter().map(problem).collect::<Result<_>>()?;
+                let elements = options.elements();
+                let stored = |method| elements.iter().map(move |&element| (method, element));
+                let problems = options.methods().into_iter().flat_map(stored).map(problem).collect::<Result<_>>()?;
                 points.push(Point { shape, problems });
             }
         }
@@ -94,8 +110,8 @@ pub fn measure(engines: &[Engine], options: &BenchOptions) -> Result<Measured> {
 struct Sweep<'a> {
     options: &'a BenchOptions,
     progress: Progress,
-    /// Seconds an operation, of the last configuration of a method on a back end.
-    rates: HashMap<(String, &'static str), f64>,
+    /// Seconds an operation, of the last configuration of a method and element on a back end.
+    rates: HashMap<(String, Rated), f64>,
     measured: Measured,
 }
 
@@ -122,7 +138,14 @@ impl Sweep<'_> {
         let rows = Rows::Sample { per_head: SAMPLED_ROWS, seed: self.options.seed };
         let reference = ExactRows::compute_blocking(&cpu, &exact, &inputs, if sampled { rows } else { Rows::All })?;
 
-        let mut output = zeros(point.shape.output_elements())?;
+        let mut stored = Vec::new();
+        for element in self.options.elements() {
+            stored.push(Buffers {
+                element,
+                given: Given::new(&tensors, element)?,
+                output: Output::zeros(point.shape.output_elements(), element)?,
+            });
+        }
         let shared = |candidate: &Candidate| {
             candidates.iter().filter(|other| std::ptr::eq(other.engine, candidate.engine)).count() > 1
         };
@@ -130,23 +153,26 @@ impl Sweep<'_> {
         for (candidate, shares) in candidates.iter_mut().zip(shares) {
             candidate.shares_engine = shares;
             self.progress.step(&candidate.describe("first call"));
-            candidate.first_seconds = candidate.call(&inputs, &mut output)?;
-            candidate.accuracy = Some(reference.compare(&output)?);
+            let buffers = buffers_of(&candidate.problem, &mut stored)?;
+            candidate.first_seconds = candidate.call(buffers)?;
+            candidate.accuracy = Some(reference.compare(&buffers.output.floats())?);
         }
         for repetition in 0..self.options.repeat {
             for candidate in &mut candidates {
                 self.progress.step(&candidate.describe(&format!("{} of {}", repetition + 1, self.options.repeat)));
-                candidate.repeat(&inputs, &mut output, 5.0 * self.options.seconds_limit)?;
+                candidate.engine.wake();
+                let buffers = buffers_of(&candidate.problem, &mut stored)?;
+                candidate.repeat(buffers, 5.0 * self.options.seconds_limit)?;
             }
         }
-        drop(output);
         let mut runs = Vec::new();
         for candidate in candidates {
             self.progress.step(&candidate.describe("stages"));
-            let run = candidate.finish(&tensors, &inputs, sampled)?;
+            let given = &buffers_of(&candidate.problem, &mut stored)?.given;
+            let run = candidate.finish(given, sampled)?;
             let operations = (run.operations + run.integer_operations).max(1);
             let rate = run.seconds.median / operations as f64;
-            self.rates.insert((run.back_end.clone(), run.configuration.method), rate);
+            self.rates.insert((run.back_end.clone(), run.configuration.rated()), rate);
             runs.push(run);
         }
         add_speedups(&mut runs);
@@ -157,7 +183,7 @@ impl Sweep<'_> {
     /// A candidate, unless it cannot run or would take too long.
     fn admit<'e>(&mut self, engine: &'e Engine, problem: &Problem) -> Option<Candidate<'e>> {
         let shape = problem.shape();
-        let configuration = Configuration::new(problem.method(), shape.queries, shape.query_heads, shape.width);
+        let configuration = Configuration::new(problem);
         let plan = match ensure_free(tensor_bytes(shape), &describe(shape)) {
             Err(error) => Err(error),
             Ok(()) => engine.attention.plan(problem).map_err(Into::into),
@@ -171,7 +197,7 @@ impl Sweep<'_> {
             Ok(plan) => {
                 let (floating, integers) = operations_of(&plan);
                 let at_best = floating as f64 / (engine.facts.ceilings.product_gflop_per_second * 1e9);
-                let rate = self.rates.get(&(engine.facts.name.clone(), configuration.method));
+                let rate = self.rates.get(&(engine.facts.name.clone(), configuration.rated()));
                 let predicted = rate.map_or(at_best, |rate| at_best.max(rate * (floating + integers) as f64));
                 let limit = self.options.seconds_limit;
                 if predicted <= limit {
@@ -203,13 +229,14 @@ fn operations_of(plan: &Plan) -> (u64, u64) {
 }
 
 fn add_speedups(runs: &mut [Run]) {
-    let exact: Vec<(String, f64)> = runs
+    let of = |run: &Run| (run.back_end.clone(), run.configuration.element);
+    let exact: Vec<_> = runs
         .iter()
         .filter(|run| run.configuration.method == "exact")
-        .map(|run| (run.back_end.clone(), run.seconds.median))
+        .map(|run| (of(run), run.seconds.median))
         .collect();
     for run in runs {
-        let exact = exact.iter().find(|(name, _)| *name == run.back_end);
+        let exact = exact.iter().find(|(known, _)| *known == of(run));
         run.speedup_vs_exact = exact.map(|(_, seconds)| seconds / run.seconds.median);
     }
 }
@@ -221,25 +248,23 @@ impl Candidate<'_> {
     }
 
     /// One call and its seconds.
-    fn call(&self, inputs: &Inputs, output: &mut [f32]) -> Result<f64> {
+    fn call(&self, Buffers { given, output, .. }: &mut Buffers) -> Result<f64> {
         let begin = Instant::now();
-        self.engine
-            .attention
-            .run_into_blocking(&self.problem, inputs, output)
-            .with_context(|| self.describe("it failed"))?;
+        let called = given.run_into(&self.engine.attention, &self.problem, output);
+        called.with_context(|| self.describe("it failed"))?;
         Ok(begin.elapsed().as_secs_f64())
     }
 
     /// A timed call, unless those before it took long enough.
-    fn repeat(&mut self, inputs: &Inputs, output: &mut [f32], most_seconds: f64) -> Result<()> {
+    fn repeat(&mut self, buffers: &mut Buffers, most_seconds: f64) -> Result<()> {
         if self.seconds.iter().sum::<f64>() > most_seconds {
             return Ok(());
         }
         let slow = self.seconds.last().is_some_and(|&seconds| seconds > SLOW_CALL_SECONDS);
         if self.engine.is_gpu() && self.shares_engine && !slow {
-            self.call(inputs, output)?;
+            self.call(buffers)?;
         }
-        let (seconds, heap) = memory::measured(|| self.call(inputs, output));
+        let (seconds, heap) = memory::measured(|| self.call(buffers));
         self.seconds.push(seconds?);
         self.heap = Some(heap);
         Ok(())
@@ -247,28 +272,28 @@ impl Candidate<'_> {
 
     /// What the last timed call took from the heap. Its peak on the CPU is that of a call that begins with nothing: what calls of other methods
     /// left is no measure of this one.
-    fn heap(&self, inputs: &Inputs) -> Result<Heap> {
+    fn heap(&self, given: &Given) -> Result<Heap> {
         let warm = self.heap.context("a call was timed")?;
         if self.engine.is_gpu() {
             return Ok(warm);
         }
         let fresh = Attention::new_blocking(Backend::Cpu)?;
-        let mut output = vec![0.0; self.problem.shape().output_elements()];
-        let (called, heap) = memory::measured(|| fresh.run_into_blocking(&self.problem, inputs, &mut output));
+        let mut output = Output::zeros(self.problem.shape().output_elements(), self.problem.element())?;
+        let (called, heap) = memory::measured(|| given.run_into(&fresh, &self.problem, &mut output));
         called.with_context(|| self.describe("it failed"))?;
         Ok(Heap { peak_bytes: heap.peak_bytes, ..warm })
     }
 
     /// Takes the times of the stages and puts everything together.
-    fn finish(self, tensors: &Tensors, inputs: &Inputs, rows_sampled: bool) -> Result<Run> {
+    fn finish(self, given: &Given, rows_sampled: bool) -> Result<Run> {
         let accuracy = self.accuracy.context("the output was compared")?;
-        let heap = self.heap(inputs)?;
+        let heap = self.heap(given)?;
         let facts = &self.engine.facts;
         let seconds = Spread::new(self.seconds);
         let mut traces: Vec<Vec<(Stage, f64)>> = Vec::new();
         for _ in 0..if seconds.median > SLOW_CALL_SECONDS { 1 } else { 3 } {
-            let trace = self.engine.attention.trace_blocking(&self.problem, inputs, &Supplied::default())?;
-            traces.push(trace.stages);
+            self.engine.wake();
+            traces.push(given.trace(&self.engine.attention, &self.problem)?.stages);
         }
         let medians: Vec<(Stage, f64)> = (0..traces[0].len())
             .map(|i| (traces[0][i].0, Spread::new(traces.iter().map(|stages| stages[i].1).collect()).median))
@@ -280,7 +305,8 @@ impl Candidate<'_> {
             StageResult::new(stage, seconds, stage_seconds, cost)
         });
         let (operations, integer_operations) = operations_of(&self.plan);
-        let elements = tensors.queries.len() + tensors.keys.len() + tensors.values.len();
+        let shape = self.problem.shape();
+        let elements = shape.query_elements() + shape.key_elements() + shape.value_elements() + shape.output_elements();
         Ok(Run {
             back_end: facts.name.clone(),
             configuration: self.configuration,
@@ -294,7 +320,7 @@ impl Candidate<'_> {
             rows_valid: accuracy.valid_rows,
             memory: Memory {
                 scratch_bytes: self.plan.scratch_bytes(),
-                tensor_bytes: 4 * (elements + tensors.shape.output_elements()) as u64,
+                tensor_bytes: (self.problem.element().bytes() * elements) as u64,
                 peak_heap_bytes: heap.peak_bytes,
                 allocations: heap.allocations,
             },

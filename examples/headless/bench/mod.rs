@@ -1,6 +1,7 @@
 //! `headless bench`: methods over sweeps, every stage beside what the back end can do at best.
 
 mod ceilings;
+mod compare;
 mod engine;
 mod machine;
 mod measure;
@@ -34,6 +35,10 @@ pub fn check(options: &BenchOptions) -> Result<Vec<Named<'_>>> {
 
 /// Runs the benchmark, writes what was asked for and prints its tables.
 pub fn run(options: &BenchOptions) -> Result<()> {
+    if let [before, after] = &options.compare[..] {
+        say!("{}", compare::render(before, after)?)?;
+        return Ok(());
+    }
     let outputs = check(options)?;
     if !outputs.is_empty() {
         terminal::outlive_readers();

@@ -3,7 +3,7 @@
 use crate::method_options::{at_least_one, times, MethodName, Window};
 use crate::probe::ProbeOptions;
 use clap::{Args, ValueEnum};
-use clustered_attention::Method;
+use clustered_attention::{Element, Method};
 use std::path::PathBuf;
 
 /// Measures methods over sweeps: time, error and memory of whole calls, and every stage against what the same back end can do at best.
@@ -37,6 +37,9 @@ pub struct BenchOptions {
     /// Widths of queries, keys and values
     #[arg(long, value_name = "E,…", value_delimiter = ',', default_value = "64", value_parser = at_least_one)]
     pub width: Vec<usize>,
+    /// How tensors are stored: f32, f16. Speed-ups are over exact attention of the same element, errors against it in f32 [default: f32]
+    #[arg(long, value_name = "ELEMENTS", value_delimiter = ',')]
+    pub element: Vec<Element>,
     /// Back ends [default: the CPU, and the best adapter if there is one]
     #[arg(long, value_name = "BACK-ENDS", value_enum, value_delimiter = ',')]
     pub backend: Vec<BenchBackend>,
@@ -62,6 +65,9 @@ pub struct BenchOptions {
     /// Write a report with plots to this file: one page that needs nothing else
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+    /// Measures nothing: reads what two benchmarks wrote with --json and says what of the second is faster, slower, or the same
+    #[arg(long, value_names = ["BEFORE", "AFTER"], num_args = 2, conflicts_with_all = ["json", "html"])]
+    pub compare: Vec<PathBuf>,
     #[command(flatten)]
     pub probe: ProbeOptions,
 }
@@ -87,12 +93,12 @@ const SOFTWARE_LENGTH: usize = 8192;
 impl BenchOptions {
     /// Whether an adapter is measured, so that drivers are asked for them.
     pub fn needs_drivers(&self) -> bool {
-        self.backend.is_empty() || self.backend.contains(&BenchBackend::Gpu)
+        self.compare.is_empty() && (self.backend.is_empty() || self.backend.contains(&BenchBackend::Gpu))
     }
 
     /// What is wrong with the options taken together.
     pub fn conflict(&self) -> Option<&'static str> {
-        (!self.needs_drivers() && !self.adapter.is_empty())
+        (!self.needs_drivers() && self.compare.is_empty() && !self.adapter.is_empty())
             .then_some("--adapter names a GPU adapter, but --backend cpu computes without one")
     }
 
@@ -107,6 +113,13 @@ impl BenchOptions {
     /// Whether a length is measured on an adapter that is software or is not.
     pub fn includes(&self, length: usize, software: bool) -> bool {
         !self.length.is_empty() || !software || length <= SOFTWARE_LENGTH
+    }
+
+    /// Elements, each once.
+    pub fn elements(&self) -> Vec<Element> {
+        let chosen =
+            |element: &Element| self.element.contains(element) || (self.element.is_empty() && *element == Element::F32);
+        Element::ALL.into_iter().filter(chosen).collect()
     }
 
     /// Every method with every combination of the options that it has, exact attention first.

@@ -4,7 +4,7 @@ use super::ceilings::Ceilings;
 use super::engine::BackEnd;
 use super::machine::Machine;
 use crate::method_options::is_refined;
-use clustered_attention::{Method, Stage, StageCost};
+use clustered_attention::{Problem, Stage, StageCost};
 use serde::Serialize;
 
 /// Everything.
@@ -38,21 +38,32 @@ pub struct Configuration {
     pub top_k: Option<usize>,
     pub window: Option<usize>,
     pub key_groups: Option<usize>,
+    /// What inputs and output are stored as.
+    pub element: &'static str,
 }
 
+/// What rates are told apart by: method and element.
+pub type Rated = (&'static str, &'static str);
+
 impl Configuration {
-    pub fn new(method: &Method, length: usize, heads: usize, width: usize) -> Self {
+    pub fn new(problem: &Problem) -> Self {
+        let (method, shape) = (problem.method(), problem.shape());
         let refined = is_refined(method);
         Self {
             method: method.name(),
-            length,
-            heads,
-            width,
+            length: shape.queries,
+            heads: shape.query_heads,
+            width: shape.width,
             clusters: method.clustering().map(|clustering| clustering.clusters),
             top_k: refined.then(|| method.top_k()),
             window: method.window(),
             key_groups: method.stitched_options().map(|stitched| stitched.key_groups.groups),
+            element: problem.element().name(),
         }
+    }
+
+    pub fn rated(&self) -> Rated {
+        (self.method, self.element)
     }
 
     /// Whether another one differs in nothing but the length.

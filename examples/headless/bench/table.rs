@@ -3,6 +3,7 @@
 use super::engine::BackEnd;
 use super::results::{Configuration, Results, Run};
 use crate::report::{error, method_name, seconds};
+use clustered_attention::Element;
 use comfy_table::{presets::UTF8_FULL_CONDENSED, CellAlignment, Table};
 
 /// Everything that is shown.
@@ -67,7 +68,7 @@ pub fn describe(configuration: &Configuration) -> String {
     format!("{method}, length {length}, {heads} head{} of {width}{comma}{options}", if *heads == 1 { "" } else { "s" })
 }
 
-/// Such as `C 25, k 32, w 16`; nothing for exact attention.
+/// Such as `C 25, k 32, w 16, f16`; nothing for exact attention in float32.
 pub fn options(configuration: &Configuration) -> String {
     let options = [
         ("C", configuration.clusters),
@@ -76,7 +77,8 @@ pub fn options(configuration: &Configuration) -> String {
         ("G", configuration.key_groups),
     ];
     let given = options.iter().filter_map(|(name, value)| value.map(|value| format!("{name} {value}")));
-    given.collect::<Vec<_>>().join(", ")
+    let element = (configuration.element != Element::F32.name()).then(|| configuration.element.to_owned());
+    given.chain(element).collect::<Vec<_>>().join(", ")
 }
 
 /// Such as `12.3 MiB`.
@@ -185,7 +187,7 @@ fn stages(run: &Run) -> Table {
 }
 
 /// A table whose columns of numbers, from `first_number` on, are aligned to the right.
-fn aligned<const N: usize>(
+pub fn aligned<const N: usize>(
     headings: &[&str; N],
     rows: impl Iterator<Item = [String; N]>,
     first_number: usize,

@@ -4,7 +4,7 @@ use super::{best_rate, Batches, Ceilings};
 use anyhow::{Context, Result};
 use clustered_attention::wgpu::{self, BufferUsages as Usage};
 use std::borrow::Cow;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bytes that are copied.
 const COPIED: u64 = 128 << 20;
@@ -14,8 +14,9 @@ const CODES: u32 = 1024;
 const QUERIES: (u32, u32) = (1 << 18, 1 << 13);
 /// Size of the matrices.
 const SIZES: (u32, u32) = (2048, 256);
+type Product = (&'static str, u32, u32);
 /// Kernels of the product, of which adapters like different ones: entry point, vectors of rows and of columns of an invocation's tile.
-const PRODUCTS: [(&str, u32, u32); 3] = [("direct", 1, 2), ("direct", 2, 2), ("shared_tiles", 2, 2)];
+const PRODUCTS: [Product; 3] = [("direct", 1, 2), ("direct", 2, 2), ("shared_tiles", 2, 2)];
 
 /// Long, since a submission takes a while by itself.
 const BATCHES: Batches = Batches { seconds: 0.04, count: 5, rest: Duration::ZERO };
@@ -23,20 +24,16 @@ const BATCHES: Batches = Batches { seconds: 0.04, count: 5, rest: Duration::ZERO
 /// Measures the three ceilings by wall time of many dispatches in one submission.
 pub fn measure(adapter: &wgpu::Adapter) -> Result<Ceilings> {
     let info = adapter.get_info();
-    let descriptor = wgpu::DeviceDescriptor { required_limits: adapter.limits(), ..Default::default() };
-    let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).context("for the ceilings")?;
-    let bench = Bench { device, queue };
+    let bench = Bench::open(adapter)?;
     // A software adapter would take seconds for what fills a real one.
     let pick = |(real, software)| if info.device_type == wgpu::DeviceType::Cpu { software } else { real };
 
     let size = pick(SIZES);
     let matrices = [(); 3].map(|()| bench.buffer(4 * u64::from(size * size)));
     let mut best = (0.0, String::new());
-    for (entry, rows, columns) in PRODUCTS {
-        let constants =
-            format!("const SIZE: u32 = {size}u;\nconst ROWS: u32 = {rows}u;\nconst COLUMNS: u32 = {columns}u;\n");
-        let kernel = bench.kernel(&(constants + include_str!("product.wgsl")), entry, &matrices)?;
-        let groups = [size / (32 * columns), size / (32 * rows)];
+    for product @ (entry, rows, columns) in PRODUCTS {
+        let kernel = bench.product(size, product, &matrices)?;
+        let groups = product_groups(size, product);
         let rate = best_rate(&BATCHES, 2.0 * f64::from(size).powi(3), |times| bench.run(&kernel, groups, times));
         if rate > best.0 {
             best = (rate, format!("{entry}, {} × {} in registers", 4 * rows, 4 * columns));
@@ -65,6 +62,31 @@ pub fn measure(adapter: &wgpu::Adapter) -> Result<Ceilings> {
     })
 }
 
+/// Work that raises the clock of an adapter, which drops in tenths of a second without any: what the host does between two measurements
+/// would show as a slower adapter.
+pub struct Load {
+    bench: Bench,
+    kernel: Kernel,
+}
+
+impl Load {
+    const SECONDS: f64 = 0.2;
+
+    pub fn new(adapter: &wgpu::Adapter) -> Result<Self> {
+        let bench = Bench::open(adapter)?;
+        let matrices = [(); 3].map(|()| bench.buffer(4 * u64::from(SIZES.0 * SIZES.0)));
+        let kernel = bench.product(SIZES.0, PRODUCTS[0], &matrices)?;
+        Ok(Self { bench, kernel })
+    }
+
+    pub fn run(&self) {
+        let begin = Instant::now();
+        while begin.elapsed().as_secs_f64() < Self::SECONDS {
+            self.bench.run(&self.kernel, product_groups(SIZES.0, PRODUCTS[0]), 10);
+        }
+    }
+}
+
 struct Bench {
     device: wgpu::Device,
     queue: wgpu::Queue,
@@ -75,7 +97,24 @@ struct Kernel {
     group: wgpu::BindGroup,
 }
 
+/// Workgroups of a product of matrices of a size.
+fn product_groups(size: u32, (_, rows, columns): Product) -> [u32; 2] {
+    [size / (32 * columns), size / (32 * rows)]
+}
+
 impl Bench {
+    fn open(adapter: &wgpu::Adapter) -> Result<Self> {
+        let descriptor = wgpu::DeviceDescriptor { required_limits: adapter.limits(), ..Default::default() };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).context("for the ceilings")?;
+        Ok(Self { device, queue })
+    }
+
+    fn product(&self, size: u32, (entry, rows, columns): Product, matrices: &[wgpu::Buffer; 3]) -> Result<Kernel> {
+        let constants =
+            format!("const SIZE: u32 = {size}u;\nconst ROWS: u32 = {rows}u;\nconst COLUMNS: u32 = {columns}u;\n");
+        self.kernel(&(constants + include_str!("product.wgsl")), entry, matrices)
+    }
+
     fn buffer(&self, size: u64) -> wgpu::Buffer {
         let usage = Usage::STORAGE;
         self.device.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false })

@@ -87,6 +87,9 @@ fn name(configuration: &Configuration, runs: &[&Run]) -> String {
             name += &of(configuration).map_or(format!(", no {option}"), |value| format!(", {option} {value}"));
         }
     }
+    if runs.iter().any(|run| run.configuration.element != configuration.element) {
+        name += &format!(", {}", configuration.element);
+    }
     name
 }
 
