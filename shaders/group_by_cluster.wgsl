@@ -6,7 +6,7 @@
 // Traffic: each row's cluster once for every 64 clusters, in both passes; the counters of all blocks twice.
 //
 // group_members does all of it where rows and clusters are few: a cluster a workgroup, which counts the members of the clusters before it, then
-// lists its own (`shared/listed_members.wgsl`). Traffic: each row's cluster three times a cluster. Workgroup memory: 6.75 KiB. Integer atomics in
+// lists its own (`shared/listed_members.wgsl`). Traffic: each row's cluster three times a cluster. Workgroup memory: 9.1 KiB. Integer atomics in
 // workgroup memory only.
 
 #import sides
@@ -16,6 +16,7 @@
 @group(0) @binding(2) var<storage, read_write> block_counts: array<u32>;
 @group(0) @binding(3) var<storage, read_write> groups: array<u32>;
 
+const LISTING: u32 = 256u;
 // Members of a tile; of key groups, of a tile in `group_remainder`.
 const TILE: u32 = 64u;
 
@@ -113,18 +114,24 @@ fn scatter_members(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoc
 }
 
 var<workgroup> sizes: array<atomic<u32>, CLUSTERS_AT_ONCE>;
+var<workgroup> all_before: atomic<u32>;
+var<workgroup> tiles_before: atomic<u32>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LISTING)
 fn group_members(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
     let cluster = params.share.tile_begin + workgroup.x;
     let assigned = assigned_rows(slice);
     let tile = members_of_tile();
-    for (var before = lane; before < cluster; before += 64u) {
+    for (var before = lane; before < cluster; before += LISTING) {
         atomicStore(&sizes[before], 0u);
     }
+    if (lane == 0u) {
+        atomicStore(&all_before, 0u);
+        atomicStore(&tiles_before, 0u);
+    }
     workgroupBarrier();
-    for (var row = lane; row < side_rows(); row += 64u) {
+    for (var row = lane; row < side_rows(); row += LISTING) {
         let other = clusters[assigned + row];
         if (other < cluster) {
             atomicAdd(&sizes[other], 1u);
@@ -133,25 +140,23 @@ fn group_members(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
     workgroupBarrier();
     var member_sum = 0u;
     var tile_sum = 0u;
-    for (var before = lane; before < cluster; before += 64u) {
+    for (var before = lane; before < cluster; before += LISTING) {
         let size = atomicLoad(&sizes[before]);
         member_sum += size;
         tile_sum += (size + tile - 1u) / tile;
     }
-    member_sums[lane] = member_sum;
-    tile_sums[lane] = tile_sum;
-    workgroupBarrier();
-    var first = 0u;
-    var first_tile = 0u;
-    for (var i = 0u; i < 64u; i++) {
-        first += member_sums[i];
-        first_tile += tile_sums[i];
+    if (member_sum > 0u) {
+        atomicAdd(&all_before, member_sum);
+        atomicAdd(&tiles_before, tile_sum);
     }
+    workgroupBarrier();
+    let first = atomicLoad(&all_before);
+    let first_tile = atomicLoad(&tiles_before);
     let list = members_of(slice) + first;
     var members = 0u;
     for (var row = 0u; row < side_rows(); row += LISTED) {
         let found = list_members(assigned, cluster, row, side_rows(), lane);
-        for (var i = lane; i < found; i += 64u) {
+        for (var i = lane; i < found; i += LISTING) {
             groups[list + members + i] = listed[i];
         }
         members += found;

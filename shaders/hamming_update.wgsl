@@ -17,6 +17,7 @@
 @group(0) @binding(3) var<storage, read_write> votes: array<u32>;
 @group(0) @binding(4) var<storage, read_write> centroid_codes: array<u32>;
 
+const LISTING: u32 = 64u;
 const BITS: u32 = 32u * WORDS;
 // Counters of a cluster: one a bit, then the number of members.
 const ROW: u32 = BITS + 1u;
@@ -123,7 +124,7 @@ const LANE_BITS: u32 = (BITS + 63u) / 64u;
 
 var<workgroup> set_bits: array<u32, 64u * LANE_BITS>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LISTING)
 fn update_code(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
     let cluster = params.share.tile_begin + workgroup.x;

@@ -4,7 +4,7 @@
 // One centre a workgroup. Its members in the sample are listed first, in order (`shared/listed_members.wgsl`). COLUMNS invocations read a row
 // together (coalesced), SAMPLE_LANES / COLUMNS rows at a time: of the members, then of the metric. A centre without members stays
 // what it was; a surplus one is never chosen.
-// Traffic: the clusters of the sample and the metric once a centre, each row of the sample once. Workgroup memory: 8 KiB, 5 KiB with 64 invocations.
+// Traffic: the clusters of the sample and the metric once a centre, each row of the sample once. Workgroup memory: 11 KiB, 5 KiB with 64 invocations.
 
 #import side_rows
 #import positions
@@ -19,6 +19,7 @@
 @group(0) @binding(5) var<storage, read> covariances: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> centroids: array<vec4f>;
 
+const LISTING: u32 = SAMPLE_LANES;
 const COLUMNS: u32 = WIDTH_VECTORS;
 const ROWS: u32 = SAMPLE_LANES / COLUMNS;
 // Invocations that have a number to add.
