@@ -5,7 +5,7 @@
 // `shared/tile_rows.wgsl`); keys out of a query's own reach are masked. Goes on with the sums, the running softmax and the logits of pseudo-keys
 // that `refine_top_k` left.
 // Traffic: each query row and output row once, 1 + 2w/32 times each key and value row, the logits of the window once. Workgroup memory: the
-// tile's and 4 KiB with tiles of blocks, 2 KiB with rows.
+// tile's and 4.1 KiB with tiles of blocks, 2.1 KiB with rows.
 
 #import lengths
 #import visible
@@ -31,6 +31,8 @@ const TILE_QUERIES: u32 = BLOCK_QUERIES;
 // The logarithm of what a key was given by its group's pseudo-key; LOWEST where the query does not see the key, or has it in its top-k.
 // Where a pair lies, `pair_cell` says.
 var<workgroup> given: array<f32, BLOCK * TILE>;
+// The cluster of each query of the tile.
+var<workgroup> tile_clusters: array<u32, TILE>;
 var<private> tile_lane: u32;
 var<private> block_begin: u32;
 // Where the groups of the slice's keys begin.
@@ -66,6 +68,10 @@ fn group_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
     tile_lane = lane;
     key_groups = slice.index * params.cut.clusters_words + params.sizes.queries;
     let band = keys_of_tile(params.sizes.near, i32(first), i32(min(first + TILE, length)) - 1, key_count);
+    for (var place = lane; place < TILE; place += LANES) {
+        tile_clusters[place] = cluster_at(slice, min(first + place, length - 1u));
+    }
+    workgroupBarrier();
     begin_keys(slice);
     begin_tile();
     for (var own = 0u; own < LANE_QUERIES; own++) {
@@ -94,7 +100,7 @@ fn group_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
     end_tile(lane);
     for (var own = 0u; own < LANE_QUERIES; own++) {
         let position = first + tile_place(lane, own);
-        if (position < length && in_pass(cluster_at(slice, position))) {
+        if (position < length && in_pass(tile_clusters[tile_place(lane, own)])) {
             store_sums(lane, own, output_row(slice, position), value_part, inverse(sum_of(own)));
         }
     }
@@ -110,7 +116,7 @@ fn in_pass(cluster: u32) -> bool {
 
 // Notes what a key of a block was given by a query's cluster.
 fn note_given(slice: Slice, place: u32, position: u32, block: u32, count: u32, index: u32, key_count: u32) {
-    let cluster = cluster_at(slice, position);
+    let cluster = tile_clusters[place];
     let given_row = weight_row(slice, select(0u, cluster - params.share.cluster_begin, in_pass(cluster)));
     let key = block + min(index, count - 1u);
     let logit = weights[given_row + key];

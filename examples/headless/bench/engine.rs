@@ -51,7 +51,7 @@ pub struct Compilation {
 }
 
 impl Engine {
-    /// Raises the clock, which a real GPU lowers while the host works.
+    /// Raises the clock, which a real GPU lowers while the host works, unless that was done just now.
     pub fn wake(&self) {
         if let Some(load) = &self.load {
             load.run();
