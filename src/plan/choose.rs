@@ -25,8 +25,9 @@ impl Target {
     }
 }
 
-/// What starting a kernel, or its twin on the host, takes in microseconds, on the same three targets.
-const LAUNCH_MICROSECONDS: [f64; 3] = [2.0, 300.0, 5.0];
+/// What starting a kernel, or its twin on the host, takes in microseconds, on the same three targets. Hardware: what each of the 27 dispatches of
+/// 512 positions took on an H200, whose work is next to nothing (`docs/performance.md`).
+const LAUNCH_MICROSECONDS: [f64; 3] = [2.0, 300.0, 20.0];
 
 /// The method that is computed and its recipe: what [`Method::Auto`] takes, any other as it is.
 pub(super) fn take(problem: &Problem, limits: &Limits) -> (Method, Recipe) {
@@ -99,12 +100,12 @@ mod tests {
     fn short_sequences_are_exact_and_long_ones_stitched() {
         for limits in targets() {
             assert_eq!(of_length(8, 128, &limits), "exact", "{limits:?}");
-            assert_eq!(of_length(8, 1024, &limits), "stitched", "{limits:?}");
+            assert_eq!(of_length(8, 2048, &limits), "stitched", "{limits:?}");
         }
         let [host, software, hardware] = targets().map(|limits| break_even(8, &limits));
         assert!((500..570).contains(&host), "{host}");
         assert!((400..460).contains(&software), "{software}");
-        assert!((700..800).contains(&hardware), "{hardware}");
+        assert!((1100..1250).contains(&hardware), "{hardware}");
     }
 
     #[test]

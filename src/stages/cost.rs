@@ -49,7 +49,7 @@ pub(crate) struct Cost {
 ///
 /// Hardware device: NOT measured but derived, for a card of 8 TFLOP/s and 200 GB/s: products take the slots of issue that a compiler for Ada
 /// needs for a multiply-add (`docs/isa.json`), of which 85 of 100 are taken to be filled, and the window twice its count; integers run at a
-/// third of the peak; `top_k`, grouping and means wait for memory.
+/// third of the peak; `top_k`, grouping and means wait for memory. What a dispatch takes was measured.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Pace {
     Operations([f64; 3]),

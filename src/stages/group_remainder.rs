@@ -27,7 +27,7 @@ pub(super) const DEFINITION: Definition = Definition {
             ..Cost::default()
         }
     },
-    pace: Pace::Operations([12.5, 232.0, 0.57]),
+    pace: Pace::Operations([12.5, 232.0, 0.3]),
     launches: |step, cut| {
         let rows = step.clusters.len();
         let row = cut.shape.width + cut.shape.value_width;

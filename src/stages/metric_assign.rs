@@ -20,7 +20,7 @@ pub(super) const DEFINITION: Definition = Definition {
         let [rows, count, width] = [rows, count, cut.shape.width].map(Count::from);
         Cost { operations: 2 * rows * count * width, words: (rows + count) * width + rows, ..Cost::default() }
     },
-    pace: Pace::Operations([7.2, 146.0, 0.485]),
+    pace: Pace::Operations([7.2, 146.0, 0.24]),
     launches: |step, cut| {
         let (count, rows) = cut.side(step.role);
         vec![Launch::new("metric_assign", rows.div_ceil(KERNEL_TILE), 1, &[KERNEL_TILE, count, cut.shape.width])]

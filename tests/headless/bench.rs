@@ -162,3 +162,26 @@ fn what_a_benchmark_writes_can_be_compared() {
     let output = succeed(&["bench", "--compare", &files[0], &files[1]]);
     assert!(output.contains("exact") && output.contains("0 only in the first, 0 only in the second"), "{output}");
 }
+
+/// The script for whoever has a card asks for options that there are.
+#[cfg(unix)]
+#[test]
+fn the_script_for_a_gpu_measures_with_one_program() {
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/gpu/run");
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new("sh");
+        // No driver is asked, so there is no adapter.
+        for variable in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"] {
+            command.env(variable, scratch_file("no_driver.json"));
+        }
+        command.env_remove("VK_ADD_DRIVER_FILES").env("WGPU_BACKEND", "vulkan");
+        let output = command.arg(&script).args(arguments).output().expect("a shell");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let program = super::program();
+    let (code, errors) = run(&[program.to_str().expect("a path in Unicode"), &scratch_file("gpu.json")]);
+    assert!(code == Some(1) && errors.contains("no adapter was found"), "{code:?}: {errors}");
+    let (code, errors) = run(&[&scratch_file("no_program")]);
+    assert!(code == Some(1) && errors.contains("cargo build"), "{code:?}: {errors}");
+    assert_eq!(run(&[]).0, Some(2));
+}

@@ -114,8 +114,8 @@ fn without_top_k_and_window_all_methods_are_clustered_attention() {
 fn auto_is_the_method_that_it_takes() {
     for engine in shared_engines() {
         let short = Case::of(small(1, 2, 40), Method::auto(3), 16);
-        let long = Case::of(small(1, 8, 1500), Method::auto(3), 16).with_lengths(&[1499], &[1500]);
-        let cross = Case::of(small(1, 8, 1500).with_keys(1400), Method::auto(3), 16);
+        let long = Case::of(small(1, 8, 4500), Method::auto(3), 16).with_lengths(&[4499], &[4500]);
+        let cross = Case::of(small(1, 8, 4500).with_keys(4400), Method::auto(3), 16);
         let without_window = Method::stitched(3).with_window(None);
         for (case, expected) in [(short, Method::Exact), (long, Method::stitched(3)), (cross, without_window)] {
             let plan = engine.attention.plan(&case.problem).expect("a plan");
