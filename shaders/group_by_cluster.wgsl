@@ -6,7 +6,7 @@
 // Traffic: each row's cluster once for every 64 clusters, in both passes; the counters of all blocks twice.
 //
 // group_members does all of it where rows and clusters are few: a cluster a workgroup, which counts the members of the clusters before it, then
-// lists its own (`shared/listed_members.wgsl`). Traffic: each row's cluster three times a cluster. Workgroup memory: 9.1 KiB. Integer atomics in
+// lists its own (`shared/listed_members.wgsl`). Traffic: each row's cluster twice a cluster. Workgroup memory: 9.1 KiB. Integer atomics in
 // workgroup memory only.
 
 #import sides

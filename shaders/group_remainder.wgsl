@@ -7,7 +7,7 @@
 // combine_groups: one cluster and group a workgroup; adds the tiles in order, relative to the largest logit of the group, and divides by the
 // weight.
 // Traffic: keys and values once for every REMAINDER_CLUSTERS clusters, the logits once for every PSEUDO_VECTORS columns.
-// Workgroup memory: 4 KiB for 32 clusters, and less than 1 KiB.
+// Workgroup memory: 4 KiB at width 64, at most 6, and less than 1 KiB.
 
 #import sides
 #import cluster_of
@@ -38,7 +38,7 @@ var<workgroup> maxima: array<f32, 4u * FOURS>;
 var<workgroup> factors: array<f32, 4u * FOURS>;
 var<workgroup> products: array<f32, 64>;
 
-// The numbers of four clusters.
+// The largest logits of four clusters.
 fn maxima_of(four: u32) -> vec4f {
     return vec4f(maxima[4u * four], maxima[4u * four + 1u], maxima[4u * four + 2u], maxima[4u * four + 3u]);
 }

@@ -71,7 +71,7 @@ fn group_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
     for (var place = lane; place < TILE; place += LANES) {
         tile_clusters[place] = cluster_at(slice, min(first + place, length - 1u));
     }
-    workgroupBarrier();
+    meet_tile();
     begin_keys(slice);
     begin_tile();
     for (var own = 0u; own < LANE_QUERIES; own++) {

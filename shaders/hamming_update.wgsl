@@ -7,7 +7,7 @@
 // slice did, later rounds of `vote` and `hamming_assign` end at once, without the host knowing.
 //
 // update_code does both where rows and clusters are few: a cluster a workgroup, which lists its members (`shared/listed_members.wgsl`); each
-// invocation owns a bit of every 64. It looks at no notes, which others of the same dispatch are writing. Workgroup memory: 3.5 KiB.
+// invocation owns a bit of every 64. It looks at no notes, which others of the same dispatch are writing. Workgroup memory: 3.3 KiB.
 
 #import centroid_codes
 #import listed_members

@@ -4,7 +4,7 @@
 // One centre a workgroup. Its members in the sample are listed first, in order (`shared/listed_members.wgsl`). COLUMNS invocations read a row
 // together (coalesced), SAMPLE_LANES / COLUMNS rows at a time: of the members, then of the metric. A centre without members stays
 // what it was; a surplus one is never chosen.
-// Traffic: the clusters of the sample and the metric once a centre, each row of the sample once. Workgroup memory: 11 KiB, 5 KiB with 64 invocations.
+// Traffic: the clusters of the sample and the metric once a centre, each row of the sample once. Workgroup memory: at most 10.4 KiB, 5 KiB with 64 invocations.
 
 #import side_rows
 #import positions

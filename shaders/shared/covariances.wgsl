@@ -8,7 +8,7 @@ fn covariance_row(slice: Slice, which: u32, row: u32) -> u32 {
     return ((2u * slice.index + which) * WIDTH + row) * WIDTH_VECTORS;
 }
 
-// The sum of the diagonal, of which each invocation of a workgroup of 64 adds its part.
+// The sum of the diagonal, of which each of 64 invocations adds its part.
 fn trace_part(slice: Slice, which: u32, lane: u32) -> f32 {
     var part = 0.0;
     for (var row = lane; row < WIDTH; row += 64u) {

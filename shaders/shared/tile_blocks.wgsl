@@ -3,7 +3,7 @@
 //
 // Kernels define TILE and TILE_QUERIES, how many of its queries an invocation has, 4 or 8, and of the key at an index `key_place` with `load_key`,
 // `value_place` with `load_value` (both in `tile_keys`), and `weight_of`, its weight for a query. They call in uniform control flow only what has
-// barriers: `score_block`, `attend_block`, `end_tile`.
+// barriers: `meet_tile`, `score_block`, `attend_block`, `end_tile`.
 //
 // Keys are staged once a block, then the weights take their place; queries and values are read as they lie, by neighbours together. Loads of 16
 // bytes feed 8 multiply-adds an invocation in the products with keys and 11 in those with values (LANE_QUERIES 4). Four barriers a block.
@@ -69,6 +69,11 @@ fn pair_key(lane: u32, pair: u32) -> u32 {
 
 fn pair_cell(place: u32, key: u32) -> u32 {
     return place * BLOCK + (key ^ (place / LANE_QUERIES % 4u));
+}
+
+// Waits until what is kept for a query of the tile is there, whoever wrote it.
+fn meet_tile() {
+    workgroupBarrier();
 }
 
 fn weight_cell(key: u32, column: u32) -> u32 {

@@ -1,5 +1,6 @@
 //! The dispatches of a chunk, in order: launches of the steps' kernels, cut so that none runs for long. A pure function of the plan.
 
+use crate::limits::Limits;
 use crate::plan::{Chunk, Plan};
 use crate::stages::{Given, Kept, Launch, Role, Stage, Step};
 use std::ops::Range;
@@ -70,7 +71,7 @@ impl Pieces {
         let most = plan.limits.workgroups_per_dimension as usize;
         let all_keys = launch.keys.unwrap_or(plan.problem.shape().keys);
         let budget = plan.limits.operations_per_dispatch;
-        let keys = keys_of_dispatch(launch, all_slices, budget).min(all_keys);
+        let keys = keys_of_dispatch(launch, all_slices, &plan.limits).min(all_keys);
         let operations = operations(launch, keys);
         let slices = fitting(budget, (launch.tiles as u64).saturating_mul(operations), all_slices).min(most);
         let tiles = fitting(budget, operations, launch.tiles).min(most);
@@ -119,14 +120,17 @@ fn push(list: &mut Vec<Dispatch>, plan: &Plan, all_slices: usize, step: &Step, l
 /// Keys that a tile goes through in one dispatch, at least: fewer would not be worth what it takes to leave off and go on. Few keys leave many
 /// tiles to a dispatch of bounded work, which a large GPU needs: with 1,024, an H200 took 1.7 times as long.
 const LEAST_KEYS: u64 = 256;
+/// The same of a software adapter, which a few tiles keep busy.
+const SOFTWARE_LEAST_KEYS: u64 = 1024;
 
 /// Keys that a tile goes through in one dispatch. Long rows are cut by keys first, which leaves every dispatch as many workgroups as there
 /// are.
-fn keys_of_dispatch(launch: &Launch, slices: usize, budget: u64) -> usize {
+fn keys_of_dispatch(launch: &Launch, slices: usize, limits: &Limits) -> usize {
     let Some(keys) = launch.keys else { return usize::MAX };
     let key_operations = (launch.tiles as u64 * slices as u64).saturating_mul(launch.operations / keys as u64);
-    let fitting = budget / key_operations.max(1);
-    (fitting / 64 * 64).max(LEAST_KEYS).min(keys as u64) as usize
+    let fitting = limits.operations_per_dispatch / key_operations.max(1);
+    let least = if limits.software { SOFTWARE_LEAST_KEYS } else { LEAST_KEYS };
+    (fitting / 64 * 64).max(least).min(keys as u64) as usize
 }
 
 /// How many things of some operations each fit a dispatch: at least one, at most `all`.
@@ -138,7 +142,7 @@ fn fitting(budget: u64, operations: u64, all: usize) -> usize {
 mod tests {
     use super::*;
     use crate::gpu::kernels::{Operand, KERNELS};
-    use crate::limits::{Limits, OPERATIONS_PER_DISPATCH};
+    use crate::limits::OPERATIONS_PER_DISPATCH;
     use crate::stages::KERNEL_TILE;
     use crate::{Guard, KeyGroups, Method, Problem, Shape, Stitched};
 

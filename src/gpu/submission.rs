@@ -4,7 +4,7 @@ use super::recorder::{Recording, Step};
 use crate::background::Cancellation;
 use crate::Result;
 
-/// Operations of a submission. A dispatch stays below `OPERATIONS_PER_DISPATCH`; a submission of many would still hold the queue, and
+/// Operations of a submission, at most, unless a dispatch has more. A submission of many dispatches would hold the queue, and
 /// with it the screen, for long.
 const OPERATIONS_PER_SUBMISSION: u64 = 1 << 33;
 

@@ -24,7 +24,7 @@ pub(super) const DEFINITION: Definition = Definition {
     launches: |step, cut| {
         let (count, rows) = cut.side(step.role);
         if cut.lists_at_once(step.role) {
-            return vec![Launch::new("group_members", count + 1, 1, &[3, rows])];
+            return vec![Launch::new("group_members", count + 1, 1, &[2, rows])];
         }
         let (depth, blocks) = ((count + 1).div_ceil(KERNEL_TILE), rows.div_ceil(cut.group_length));
         let block_operations = [cut.group_length, KERNEL_TILE, depth];

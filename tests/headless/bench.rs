@@ -123,7 +123,8 @@ fn written(name: &str, median: f64, element: Option<&str>) -> String {
     let mut run = serde_json::json!({
         "back_end": "CPU", "method": "exact", "length": 70, "heads": 2, "width": 16, "clusters": null, "top_k": null, "window": null,
         "key_groups": null, "relative_error": 0.25, "stage_seconds": median,
-        "seconds": {"lower_quartile": 0.98 * median, "median": median, "upper_quartile": 1.02 * median},
+        "seconds": {"lower_quartile": 0.98 * median, "median": median, "upper_quartile": 1.02 * median,
+            "calls": [0.98 * median, median, 1.02 * median]},
     });
     if let Some(element) = element {
         run["element"] = element.into();
@@ -147,8 +148,10 @@ fn benchmarks_are_compared() {
     let halves = written("compare_halves.json", 0.1, Some("f16"));
     assert!(fail(&["bench", "--compare", &before, &halves], 1).contains("no run in common"));
     let broken = scratch_file("compare_broken.json");
-    std::fs::write(&broken, "{}").expect("the file can be written");
-    assert!(fail(&["bench", "--compare", &before, &broken], 1).contains("it has no `runs`"));
+    for text in ["{}", "[]", "3"] {
+        std::fs::write(&broken, text).expect("the file can be written");
+        assert!(fail(&["bench", "--compare", &before, &broken], 1).contains("it has no `runs`"));
+    }
     assert!(fail(&["bench", "--compare", &before, &scratch_file("compare_none.json")], 1).contains("cannot read"));
     assert!(fail(&["bench", "--compare", &before], 2).contains("2 values"));
 }
@@ -161,6 +164,7 @@ fn what_a_benchmark_writes_can_be_compared() {
     let files = ["compared_first.json", "compared_second.json"].map(scratch_file);
     let output = succeed(&["bench", "--compare", &files[0], &files[1]]);
     assert!(output.contains("exact") && output.contains("0 only in the first, 0 only in the second"), "{output}");
+    assert!(output.contains("1 with too few calls"), "{output}");
 }
 
 /// The script for whoever has a card asks for options that there are.

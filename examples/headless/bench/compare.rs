@@ -10,6 +10,9 @@ use std::path::Path;
 /// Ratios nearer to 1 than this are no change, however little calls differ.
 const LEAST_CHANGE: f64 = 0.03;
 
+/// Calls of which a middle half can be told.
+const LEAST_CALLS: usize = 3;
+
 /// What tells runs apart.
 const CONFIGURATION: [&str; 10] =
     ["back_end", "method", "length", "heads", "width", "clusters", "top_k", "window", "key_groups", "element"];
@@ -34,7 +37,7 @@ const HEADINGS: [&str; 11] = [
 /// A file cannot be read, is no benchmark's, or they have no run in common.
 pub fn render(before: &Path, after: &Path) -> Result<String> {
     let [before, after] = [read(before)?, read(after)?];
-    let [mut faster, mut same, mut slower, mut only_before] = [0; 4];
+    let [mut faster, mut same, mut slower, mut too_few, mut only_before] = [0; 5];
     let mut rows = Vec::new();
     for old in &before {
         let Some(new) = after.iter().find(|new| configuration(new) == configuration(old)) else {
@@ -46,6 +49,7 @@ pub fn render(before: &Path, after: &Path) -> Result<String> {
             Verdict::Faster => &mut faster,
             Verdict::Same => &mut same,
             Verdict::Slower => &mut slower,
+            Verdict::TooFewCalls => &mut too_few,
         } += 1;
         let stages = ratio(number(old, "stage_seconds")?, number(new, "stage_seconds")?);
         rows.push([
@@ -67,9 +71,9 @@ pub fn render(before: &Path, after: &Path) -> Result<String> {
     let only_after = after.iter().filter(is_new).count();
     let percent = LEAST_CHANGE * 100.0;
     Ok(format!(
-        "{}\n{faster} faster, {same} the same, {slower} slower; {only_before} only in the first, {only_after} only in the second.\n\
-         Times are medians of whole calls; a ratio below 1 is a gain. Calls are faster or slower where the middle halves of them lie apart, by \
-         more than {percent} %.",
+        "{}\n{faster} faster, {same} the same, {slower} slower, {too_few} with too few calls; {only_before} only in the first, {only_after} only in the second.\n\
+         Times are medians of whole calls; a ratio below 1 is a gain. Calls are faster or slower where the middle halves of them lie apart and \
+         the medians by more than {percent} %; {LEAST_CALLS} calls of each are needed to tell.",
         aligned(&HEADINGS, rows.into_iter(), 4)
     ))
 }
@@ -84,7 +88,7 @@ fn options(run: &Value) -> String {
     format!("{} × {}{given}{element}", text(&run["heads"]), text(&run["width"]))
 }
 
-/// An infinite error is written as nothing.
+/// An infinite error is written as null.
 fn error_of(run: &Value) -> String {
     error(run["relative_error"].as_f64().unwrap_or(f64::INFINITY))
 }
@@ -93,8 +97,8 @@ fn error_of(run: &Value) -> String {
 fn read(path: &Path) -> Result<Vec<Value>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut document: Value = serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))?;
-    let runs = match document["runs"].take() {
-        Value::Array(runs) => Some(runs),
+    let runs = match document.get_mut("runs").map(Value::take) {
+        Some(Value::Array(runs)) => Some(runs),
         _ => None,
     };
     runs.with_context(|| format!("{} is not what `headless bench --json` writes: it has no `runs`", path.display()))
@@ -103,7 +107,7 @@ fn read(path: &Path) -> Result<Vec<Value>> {
 /// What was measured. Files from before there was a choice of elements are of float32.
 fn configuration(run: &Value) -> Vec<Value> {
     let field = |name: &str| match (&run[name], name) {
-        (Value::Null, "element") => "f32".into(),
+        (Value::Null, "element") => Element::F32.name().into(),
         (value, _) => value.clone(),
     };
     CONFIGURATION.iter().map(|name| field(name)).collect()
@@ -115,6 +119,7 @@ enum Verdict {
     Faster,
     Same,
     Slower,
+    TooFewCalls,
 }
 
 impl Verdict {
@@ -123,6 +128,7 @@ impl Verdict {
             Self::Faster => "faster",
             Self::Same => "the same",
             Self::Slower => "slower",
+            Self::TooFewCalls => "too few",
         }
     }
 }
@@ -142,7 +148,10 @@ fn change(old: &Value, new: &Value) -> Result<Change> {
     };
     let ([old_low, before, old_high], [new_low, after, new_high]) = (spread(old)?, spread(new)?);
     let ratio = ratio(before, after);
-    let verdict = if new_high < old_low && ratio < 1.0 - LEAST_CHANGE {
+    let calls = |run: &Value| run["seconds"]["calls"].as_array().map_or(0, Vec::len);
+    let verdict = if calls(old).min(calls(new)) < LEAST_CALLS {
+        Verdict::TooFewCalls
+    } else if new_high < old_low && ratio < 1.0 - LEAST_CHANGE {
         Verdict::Faster
     } else if new_low > old_high && ratio > 1.0 + LEAST_CHANGE {
         Verdict::Slower

@@ -1,6 +1,6 @@
 //! The back ends of a benchmark, each with its ceilings.
 
-use super::ceilings::{self, Ceilings, Load};
+use super::ceilings::{self, Ceilings, WarmUp};
 use super::machine::clocks;
 use super::options::{BenchBackend, BenchOptions};
 use crate::terminal::complain;
@@ -16,7 +16,7 @@ pub struct Engine {
     /// Where the ceilings are measured; `None` on the CPU.
     adapter: Option<wgpu::Adapter>,
     /// What raises a real GPU's clock.
-    load: Option<Load>,
+    warm_up: Option<WarmUp>,
     pub facts: BackEnd,
 }
 
@@ -53,8 +53,8 @@ pub struct Compilation {
 impl Engine {
     /// Raises the clock, which a real GPU lowers while the host works, unless that was done just now.
     pub fn wake(&self) {
-        if let Some(load) = &self.load {
-            load.run();
+        if let Some(warm_up) = &self.warm_up {
+            warm_up.run();
         }
     }
 
@@ -69,7 +69,8 @@ impl Engine {
             Some(adapter) => ceilings::of_adapter(adapter)?,
         };
         self.wake();
-        let (compilations, clocks) = (compilations(&self.attention), self.load.as_ref().map_or(vec![], |_| clocks()));
+        let (compilations, clocks) =
+            (compilations(&self.attention), self.warm_up.as_ref().map_or(vec![], |_| clocks()));
         Ok(BackEnd { compilations, clocks, ceilings: self.facts.ceilings.clone().or_better(again), ..self.facts })
     }
 }
@@ -92,7 +93,7 @@ pub fn open(options: &BenchOptions, mut say: impl FnMut(&str)) -> Result<Vec<Eng
     if wanted(BenchBackend::Cpu) && (options.adapter.is_empty() || !options.backend.is_empty()) {
         say("ceilings of the CPU");
         let attention = budget(Attention::new_blocking(Backend::Cpu)?);
-        engines.push(Engine { attention, software: false, adapter: None, load: None, facts: cpu() });
+        engines.push(Engine { attention, software: false, adapter: None, warm_up: None, facts: cpu() });
     }
     if wanted(BenchBackend::Gpu) {
         for description in chosen_adapters(options)? {
@@ -121,8 +122,8 @@ pub fn open(options: &BenchOptions, mut say: impl FnMut(&str)) -> Result<Vec<Eng
                 compilations: Vec::new(),
                 clocks: Vec::new(),
             };
-            let load = if software { None } else { Some(Load::new(&found)?) };
-            engines.push(Engine { attention: budget(attention), software, adapter: Some(found), load, facts });
+            let warm_up = if software { None } else { Some(WarmUp::new(&found)?) };
+            engines.push(Engine { attention: budget(attention), software, adapter: Some(found), warm_up, facts });
         }
     }
     Ok(engines)

@@ -44,11 +44,16 @@ pub fn clocks() -> Vec<String> {
             .map(|line| format!("{fields}: {line}"))
             .collect();
     }
-    let cards = std::fs::read_dir("/sys/class/drm").into_iter().flatten().flatten();
-    let levels = cards.filter_map(|card| std::fs::read_to_string(card.path().join("device/pp_dpm_sclk")).ok());
-    levels
-        .flat_map(|levels| lines(&levels).into_iter().filter(|line| line.ends_with('*')).collect::<Vec<_>>())
-        .collect()
+    let entries = std::fs::read_dir("/sys/class/drm").into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    // Connectors, and the same cards for computing alone, have other names.
+    let cards = names.filter(|name| name.strip_prefix("card").is_some_and(|number| number.parse::<u32>().is_ok()));
+    let clocks = cards.filter_map(|card| {
+        let levels = std::fs::read_to_string(format!("/sys/class/drm/{card}/device/pp_dpm_sclk")).ok()?;
+        let current = lines(&levels).into_iter().find(|line| line.ends_with('*'))?;
+        Some(format!("{card}, level: clock: {current}"))
+    });
+    clocks.collect()
 }
 
 /// Threads that ran or wanted to during the last minute, where the system tells.

@@ -188,7 +188,7 @@ fn data(problem: &Problem) -> [Vec<f32>; 3] {
 /// own, or in one with the output between queries and keys.
 fn output<E: Stored>(open: &Open, problem: &Problem, data: &[Vec<f32>; 3], shift: usize, one_buffer: bool) -> Vec<E> {
     let problem = problem.with_element(E::ELEMENT);
-    // Exact attention is cut over 1024 keys at a time.
+    // Exact attention is cut over as many keys at a time as a dispatch has at least.
     let limits = Limits::of(&open.device);
     // Where there is a choice, halves are widened by the instruction in one case and by integers in the other.
     let software = limits.software && (one_buffer || !open.has_instruction);

@@ -63,18 +63,18 @@ pub fn measure(adapter: &wgpu::Adapter) -> Result<Ceilings> {
     })
 }
 
-/// Work that raises the clock of an adapter, which drops in tenths of a second without any: what the host does between two measurements
-/// would show as a slower adapter.
-pub struct Load {
+/// Work that raises the clock of an adapter, which falls within seconds without any and takes tenths of a second to rise: what the host does
+/// between two measurements would show as a slower adapter.
+pub struct WarmUp {
     bench: Bench,
     kernel: Kernel,
     last: Cell<Option<Instant>>,
 }
 
-impl Load {
+impl WarmUp {
     /// How long it works, and how long a clock is trusted after that.
     const SECONDS: f64 = 0.2;
-    const LASTS: Duration = Duration::from_secs(1);
+    const LASTS: Duration = Duration::from_millis(500);
 
     pub fn new(adapter: &wgpu::Adapter) -> Result<Self> {
         let bench = Bench::open(adapter)?;
@@ -89,7 +89,7 @@ impl Load {
         }
         let begin = Instant::now();
         while begin.elapsed().as_secs_f64() < Self::SECONDS {
-            self.bench.run(&self.kernel, product_groups(SIZES.0, PRODUCTS[0]), 10);
+            self.bench.run(&self.kernel, product_groups(SIZES.0, PRODUCTS[0]), 1);
         }
         self.last.set(Some(Instant::now()));
     }
@@ -113,7 +113,8 @@ fn product_groups(size: u32, (_, rows, columns): Product) -> [u32; 2] {
 impl Bench {
     fn open(adapter: &wgpu::Adapter) -> Result<Self> {
         let descriptor = wgpu::DeviceDescriptor { required_limits: adapter.limits(), ..Default::default() };
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).context("for the ceilings")?;
+        let (device, queue) =
+            pollster::block_on(adapter.request_device(&descriptor)).context("for the benchmark's own kernels")?;
         Ok(Self { device, queue })
     }
 
@@ -153,7 +154,7 @@ impl Bench {
         let group =
             self.device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout, entries: &entries });
         match pollster::block_on(scope.pop()) {
-            Some(error) => Err(error).with_context(|| format!("the shader `{entry}` of the ceilings")),
+            Some(error) => Err(error).with_context(|| format!("the shader `{entry}` of the benchmark")),
             None => Ok(Kernel { pipeline, group }),
         }
     }

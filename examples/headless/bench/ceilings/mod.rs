@@ -4,7 +4,7 @@ mod cpu;
 mod gpu;
 
 pub use cpu::measure as of_cpu;
-pub use gpu::{measure as of_adapter, Load};
+pub use gpu::{measure as of_adapter, WarmUp};
 
 use serde::Serialize;
 use std::time::{Duration, Instant};
