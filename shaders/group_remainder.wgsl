@@ -1,19 +1,19 @@
 // What a cluster's centroid gives to the keys outside its top-k, group by group. Twin of `src/cpu/group_remainder.rs`.
 //
 // partial_groups: a tile of KEY_TILE members of a group, REMAINDER_CLUSTERS clusters and up to PSEUDO_VECTORS columns of keys and values a
-// workgroup. Logits of 32 keys are staged in workgroup memory, four clusters a vector, and become weights relative to the largest so far, as in a
-// running softmax; COLUMNS invocations read a row together (coalesced), 64 / COLUMNS sets of clusters share it. A load of a row or of weights feeds
-// four multiply-adds of vectors.
+// workgroup (`shared/weighted_rows.wgsl`). Logits of 32 keys are staged and become weights relative to the largest so far, as in a running
+// softmax.
 // combine_groups: one cluster and group a workgroup; adds the tiles in order, relative to the largest logit of the group, and divides by the
 // weight.
 // Traffic: keys and values once for every REMAINDER_CLUSTERS clusters, the logits once for every PSEUDO_VECTORS columns.
-// Workgroup memory: 4 KiB at width 64, at most 6, and less than 1 KiB.
+// Workgroup memory: that of the weighted rows and less than 1 KiB.
 
 #import sides
 #import cluster_of
 #import centroids
 #import softmax_parts
 #import weights
+#import weighted_rows
 
 @group(0) @binding(1) var<storage, read> keys: array<element>;
 @group(0) @binding(2) var<storage, read> values: array<element>;
@@ -23,16 +23,7 @@
 @group(0) @binding(6) var<storage, read_write> softmax_parts: array<vec4f>;
 
 const COLUMNS: u32 = PSEUDO_VECTORS;
-const SETS: u32 = min(64u / COLUMNS, (REMAINDER_CLUSTERS + 3u) / 4u);
-// Clusters of a set, and of all, in fours.
-const SET_FOURS: u32 = (REMAINDER_CLUSTERS + 4u * SETS - 1u) / (4u * SETS);
-const FOURS: u32 = SETS * SET_FOURS;
-const STAGED: u32 = 32u;
-// Keys whose rows an invocation has in registers, so that it waits for them together.
-const LANE_ROWS: u32 = 4u;
 
-// [key][four clusters]
-var<workgroup> staged: array<vec4f, STAGED * FOURS>;
 var<workgroup> staged_keys: array<u32, STAGED>;
 var<workgroup> maxima: array<f32, 4u * FOURS>;
 var<workgroup> factors: array<f32, 4u * FOURS>;
@@ -43,8 +34,13 @@ fn maxima_of(four: u32) -> vec4f {
     return vec4f(maxima[4u * four], maxima[4u * four + 1u], maxima[4u * four + 2u], maxima[4u * four + 3u]);
 }
 
+// Which of the parts of a row's columns the workgroup sums.
+var<private> row_part: u32;
+
 // Columns of a key, then of its value.
-fn load_pseudo(slice: Slice, key: u32, vector: u32) -> vec4f {
+fn load_weighted(slice: Slice, place: u32, column: u32) -> vec4f {
+    let key = staged_keys[place];
+    let vector = row_part * COLUMNS + column;
     if (vector < WIDTH_VECTORS) {
         return load_keys(row_of(params.sizes.key_layout, slice.batch, key_head(slice), key), vector);
     }
@@ -69,10 +65,7 @@ fn partial_groups(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoca
     let members = groups[key_groups_of(slice) + group + 1u] - groups[key_groups_of(slice) + group];
     let list = tiles + params.sizes.groups + 2u + groups[key_groups_of(slice) + group];
     let end = min(begin_of_tile + KEY_TILE, members);
-    let column = lane % COLUMNS;
-    let share = lane / COLUMNS;
-    let vector = part * COLUMNS + column;
-    var sums: array<vec4f, 4u * SET_FOURS>;
+    row_part = part;
     var maximum = LOWEST;
     var weight_sum = 0.0;
     for (var begin = begin_of_tile; begin < end; begin += STAGED) {
@@ -98,7 +91,7 @@ fn partial_groups(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoca
         if (lane < 4u * FOURS) {
             var highest = maximum;
             for (var i = 0u; i < STAGED; i++) {
-                highest = max(highest, staged[i * FOURS + lane / 4u][lane % 4u]);
+                highest = max(highest, staged_weight(i, lane));
             }
             maxima[lane] = highest;
             factors[lane] = exp(params.sizes.scale * (maximum - highest));
@@ -114,35 +107,19 @@ fn partial_groups(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoca
         workgroupBarrier();
         if (lane < 4u * FOURS) {
             for (var i = 0u; i < STAGED; i++) {
-                weight_sum += staged[i * FOURS + lane / 4u][lane % 4u];
+                weight_sum += staged_weight(i, lane);
             }
         }
-        if (share < SETS) {
-            for (var j = 0u; j < 4u * SET_FOURS; j++) {
-                sums[j] *= factors[share * 4u * SET_FOURS + j];
-            }
-            // Keys past the last weigh nothing.
-            for (var i = 0u; i < keys_left; i += LANE_ROWS) {
-                var columns = array<vec4f, LANE_ROWS>();
-                for (var k = 0u; k < LANE_ROWS; k++) {
-                    columns[k] = load_pseudo(slice, staged_keys[i + k], vector);
-                }
-                for (var k = 0u; k < LANE_ROWS; k++) {
-                    for (var four = 0u; four < SET_FOURS; four++) {
-                        let relative = staged[(i + k) * FOURS + share * SET_FOURS + four];
-                        sums[4u * four] = fma(vec4f(relative.x), columns[k], sums[4u * four]);
-                        sums[4u * four + 1u] = fma(vec4f(relative.y), columns[k], sums[4u * four + 1u]);
-                        sums[4u * four + 2u] = fma(vec4f(relative.z), columns[k], sums[4u * four + 2u]);
-                        sums[4u * four + 3u] = fma(vec4f(relative.w), columns[k], sums[4u * four + 3u]);
-                    }
-                }
-            }
+        for (var j = 0u; j < 4u * SET_FOURS; j++) {
+            weighted_sums[j] *= factors[min(cluster_of_sum(lane, j), 4u * FOURS - 1u)];
         }
+        add_rows(slice, keys_left, lane);
     }
+    let vector = part * COLUMNS + weighted_column(lane);
     for (var j = 0u; j < 4u * SET_FOURS; j++) {
-        let cluster = share * 4u * SET_FOURS + j;
-        if (share < SETS && cluster < count && vector < WIDTH_VECTORS + VALUE_VECTORS) {
-            softmax_parts[key_tile_row(slice, tile, first + cluster) + 1u + vector] = sums[j];
+        let cluster = cluster_of_sum(lane, j);
+        if (set_of(lane) < SETS && cluster < count && vector < WIDTH_VECTORS + VALUE_VECTORS) {
+            softmax_parts[key_tile_row(slice, tile, first + cluster) + 1u + vector] = weighted_sums[j];
         }
     }
     if (lane < count && part == 0u) {

@@ -1,9 +1,10 @@
 // Codes of the queries: bit b is 1 iff q·a_b > c_b (paper, section 3.2). Twin of `src/cpu/hash_codes.rs`.
 //
-// Tile: 64 queries of a slice, one an invocation; all share the planes, read at uniform addresses.
-// Traffic: each query row once (again for every 16 bits where it is wider than 64), the planes once a tile. Workgroup memory: 4 KiB.
+// Tile: 64 queries of a slice, which share the planes (`shared/products_blocks.wgsl` or `shared/products_rows.wgsl`); invocations that share a query
+// put its bits together. Traffic: each query row once for every block of bits (with rows once, where it is at most 64 wide), the planes once a tile.
+// Workgroup memory: that of the products and 2 KiB, 256 bytes with rows.
 
-#import query
+#import products
 #import centroids
 
 @group(0) @binding(1) var<storage, read> queries: array<element>;
@@ -14,63 +15,70 @@
 @group(0) @binding(4) var<storage, read_write> codes: array<u32>;
 
 const TILE: u32 = 64u;
+const TILE_QUERIES: u32 = BLOCK_QUERIES;
 
-fn load_row(row: u32, column: u32) -> vec4f {
-    return load_queries(row, column);
+// [query of the tile][invocation that shares it]: bits of a block.
+var<workgroup> block_bits: array<u32, TILE * QUERY_LANES>;
+var<private> mean: u32;
+
+fn query_place(row: u32) -> u32 {
+    return at_queries(row);
 }
 
-fn load_centered_part(slice: Slice, row: u32, part: u32) {
-    load_query_part(row, part);
+fn load_query(own: u32, place: u32, column: u32) -> vec4f {
+    let query = load_at_queries(place, column);
     if (params.share.role == ROLE_CENTRED) {
-        let mean = centroid_row(slice, 0u);
-        for (var e = 0u; e < QUERY_REGISTERS; e++) {
-            let column = part * QUERY_REGISTERS + e;
-            let value = centroids[mean + min(column, WIDTH_VECTORS - 1u)];
-            query[e] -= select(vec4f(), value, column < WIDTH_VECTORS);
-        }
+        return query - centroids[mean + min(column, WIDTH_VECTORS - 1u)];
     }
+    return query;
 }
 
-@compute @workgroup_size(64)
+// Planes stand where keys do.
+fn key_place(index: u32) -> u32 {
+    return index * (WIDTH_VECTORS + 1u);
+}
+
+fn load_key(place: u32, column: u32) -> vec4f {
+    return planes[place + min(column, WIDTH_VECTORS - 1u)];
+}
+
+fn score_scale() -> f32 {
+    return 1.0;
+}
+
+@compute @workgroup_size(LANES)
 fn hash_codes(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
-    let position = (params.share.tile_begin + workgroup.x) * 64u + lane;
-    let row = query_row(slice, min(position, params.sizes.queries - 1u));
-    if (WIDTH_PARTS == 1u) {
-        load_centered_part(slice, row, 0u);
+    let first = (params.share.tile_begin + workgroup.x) * TILE;
+    mean = centroid_row(slice, 0u);
+    for (var own = 0u; own < LANE_QUERIES; own++) {
+        set_query(own, query_row(slice, min(first + tile_place(lane, own), params.sizes.queries - 1u)));
     }
     var code = 0u;
-    for (var first_bit = 0u; first_bit < params.sizes.bits; first_bit += SCORE_BLOCK) {
-        let count = min(SCORE_BLOCK, params.sizes.bits - first_bit);
-        for (var part = 0u; part < WIDTH_PARTS; part++) {
-            if (WIDTH_PARTS > 1u) {
-                load_centered_part(slice, row, part);
+    for (var block = 0u; block < params.sizes.bits; block += BLOCK) {
+        let count = min(BLOCK, params.sizes.bits - block);
+        score_block(block, count, lane);
+        for (var own = 0u; own < LANE_QUERIES; own++) {
+            var bits = 0u;
+            for (var j = 0u; j < lane_keys(count); j++) {
+                let bit = block + lane_key(lane, j);
+                let above = score_of(lane, own, j) > planes[key_place(bit) + WIDTH_VECTORS].x;
+                bits |= select(0u, 1u, above && lane_key(lane, j) < count) << (bit % 32u);
             }
-            for (var j = 0u; j < count; j++) {
-                let bit = first_bit + j;
-                let plane = bit * (WIDTH_VECTORS + 1u);
-                var products = vec4f();
-                for (var e = 0u; e < QUERY_REGISTERS; e++) {
-                    let column = min(part * QUERY_REGISTERS + e, WIDTH_VECTORS - 1u);
-                    products = fma(query[e], planes[plane + column], products);
-                }
-                var projection = dot(products, vec4f(1.0));
-                if (part > 0u) {
-                    projection += scores[j * TILE + lane];
-                }
-                if (part + 1u < WIDTH_PARTS) {
-                    scores[j * TILE + lane] = projection;
-                } else {
-                    code |= select(0u, 1u, projection > planes[plane + WIDTH_VECTORS].x) << (bit % 32u);
-                }
-            }
+            block_bits[tile_place(lane, own) * QUERY_LANES + lane % QUERY_LANES] = bits;
         }
-        let word = first_bit / 32u;
-        if ((first_bit + SCORE_BLOCK) % 32u == 0u || first_bit + SCORE_BLOCK >= params.sizes.bits) {
-            if (position < params.sizes.queries) {
-                codes[(slice.index * params.sizes.queries + position) * WORDS + word] = code;
+        meet_tile();
+        if (lane < TILE) {
+            for (var other = 0u; other < QUERY_LANES; other++) {
+                code |= block_bits[lane * QUERY_LANES + other];
             }
-            code = 0u;
+            let end = block + BLOCK;
+            if (end % 32u == 0u || end >= params.sizes.bits) {
+                if (first + lane < params.sizes.queries) {
+                    codes[(slice.index * params.sizes.queries + first + lane) * WORDS + block / 32u] = code;
+                }
+                code = 0u;
+            }
         }
     }
 }

@@ -1,14 +1,14 @@
 // What a cluster's centroid gives to the keys outside its top-k. Twin of `src/cpu/remainder.rs`.
 //
-// partial_remainder: `key_length` keys, REMAINDER_CLUSTERS clusters and up to 64 value columns a workgroup. Weights of 32 keys are staged
-// in workgroup memory; COLUMNS invocations read a value row together (coalesced), 64 / COLUMNS sets of clusters share it.
+// partial_remainder: `key_length` keys, REMAINDER_CLUSTERS clusters and up to 64 value columns a workgroup (`shared/weighted_rows.wgsl`).
 // combine_remainder: one cluster a workgroup; sums the blocks in order.
 // Traffic: the values once for every REMAINDER_CLUSTERS clusters, the weights once (again for every 64 value columns).
-// Workgroup memory: REMAINDER_CLUSTERS * 32 floats, at most 3.5 KiB.
+// Workgroup memory: that of the weighted rows.
 
 #import lengths
 #import softmax_parts
 #import weights
+#import weighted_rows
 
 @group(0) @binding(1) var<storage, read> weights: array<f32>;
 @group(0) @binding(2) var<storage, read> values: array<element>;
@@ -16,11 +16,16 @@
 @group(0) @binding(4) var<storage, read_write> softmax_parts: array<vec4f>;
 
 const COLUMNS: u32 = VALUE_REGISTERS;
-const SETS: u32 = 64u / COLUMNS;
-const SET_CLUSTERS: u32 = (REMAINDER_CLUSTERS + SETS - 1u) / SETS;
-const STAGED: u32 = 32u;
 
-var<workgroup> staged: array<f32, SETS * SET_CLUSTERS * STAGED>;
+// The keys that are staged, and which of the parts of the values' columns the workgroup sums.
+var<private> first_key: u32;
+var<private> last_key: u32;
+var<private> column_part: u32;
+
+fn load_weighted(slice: Slice, place: u32, column: u32) -> vec4f {
+    let row = row_of(params.sizes.value_layout, slice.batch, key_head(slice), min(first_key + place, last_key));
+    return load_values(row, column_part * COLUMNS + column);
+}
 
 @compute @workgroup_size(64)
 fn partial_remainder(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -31,41 +36,37 @@ fn partial_remainder(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_inv
     let first = workgroup.z / VALUE_PARTS * REMAINDER_CLUSTERS;
     let count = min(REMAINDER_CLUSTERS, params.share.cluster_end - params.share.cluster_begin - first);
     let end = min((block + 1u) * params.cut.key_length, valid_keys(slice));
-    let column = lane % COLUMNS;
-    let share = lane / COLUMNS;
-    var sums: array<vec4f, SET_CLUSTERS>;
+    last_key = max(end, 1u) - 1u;
+    column_part = value_part;
     var weight_sum = 0.0;
     for (var begin = block * params.cut.key_length; begin < end; begin += STAGED) {
+        first_key = begin;
         workgroupBarrier();
-        for (var i = lane; i < SETS * SET_CLUSTERS * STAGED; i += 64u) {
-            let cluster = i / STAGED;
-            let key = begin + i % STAGED;
-            let index = weight_row(slice, first + min(cluster, count - 1u));
-            let weight = weights[index + min(key, end - 1u)];
-            staged[i] = select(0.0, weight, cluster < count && key < end && !is_selected(weight));
+        for (var i = lane; i < STAGED * FOURS; i += 64u) {
+            let place = i % STAGED;
+            let four = i / STAGED;
+            var four_weights = vec4f();
+            for (var k = 0u; k < 4u; k++) {
+                let cluster = 4u * four + k;
+                let weight = weights[weight_row(slice, first + min(cluster, count - 1u)) + min(begin + place, last_key)];
+                let counts = cluster < count && begin + place < end && !is_selected(weight);
+                four_weights[k] = select(0.0, weight, counts);
+            }
+            staged[place * FOURS + four] = four_weights;
         }
         workgroupBarrier();
         if (lane < count) {
             for (var i = 0u; i < STAGED; i++) {
-                weight_sum += staged[lane * STAGED + i];
+                weight_sum += staged_weight(i, lane);
             }
         }
-        if (share < SETS) {
-            let keys_left = min(STAGED, end - begin);
-            for (var i = 0u; i < keys_left; i++) {
-                let row = row_of(params.sizes.value_layout, slice.batch, key_head(slice), begin + i);
-                let columns = load_values(row, value_part * VALUE_REGISTERS + column);
-                for (var j = 0u; j < SET_CLUSTERS; j++) {
-                    sums[j] = fma(vec4f(staged[(share * SET_CLUSTERS + j) * STAGED + i]), columns, sums[j]);
-                }
-            }
-        }
+        add_rows(slice, min(STAGED, end - begin), lane);
     }
-    for (var j = 0u; j < SET_CLUSTERS; j++) {
-        let cluster = share * SET_CLUSTERS + j;
-        let vector = value_part * VALUE_REGISTERS + column;
-        if (share < SETS && cluster < count && vector < VALUE_VECTORS) {
-            softmax_parts[block_row(slice, block, first + cluster) + 1u + vector] = sums[j];
+    let vector = value_part * COLUMNS + weighted_column(lane);
+    for (var j = 0u; j < 4u * SET_FOURS; j++) {
+        let cluster = cluster_of_sum(lane, j);
+        if (set_of(lane) < SETS && cluster < count && vector < VALUE_VECTORS) {
+            softmax_parts[block_row(slice, block, first + cluster) + 1u + vector] = weighted_sums[j];
         }
     }
     if (lane < count && value_part == 0u) {

@@ -1,7 +1,7 @@
 // The top-k keys of each cluster, and the weights of the others. Twin of `src/cpu/top_k.rs`.
 //
-// One cluster of a slice a workgroup of 256 invocations, each of which owns a run of keys. A radix selection (four rounds of eight bits,
-// most significant first) finds the k-th largest logit; then every invocation knows how many keys before its run are selected, so the
+// One cluster of a slice a workgroup of 256 invocations. A radix selection (four rounds of eight bits, most significant first, whose loads are
+// coalesced) finds the k-th largest logit; then every invocation, which owns a run of keys, knows how many keys before its run are selected, so the
 // keys come out in order and equal logits go to the lower index without sorting. Finally selected logits become SELECTED and the others
 // their weight exp(t·z - rest_maximum). Where keys are grouped (ROLE_MARKED), selected logits become LOWEST and the others stay what they are;
 // ROLE_GIVEN_KEYS does that for keys that are listed already.
@@ -85,7 +85,7 @@ fn top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_inde
         let shift = 24u - 8u * round;
         atomicStore(&histogram[lane], 0u);
         workgroupBarrier();
-        for (var key = begin; key < end; key++) {
+        for (var key = lane; key < length; key += INVOCATIONS) {
             let order = order_of(rank_of(slice, row, key));
             // Shifting twice keeps each shift below 32.
             if (((order ^ threshold) >> shift) >> 8u == 0u) {

@@ -4,7 +4,7 @@
 //
 // Kernels define TILE and TILE_QUERIES, how many of its queries an invocation has, 4 or 8; of a query's row `query_place` with `load_query`, of
 // the key at an index `key_place` with `load_key`; and `score_scale`, which products are multiplied by. They call in uniform control flow only
-// what has barriers: `score_block`.
+// what has barriers: `score_block`, `meet_tile`.
 //
 // Keys are staged once a block; queries are read as they lie, by neighbours together. A load of 16 bytes feeds 8 multiply-adds an invocation
 // (LANE_QUERIES 4). Two barriers a block. Workgroup memory: 8 KiB; 4 KiB for a tile of 32 and a width of at most 32.
@@ -38,6 +38,11 @@ fn tile_place(lane: u32, own: u32) -> u32 {
 // Whether an invocation writes what is known of its queries as a whole.
 fn holds_queries(lane: u32) -> bool {
     return lane % SIDE == 0u;
+}
+
+// Waits until what is kept for a query of the tile is there, whoever wrote it.
+fn meet_tile() {
+    workgroupBarrier();
 }
 
 fn set_query(own: u32, row: u32) {

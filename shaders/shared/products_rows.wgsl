@@ -29,6 +29,9 @@ fn holds_queries(lane: u32) -> bool {
     return true;
 }
 
+// Waits until what is kept for a query of the tile is there: none but its own invocation writes it.
+fn meet_tile() {}
+
 fn set_query(own: u32, row: u32) {
     tile_row = query_place(row);
     if (WIDTH_PARTS == 1u) {

@@ -71,11 +71,6 @@ fn pair_cell(place: u32, key: u32) -> u32 {
     return place * BLOCK + (key ^ (place / LANE_QUERIES % 4u));
 }
 
-// Waits until what is kept for a query of the tile is there, whoever wrote it.
-fn meet_tile() {
-    workgroupBarrier();
-}
-
 fn weight_cell(key: u32, column: u32) -> u32 {
     return key * WEIGHT_STRIDE + (column ^ (key / LANE_KEYS % SIDE));
 }

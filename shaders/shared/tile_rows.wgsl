@@ -60,9 +60,6 @@ fn pair_cell(place: u32, key: u32) -> u32 {
     return key * TILE + place;
 }
 
-// Waits until what is kept for a query of the tile is there: an invocation's own pairs are of its own query.
-fn meet_tile() {}
-
 // Raises the running maximum to at least `floor`.
 fn raise_maximum(floor: f32) {
     let maximum = max(running_maximum, floor);

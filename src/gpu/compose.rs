@@ -1,7 +1,6 @@
 //! Modules as text: shared pieces by their `#import` lines, loads and stores of tensors, constants.
 
 use super::constants::{Constant, CONSTANTS};
-use super::kernels::Operand;
 use super::variant::Variant;
 use crate::plan::Tensor;
 use crate::stages::{Cut, Role};
@@ -34,6 +33,7 @@ pub(crate) const PIECES: &[Piece] = pieces![
     "centroid_rows",
     "covariances",
     "weights",
+    "weighted_rows",
     "query",
     "listed_members",
     "attention",
@@ -147,9 +147,12 @@ fn words<'a>(texts: &[&'a str]) -> HashSet<&'a str> {
     texts.iter().flat_map(|text| text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))).collect()
 }
 
-/// What rows are loaded of or stored to: the tensors, and the one of queries and keys that a dispatch is about.
+/// The tensor, of queries and keys, that a dispatch is about.
+pub(crate) const SIDE: &str = "side";
+
+/// What rows are loaded of or stored to.
 fn tensors() -> impl Iterator<Item = &'static str> {
-    Tensor::ALL.into_iter().map(Tensor::name).chain([Operand::SIDE])
+    Tensor::ALL.into_iter().map(Tensor::name).chain([SIDE])
 }
 
 /// Whether rows of a tensor are loaded or stored.

@@ -1,7 +1,7 @@
 //! Every kernel. A shader declares itself: its `#import` lines name the shared pieces, its `@binding` lines the operands, and each of its
 //! entry points is a kernel. The list of shaders is the list of stages.
 
-use super::compose::{self, constants_named, Piece, Tile};
+use super::compose::{self, constants_named, Piece, Tile, SIDE};
 use super::constants::Constant;
 use crate::plan::Tensor;
 use crate::stages::{every_stage, Scratch};
@@ -28,17 +28,12 @@ pub(crate) enum Operand {
 }
 
 impl Operand {
-    /// The name of [`Operand::Side`] in the shaders.
-    pub const SIDE: &'static str = "side";
-
     /// The operand of a variable in the shaders.
     fn of(name: &str) -> Option<Self> {
         let others =
             [("planes", Self::Planes), ("starts", Self::Starts), ("lengths", Self::Lengths), ("found", Self::FoundBad)];
-        let other = others
-            .into_iter()
-            .chain([("tensor", Self::Checked), (Self::SIDE, Self::Side)])
-            .find(|(known, _)| *known == name);
+        let other =
+            others.into_iter().chain([("tensor", Self::Checked), (SIDE, Self::Side)]).find(|(known, _)| *known == name);
         let tensor = || Tensor::ALL.into_iter().find(|tensor| tensor.name() == name).map(Self::Tensor);
         let scratch = || Scratch::OF_DEVICES.into_iter().find(|piece| piece.name() == name).map(Self::Scratch);
         other.map(|(_, operand)| operand).or_else(tensor).or_else(scratch)
@@ -51,7 +46,7 @@ impl Operand {
     pub fn name(self) -> &'static str {
         match self {
             Self::Tensor(tensor) => tensor.name(),
-            Self::Side => Self::SIDE,
+            Self::Side => SIDE,
             Self::Scratch(piece) => piece.name(),
             Self::Planes => "planes",
             Self::Starts => "starts",
