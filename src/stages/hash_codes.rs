@@ -9,7 +9,7 @@ pub(super) const DEFINITION: Definition = Definition {
         let [queries, width, bits, words] = [cut.shape.queries, cut.shape.width, cut.bits, cut.words].map(Count::from);
         Cost { operations: 2 * queries * bits * width, words: queries * width + queries * words, ..Cost::default() }
     },
-    pace: Pace::Operations([7.2, 146.0, 0.51]),
+    pace: Pace::Operations([7.2, 146.0, 0.37]),
     launches: |_, cut| {
         vec![Launch::new("hash_codes", cut.query_tiles(), 1, &[KERNEL_TILE, 32 * cut.words, cut.shape.width])]
     },

@@ -18,7 +18,7 @@ pub(super) const DEFINITION: Definition = Definition {
             ..Cost::default()
         }
     },
-    pace: Pace::Operations([12.5, 232.0, 0.59]),
+    pace: Pace::Operations([12.5, 232.0, 0.3]),
     launches: |step, cut| {
         let rows = step.clusters.len();
         let depth = rows.div_ceil(cut.remainder_clusters) * cut.value_parts;

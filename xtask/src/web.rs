@@ -2,7 +2,7 @@
 
 use crate::environment::Environment;
 use crate::process::{find_program, output, root, run};
-use crate::{browser, build_headless, say, wasm};
+use crate::{browser, library, say, wasm};
 use anyhow::{bail, Context, Result};
 use std::path::PathBuf;
 use std::process::Command;
@@ -47,7 +47,8 @@ pub fn test(environment: &Environment) -> Result<()> {
 
 /// Writes kernels as hardware gets them, which the browsers' own compilers are to take: a folder for each set of sizes.
 fn write_kernels(environment: &Environment) -> Result<PathBuf> {
-    let headless = build_headless(environment)?;
+    // The profile of the tests, which have built it already; with optimisation it takes minutes.
+    let headless = library::build_program(environment, &["--profile", "test", "--example", "headless"])?;
     let folder = root().join("target/kernels");
     for (set, sizes) in [
         ("even", "--length 1500 --method exact,clustered,improved,stitched,window --guard recompute"),
