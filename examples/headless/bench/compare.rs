@@ -1,5 +1,6 @@
 //! What changed between two benchmarks, by what they wrote.
 
+use super::results::OPTIONS;
 use super::table::aligned;
 use crate::report::{error, seconds};
 use anyhow::{ensure, Context, Result};
@@ -66,7 +67,12 @@ pub fn render(before: &Path, after: &Path) -> Result<String> {
             error_of(new),
         ]);
     }
-    ensure!(!rows.is_empty(), "the files have no run in common");
+    ensure!(
+        !rows.is_empty(),
+        "the files have no run in common: the first is of {}, the second of {}",
+        back_ends(&before),
+        back_ends(&after)
+    );
     let is_new = |new: &&Value| !before.iter().any(|old| configuration(old) == configuration(new));
     let only_after = after.iter().filter(is_new).count();
     let percent = LEAST_CHANGE * 100.0;
@@ -78,11 +84,18 @@ pub fn render(before: &Path, after: &Path) -> Result<String> {
     ))
 }
 
+/// The back ends of some runs, each once.
+fn back_ends(runs: &[Value]) -> String {
+    let mut names: Vec<String> = runs.iter().map(|run| text(&run["back_end"])).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.join(" and ")
+}
+
 /// Such as `8 × 64, C 25, k 64`.
 fn options(run: &Value) -> String {
-    let known = [("C", "clusters"), ("k", "top_k"), ("w", "window"), ("G", "key_groups")];
-    let given = known.into_iter().filter(|(_, field)| !run[*field].is_null());
-    let given = given.map(|(name, field)| format!(", {name} {}", text(&run[field]))).collect::<String>();
+    let given = OPTIONS.iter().filter(|(_, field)| !run[*field].is_null());
+    let given = given.map(|(name, field)| format!(", {name} {}", text(&run[*field]))).collect::<String>();
     let element = run["element"].as_str().filter(|&element| element != Element::F32.name());
     let element = element.map_or_else(String::new, |element| format!(", {element}"));
     format!("{} × {}{given}{element}", text(&run["heads"]), text(&run["width"]))

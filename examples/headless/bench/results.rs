@@ -42,6 +42,9 @@ pub struct Configuration {
     pub element: &'static str,
 }
 
+/// The options of a configuration that are shown, by a letter each, and their fields.
+pub const OPTIONS: [(&str, &str); 4] = [("C", "clusters"), ("k", "top_k"), ("w", "window"), ("G", "key_groups")];
+
 /// What rates are told apart by: method and element.
 pub type Rated = (&'static str, &'static str);
 

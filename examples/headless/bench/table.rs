@@ -1,7 +1,7 @@
 //! The results on the terminal.
 
 use super::engine::BackEnd;
-use super::results::{Configuration, Results, Run};
+use super::results::{Configuration, Results, Run, OPTIONS};
 use crate::report::{error, method_name, seconds};
 use clustered_attention::Element;
 use comfy_table::{presets::UTF8_FULL_CONDENSED, CellAlignment, Table};
@@ -70,13 +70,9 @@ pub fn describe(configuration: &Configuration) -> String {
 
 /// Such as `C 25, k 32, w 16, f16`; nothing for exact attention in float32.
 pub fn options(configuration: &Configuration) -> String {
-    let options = [
-        ("C", configuration.clusters),
-        ("k", configuration.top_k),
-        ("w", configuration.window),
-        ("G", configuration.key_groups),
-    ];
-    let given = options.iter().filter_map(|(name, value)| value.map(|value| format!("{name} {value}")));
+    let values = [configuration.clusters, configuration.top_k, configuration.window, configuration.key_groups];
+    let options = OPTIONS.iter().zip(values);
+    let given = options.filter_map(|((name, _), value)| value.map(|value| format!("{name} {value}")));
     let element = (configuration.element != Element::F32.name()).then(|| configuration.element.to_owned());
     given.chain(element).collect::<Vec<_>>().join(", ")
 }
