@@ -1,7 +1,7 @@
 // Softmax attention over all keys that are seen, fused. Twin of `src/cpu/exact_attention.rs`.
 //
-// Tile: 64 neighbouring queries of a slice over the keys that any of them sees (`shared/tile_blocks.wgsl` or `shared/tile_rows.wgsl`,
-// `shared/visible.wgsl`); where HIDES, keys that a query does not see itself are masked. A tile's keys are counted through both of their runs, and
+// Tile: 64 neighbouring queries of a slice over the keys that any of them sees (`shared/tile_blocks.wgsl`, `shared/tile_rows.wgsl` or
+// `shared/tile_matrices.wgsl`; `shared/visible.wgsl`); where HIDES, keys that a query does not see itself are masked. A tile's keys are counted through both of their runs, and
 // long ones are cut into several dispatches, between which the unnormalised sums rest where `store_sum` says and the running softmax in
 // `softmax_parts`.
 // ROLE_GUARDED computes only slices that the guard found in error.
@@ -10,7 +10,7 @@
 
 #import lengths
 #import visible
-#import tile
+#import attention_tile
 #import tile_keys
 #import attention
 #import output_sums
@@ -52,6 +52,10 @@ fn weight_of(own: u32, index: u32, score: f32, maximum: f32) -> f32 {
     return softmax_weight(score, maximum);
 }
 
+fn log_factor(index: u32) -> f32 {
+    return 0.0;
+}
+
 @compute @workgroup_size(LANES)
 fn exact_attention(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
@@ -87,6 +91,7 @@ fn exact_attention(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoc
             load_sums(lane, own, slice, position, value_part);
         }
     }
+    stage_tile(lane);
     // A tile of padding has nothing to compute; its rows become zero.
     let end = select(0u, min(params.share.key_end, listed), first < length);
     for (var block = params.share.key_begin; block < end; block += BLOCK) {

@@ -1,6 +1,7 @@
 // Exact products of each query with its cluster's top-k keys, and with the pseudo-keys of GROUPS key groups. Twin of `src/cpu/refine_top_k.rs`.
 //
-// Tile: up to 64 queries of one cluster, which share its top-k keys (`shared/tile_blocks.wgsl` or `shared/tile_rows.wgsl`). Workgroups are tiles
+// Tile: up to 64 queries of one cluster, which share its top-k keys (`shared/tile_blocks.wgsl`, `shared/tile_rows.wgsl` or
+// `shared/tile_matrices.wgsl`). Workgroups are tiles
 // of clusters, so a large cluster is spread over many. Where clusters are so small that more than a fifth of such tiles would be empty (PACKED), a
 // tile is 64 members in a row, whichever clusters they are of: every invocation has a query, and those of one cluster still read the same
 // addresses.
@@ -9,7 +10,7 @@
 // ROLE_IMPROVED finishes improved attention (paper, section 3.3), ROLE_STITCHED stitched attention; ROLE_UNFINISHED leaves unnormalised sums,
 // where `store_sum` says, and a running softmax, which the window goes on with.
 
-#import tile
+#import attention_tile
 #import tensor_keys
 #import attention
 #import output_sums
@@ -77,6 +78,13 @@ fn weight_of(own: u32, index: u32, score: f32, maximum: f32) -> f32 {
     return weight;
 }
 
+fn log_factor(index: u32) -> f32 {
+    if (of_pseudo) {
+        return log(max(pseudo_facts(pseudo_at(min(index, max(GROUPS, 1u) - 1u))).mass, 1e-30));
+    }
+    return 0.0;
+}
+
 // Keys in the list of the cluster.
 fn listed_keys(list: u32) -> u32 {
     var low = 0u;
@@ -137,6 +145,7 @@ fn refine_top_k(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
         let member = min(first + tile_place(lane, own), last);
         set_query(own, query_row(slice, groups[members + member]));
     }
+    stage_tile(lane);
     of_pseudo = false;
     for (var block = 0u; block < key_count; block += BLOCK) {
         let count = min(BLOCK, key_count - block);

@@ -324,6 +324,11 @@ fn widened<E: Stored>(output: &[E]) -> Vec<f32> {
     output.iter().map(|number| number.wide()).collect()
 }
 
+#[cfg(feature = "gpu")]
+fn no_matrix_units(place: &str) -> crate::Error {
+    crate::Error::NoMatrixUnits { reason: format!("{place} has none") }
+}
+
 /// What only a GPU has.
 #[cfg(feature = "gpu")]
 impl Attention {
@@ -346,6 +351,30 @@ impl Attention {
     pub fn with_adapter_blocking(adapter: AdapterDescription) -> Result<Self> {
         let engine = pollster::block_on(gpu::HostEngine::open_described(adapter))?;
         Ok(Self::of(Engine::Gpu(Arc::new(engine))))
+    }
+
+    /// Opens the adapter once more, with its matrix units, which compute the products of problems that say less than float32 is precise enough
+    /// ([`Problem::with_precision`]); others are computed as before. In wgpu they are an experiment. Some small problems are computed by them, and
+    /// compared with the CPU's results.
+    ///
+    /// # Errors
+    /// [`Error::NoMatrixUnits`](crate::Error::NoMatrixUnits) says what is missing, or how wrong their results are.
+    pub async fn with_matrix_units(self) -> Result<Self> {
+        #[cfg(not(target_arch = "wasm32"))]
+        return background::run(move |_| self.with_matrix_units_blocking()).await;
+        #[cfg(target_arch = "wasm32")]
+        return Err(no_matrix_units("a browser"));
+    }
+
+    /// [`Attention::with_matrix_units`] for programs without an async runtime. Not available in the browser.
+    ///
+    /// # Errors
+    /// As [`Attention::with_matrix_units`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn with_matrix_units_blocking(self) -> Result<Self> {
+        let Engine::Gpu(engine) = &self.engine else { return Err(no_matrix_units("the CPU")) };
+        let engine = self.in_turn(engine.with_matrix_units())?;
+        Ok(Self { engine: Engine::Gpu(Arc::new(engine)), ..self })
     }
 
     /// Uses an open device, with no more than the limits and features it was created with.

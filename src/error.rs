@@ -192,6 +192,12 @@ pub enum Error {
         /// Each adapter with the reason, the best adapter first.
         tried: String,
     },
+    /// A device's matrix units cannot be used.
+    #[error("matrix units cannot be used: {reason}; float32 can")]
+    NoMatrixUnits {
+        /// What is missing or wrong.
+        reason: String,
+    },
     /// The device is gone: unplugged, reset by its driver, or destroyed. Every later call on it gives this error too; open a device again.
     #[error("the GPU device was lost ({message}); open it again")]
     DeviceLost {

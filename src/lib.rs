@@ -35,13 +35,13 @@ pub use gpu::adapters_blocking;
 #[cfg(feature = "gpu")]
 pub use gpu::{
     adapters, AdapterDescription, CheckedTensor, Compilation, DeviceAttention, DeviceTensors, FiniteCheck,
-    KernelSource, Kernels, StageTimes, NO_BAD_ELEMENT,
+    KernelSource, Kernels, StageTimes, MATRIX_FEATURES, NO_BAD_ELEMENT,
 };
 pub use half;
 pub use limits::{Limits, DEFAULT_SCRATCH_BUDGET_BYTES};
 pub use plan::{Plan, PlanFigures, StageCost};
 pub use problem::{
-    Clustering, Element, Guard, GuardAction, Inputs, KeyGroups, Layout, Method, Problem, Shape, Space, Stitched,
+    Clustering, Element, Guard, GuardAction, Inputs, KeyGroups, Layout, Method, Precision, Problem, Shape, Space, Stitched,
     Stored, Strides, Supplied, Tolerance,
 };
 pub use stages::Stage;

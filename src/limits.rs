@@ -42,6 +42,8 @@ pub struct Limits {
     pub(crate) block_queries: usize,
     /// Whether an invocation has the registers for blocks of 8 queries in a kernel that does nothing else.
     pub(crate) wide_blocks: bool,
+    /// Units that multiply matrices of halves, where they were opened.
+    pub(crate) matrices: Option<MatrixUnits>,
     /// Whether work runs on the host, which needs no partial sums for workgroups.
     pub(crate) host: bool,
     /// Threads that slices of a chunk are shared among; 1 where it does not matter.
@@ -54,6 +56,13 @@ pub struct Limits {
     pub(crate) operations_per_dispatch: u64,
     /// The first limit that is below what kernels need whatever the problem.
     pub(crate) shortage: Option<Shortage>,
+}
+
+/// Matrix units of a device: matrices of halves, of so many rows and columns, multiplied by a subgroup of so many lanes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MatrixUnits {
+    pub side: usize,
+    pub subgroup_lanes: usize,
 }
 
 /// A limit that is too low for every problem.
@@ -82,6 +91,7 @@ impl Limits {
             value_registers: Self::HARDWARE_REGISTERS.1,
             block_queries: 0,
             wide_blocks: false,
+            matrices: None,
             host: true,
             threads: crate::parallel::threads(),
             software: false,
@@ -202,6 +212,7 @@ impl From<&wgpu::Limits> for Limits {
             value_registers: Self::HARDWARE_REGISTERS.1,
             block_queries: Self::BLOCK_QUERIES,
             wide_blocks: false,
+            matrices: None,
             host: false,
             threads: 1,
             software: false,

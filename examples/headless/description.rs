@@ -2,7 +2,7 @@
 
 use crate::method_options;
 use crate::options::Options;
-use clustered_attention::{Element, Method, Shape};
+use clustered_attention::{Element, Method, Precision, Shape};
 
 /// Such as `8 heads, 1500 positions, width 64`.
 pub fn describe(shape: &Shape) -> String {
@@ -50,6 +50,9 @@ pub fn describe_options(options: &Options, shape: &Shape) -> String {
     }
     if options.element != Element::F32 {
         text += &format!(", tensors in {}", options.element);
+    }
+    if options.precision != Precision::Float32 {
+        text += &format!(", products of {}", options.precision);
     }
     format!("{text}, seed {}", options.seed)
 }

@@ -27,7 +27,7 @@ mod synthetic;
 mod terminal;
 
 use anyhow::{Context, Result};
-use clustered_attention::{AdapterDescription, Attention, Backend};
+use clustered_attention::{AdapterDescription, Attention, Backend, Precision};
 use job::Job;
 use options::{BackendName, Command, Options};
 use std::process::ExitCode;
@@ -114,7 +114,10 @@ fn open(options: &Options) -> Result<(Attention, String)> {
             Err(error) => return Err(error.context("no GPU can be used")),
         }
     }
-    let attention = Attention::new_blocking(backend).context("cannot open the back end")?;
+    let mut attention = Attention::new_blocking(backend).context("cannot open the back end")?;
+    if options.precision != Precision::Float32 {
+        attention = attention.with_matrix_units_blocking().with_context(|| format!("no {}", options.precision))?;
+    }
     let runs_on = attention.adapter().map_or_else(|| description::cpu() + &reason, |adapter| adapter.to_string());
     Ok((attention, runs_on))
 }

@@ -7,7 +7,7 @@ use crate::progress::Progress;
 use crate::stored::{Given, Output};
 use anyhow::{Context, Result};
 use clustered_attention::{
-    Accuracy, Attention, Backend, Element, ExactRows, Found, Inputs, Method, Problem, Rows, Shape, Stage, Trace,
+    Accuracy, Attention, Backend, Element, ExactRows, Found, Inputs, Method, Precision, Problem, Rows, Shape, Stage, Trace,
 };
 use std::time::Instant;
 
@@ -84,7 +84,7 @@ pub fn problems(shape: &Shape, options: &Options) -> Result<Vec<Problem>> {
 
 fn problem(shape: Shape, method: Method, options: &Options) -> Result<Problem> {
     Problem::new(shape, method)
-        .and_then(|problem| problem.with_element(options.element).with_causal(options.causal))
+        .and_then(|problem| problem.with_element(options.element).with_precision(options.precision).with_causal(options.causal))
         .with_context(|| format!("{} attention", method.name()))
 }
 
@@ -92,7 +92,7 @@ fn problem(shape: Shape, method: Method, options: &Options) -> Result<Problem> {
 fn search(target: f64, attention: &Attention, inputs: &Inputs, shape: Shape, options: &Options) -> Result<Search> {
     let method = Method::auto(25).with_clustering(|clustering| clustering.seed = options.seed);
     // Methods are compared by what float32 gives.
-    let problem = problem(shape, method, options)?.with_element(Element::F32);
+    let problem = problem(shape, method, options)?.with_element(Element::F32).with_precision(Precision::Float32);
     let begin = Instant::now();
     let found = Method::for_error(target).with_seed(options.seed).find_blocking(attention, &problem, inputs);
     Ok(Search { found: found.context("the search for a method")?, seconds: begin.elapsed().as_secs_f64() })

@@ -5,7 +5,7 @@ use crate::method_options::{at_least_one, times, MethodOptions};
 use crate::probe::ProbeOptions;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
-use clustered_attention::{Backend, Element, Method};
+use clustered_attention::{Backend, Element, Method, Precision};
 use std::path::PathBuf;
 
 /// Runs attention by several methods on real or synthetic queries, keys and values, and prints time, error against exact attention
@@ -55,6 +55,10 @@ pub struct Options {
     /// attention in f32
     #[arg(long, value_name = "ELEMENT", default_value_t = Element::F32)]
     pub element: Element,
+    /// How precise products of queries with keys and of weights with values must be at least: float32, float16-products or float16-pairs. What
+    /// is not float32 needs a GPU with matrix units, and opens them
+    #[arg(long, value_name = "PRECISION", default_value_t = Precision::Float32)]
+    pub precision: Precision,
     /// Where to compute: on a real GPU if there is one and otherwise on the CPU; on the best adapter, a software one if need be; on
     /// the CPU
     #[arg(long, value_enum, default_value_t = BackendName::Auto)]

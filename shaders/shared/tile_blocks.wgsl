@@ -9,48 +9,11 @@
 // bytes feed 8 multiply-adds an invocation in the products with keys and 11 in those with values (LANE_QUERIES 4). Four barriers a block.
 // Workgroup memory: 10 KiB for a tile of 64; 9 KiB for one of 32, 5 KiB where its width is at most 32.
 #import products_blocks
+#import block_softmax
 #import tile_queries
 
-// Vectors of an invocation: of its queries, side by side, and of a row of its sums.
-const LANE_QUERY_VECTORS: u32 = LANE_QUERIES / 4u;
-const LANE_VECTORS: u32 = (VALUE_REGISTERS + SIDE - 1u) / SIDE;
-
-// [invocation of the side][four queries]: largest logits, or sums of weights.
-var<workgroup> shares: array<vec4f, SIDE * WEIGHT_STRIDE>;
-
-var<private> sums: array<vec4f, LANE_QUERIES * LANE_VECTORS>;
-var<private> running_maximum: array<f32, LANE_QUERIES>;
-// Over the invocation's own keys.
-var<private> running_sum: array<f32, LANE_QUERIES>;
-
-fn begin_tile() {
-    for (var i = 0u; i < LANE_QUERIES; i++) {
-        running_maximum[i] = LOWEST;
-        running_sum[i] = 0.0;
-    }
-    for (var m = 0u; m < LANE_QUERIES * LANE_VECTORS; m++) {
-        sums[m] = vec4f();
-    }
-}
-
-// The query that decides what an invocation's tile is about: the same in a workgroup.
-fn deciding_place(lane: u32) -> u32 {
-    return 0u;
-}
-
-// Goes on from a softmax so far.
-fn resume(lane: u32, own: u32, maximum: f32, sum: f32) {
-    running_maximum[own] = maximum;
-    running_sum[own] = select(0.0, sum, holds_queries(lane));
-}
-
-fn maximum_of(own: u32) -> f32 {
-    return running_maximum[own];
-}
-
-fn sum_of(own: u32) -> f32 {
-    return running_sum[own];
-}
+// Queries and keys are staged as blocks go.
+fn stage_tile(lane: u32) {}
 
 // The pairs of the tile's queries with so many keys of a block, shared among the invocations, neighbouring keys among neighbours: how many of
 // them one has, which they are, and where what belongs to one is kept in workgroup memory, so that neighbours meet in no bank. What is written
@@ -78,22 +41,19 @@ fn weight_cell(key: u32, column: u32) -> u32 {
 // Adds the keys whose logits were computed last to the softmax.
 fn attend_block(begin: u32, count: u32, lane: u32, value_part: u32) {
     let side = lane % SIDE;
-    let first = lane / SIDE * LANE_QUERY_VECTORS;
+    let first = first_vector(lane);
     for (var v = 0u; v < LANE_QUERY_VECTORS; v++) {
         var highest = vec4f();
         for (var i = 0u; i < 4u; i++) {
             let logit = logits[4u * v + i];
             highest[i] = max(max(logit.x, logit.y), max(logit.z, logit.w));
         }
-        shares[side * WEIGHT_STRIDE + first + v] = highest;
+        share_highest(lane, v, highest);
     }
     // From here on no key of the block is read again.
     workgroupBarrier();
     for (var v = 0u; v < LANE_QUERY_VECTORS; v++) {
-        var highest = shares[first + v];
-        for (var other = 1u; other < SIDE; other++) {
-            highest = max(highest, shares[other * WEIGHT_STRIDE + first + v]);
-        }
+        let highest = shared_highest(lane, v);
         for (var i = 0u; i < 4u; i++) {
             let own = 4u * v + i;
             let maximum = max(running_maximum[own], highest[i]);
@@ -144,26 +104,5 @@ fn add_value(begin: u32, key: u32, j: u32, side: u32, first: u32, value_part: u3
 
 // Makes the sums whole.
 fn end_tile(lane: u32) {
-    let first = lane / SIDE * LANE_QUERY_VECTORS;
-    for (var v = 0u; v < LANE_QUERY_VECTORS; v++) {
-        let i = 4u * v;
-        let own = vec4f(running_sum[i], running_sum[i + 1u], running_sum[i + 2u], running_sum[i + 3u]);
-        shares[lane % SIDE * WEIGHT_STRIDE + first + v] = own;
-    }
-    workgroupBarrier();
-    for (var v = 0u; v < LANE_QUERY_VECTORS; v++) {
-        var total = vec4f();
-        for (var other = 0u; other < SIDE; other++) {
-            total += shares[other * WEIGHT_STRIDE + first + v];
-        }
-        for (var i = 0u; i < 4u; i++) {
-            running_sum[4u * v + i] = total[i];
-        }
-    }
-}
-
-// The column, in vectors, of an invocation's sums; past all of them where it has none.
-fn lane_column(lane: u32, m: u32, value_part: u32) -> u32 {
-    let column = lane % SIDE + m * SIDE;
-    return select(VALUE_VECTORS, value_part * VALUE_REGISTERS + column, column < VALUE_REGISTERS);
+    end_sums(lane);
 }

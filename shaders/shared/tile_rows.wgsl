@@ -28,6 +28,9 @@ fn deciding_place(lane: u32) -> u32 {
     return lane;
 }
 
+// Each invocation has its query.
+fn stage_tile(lane: u32) {}
+
 // Goes on from a softmax so far.
 fn resume(lane: u32, own: u32, maximum: f32, sum: f32) {
     running_maximum = maximum;

@@ -5,7 +5,7 @@ use super::source::{offsets, Source};
 use crate::accuracy::Chosen;
 use crate::gpu::{DeviceTensors, Kernels, RowReader};
 use crate::problem::check_lengths;
-use crate::{Element, Error, ExactRows, Limits, Plan, Problem, Result, Rows};
+use crate::{Element, Error, ExactRows, Plan, Problem, Result, Rows};
 
 pub(super) struct Device<'a> {
     pub kernels: &'a Kernels,
@@ -23,7 +23,7 @@ impl Device<'_> {
 
 impl Source for Device<'_> {
     fn plan(&self, problem: &Problem) -> Result<Plan> {
-        Plan::new(problem, &Limits::of(self.kernels.device()))
+        Plan::new(problem, &self.kernels.limits())
     }
 
     fn check(&self, problem: &Problem) -> Result<()> {

@@ -164,14 +164,26 @@ fn list(items: &[String]) -> String {
     }
 }
 
+/// What is used of every device whose adapter has it.
+const FEATURES: wgpu::Features = wgpu::Features::TIMESTAMP_QUERY.union(wgpu::Features::PIPELINE_CACHE);
+
 /// Opens an adapter with all it offers that the crate uses.
 pub(super) async fn open(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue)> {
-    let used = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE;
+    open_with(adapter, wgpu::Features::empty(), wgpu::ExperimentalFeatures::disabled()).await
+}
+
+/// The same with more that it was found to offer.
+pub(super) async fn open_with(
+    adapter: &wgpu::Adapter,
+    more: wgpu::Features,
+    experimental_features: wgpu::ExperimentalFeatures,
+) -> Result<(wgpu::Device, wgpu::Queue)> {
     adapter
         .request_device(&wgpu::DeviceDescriptor {
             label: Some("clustered-attention"),
-            required_features: adapter.features() & used,
+            required_features: (adapter.features() & FEATURES) | more,
             required_limits: adapter.limits(),
+            experimental_features,
             ..Default::default()
         })
         .await

@@ -38,11 +38,15 @@ pub(crate) const PIECES: &[Piece] = pieces![
     "listed_members",
     "attention",
     "tile_queries",
+    "block_lanes",
+    "block_softmax",
     "products_rows",
     "products_blocks",
+    "products_matrices",
     "metric_squares",
     "tile_rows",
     "tile_blocks",
+    "tile_matrices",
     "tensor_keys",
     "tile_keys",
     "output_sums",
@@ -91,34 +95,52 @@ pub(crate) fn imports(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(|line| line.strip_prefix("#import ")).map(str::trim)
 }
 
-/// What `#import products` and `#import tile` stand for: two pieces each with the same functions, of which the target decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Tile {
-    Rows,
-    Blocks,
+/// What `#import products` and `#import tile` stand for, and in kernels that may have matrices `#import attention_tile`: pieces with the same
+/// functions, of which the target and the problem's precision decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Tile {
+    /// Blocks in place of rows.
+    pub blocks: bool,
+    /// The side of the matrices of `attention_tile`, if it has any.
+    pub matrix_side: Option<usize>,
 }
 
 impl Tile {
-    /// The tile of a plan.
-    pub fn of(cut: &Cut) -> Self {
-        if cut.block_queries == 0 {
-            Self::Rows
-        } else {
-            Self::Blocks
-        }
+    pub const ROWS: Self = Self { blocks: false, matrix_side: None };
+    pub const BLOCKS: Self = Self { blocks: true, matrix_side: None };
+    pub const MATRICES: Self = Self { blocks: true, matrix_side: Some(16) };
+
+    /// The tile of a plan, for a kernel that may have matrices.
+    pub fn of(cut: &Cut, may_have_matrices: bool) -> Self {
+        let matrix_side = cut.matrices.filter(|_| may_have_matrices).map(|matrices| matrices.units.side);
+        Self { blocks: cut.block_queries > 0, matrix_side }
     }
 
     /// The piece that an import names.
     pub fn piece(self, import: &str) -> &str {
-        match (import, self) {
-            ("tile", Self::Rows) => "tile_rows",
-            ("tile", Self::Blocks) => "tile_blocks",
-            ("products", Self::Rows) => "products_rows",
-            ("products", Self::Blocks) => "products_blocks",
+        match import {
+            "tile" | ATTENTION_TILE if self.matrix_side.is_some() => "tile_matrices",
+            "tile" | ATTENTION_TILE if self.blocks => "tile_blocks",
+            "tile" | ATTENTION_TILE => "tile_rows",
+            "products" if self.blocks => "products_blocks",
+            "products" => "products_rows",
             _ => import,
         }
     }
+
+    /// What a module with such a tile begins with.
+    fn preamble(self) -> String {
+        let Some(side) = self.matrix_side else { return String::new() };
+        let alias = |name, element, role| format!("alias {name} = coop_mat{side}x{side}<{element}, {role}>;\n");
+        "enable f16;\nenable wgpu_cooperative_matrix;\n".to_owned()
+            + &alias("matrix_left", "f16", "A")
+            + &alias("matrix_right", "f16", "B")
+            + &alias("matrix_sums", "f32", "C")
+    }
 }
+
+/// The import of kernels that may have matrices.
+pub(crate) const ATTENTION_TILE: &str = "attention_tile";
 
 /// The pieces that a text imports, itself or through others, each once and after those that it needs.
 pub(crate) fn pieces(text: &str, tile: Tile) -> Vec<&'static Piece> {
@@ -177,6 +199,7 @@ pub(crate) fn module(
     pieces: &[&'static Piece],
     constants: &[(&'static str, u32)],
     variant: Variant,
+    tile: Tile,
 ) -> String {
     let mut texts: Vec<&str> = pieces.iter().map(|piece| piece.source).chain([source]).collect();
     let named = words(&texts);
@@ -194,7 +217,7 @@ pub(crate) fn module(
         (true, true) => VEC4_HALF,
         (true, false) => SCALAR_HALF,
     };
-    let mut module = format!("alias element = {};\n", access.element);
+    let mut module = tile.preamble() + &format!("alias element = {};\n", access.element);
     if words.contains("output_element") {
         module += &format!("alias output_element = {};\n", access.output_element);
     }

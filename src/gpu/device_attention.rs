@@ -69,11 +69,11 @@ impl DeviceAttention {
     /// # Errors
     /// Those of [`Plan::new`] with the device's limits.
     pub fn new(kernels: &Kernels, problem: &Problem) -> Result<Self> {
-        let plan = Plan::new(problem, &Limits::of(kernels.device()))?;
+        let plan = Plan::new(problem, &kernels.limits())?;
         Self::with_plan(kernels, plan)
     }
 
-    /// [`DeviceAttention::new`] for a plan that was made before: by [`Plan::new`] with [`Limits::of`] this device, or with lower ones.
+    /// [`DeviceAttention::new`] for a plan that was made before: by [`Plan::new`] with [`Kernels::limits`] or [`Limits::of`] this device, or with lower ones.
     ///
     /// # Errors
     /// [`Error::ExceedsLimit`] if the plan was made for a device that can more than this one, or needs a buffer that this one cannot make.
@@ -91,7 +91,7 @@ impl DeviceAttention {
     ) -> Result<Self> {
         let device = kernels.device();
         let given = Given::of(supplied, positions);
-        let limits = Limits::of(device);
+        let limits = kernels.limits();
         check_fits(&plan, &limits)?;
         let slices = plan.slices_per_chunk() as u64;
         let shape = plan.problem.shape();
@@ -301,6 +301,9 @@ fn check_fits(plan: &Plan, limits: &Limits) -> Result<()> {
             let what = "the target that the plan was made for".into();
             return Err(Error::ExceedsLimit { what, needed, allowed, unit, limit });
         }
+    }
+    if planned.matrices.is_some() && planned.matrices != limits.matrices {
+        return refused("for matrix units that these kernels do not have");
     }
     // Bindings begin where the plan says, which this device must allow.
     let aligned = planned.offset_alignment_bytes.is_multiple_of(limits.offset_alignment_bytes)

@@ -115,7 +115,7 @@ impl FiniteCheck {
         let most = limits.workgroups_per_dimension as usize;
         let check_finite = kernel("check_finite");
         // It reads one element at a time, of whatever tensor.
-        let (variant, tile) = (Variant { element, ..Variant::default() }, Tile::Rows);
+        let (variant, tile) = (Variant { element, ..Variant::default() }, Tile::ROWS);
         let key = KernelKey { entry_point: check_finite.entry_point, variant, tile, constants: vec![] };
         let pipeline = self.kernels.pipeline(check_finite, key, size_of::<CheckParams>());
         encoder.copy_buffer_to_buffer(&self.initial, 0, &self.result, 0, 4);

@@ -4,6 +4,7 @@ use super::adapter::{self, AdapterDescription};
 use super::complaints::guarded;
 use super::device_attention::{DeviceAttention, DeviceTensors};
 use super::exclusive::exclusive;
+use super::matrix_units;
 use super::pipelines::{Compilation, Kernels};
 use super::read_back::{read_back, staging_buffer};
 use super::submission::submit;
@@ -93,6 +94,11 @@ impl HostEngine {
             return Err(Error::Device { message: "the adapter was not listed by `adapters`".into() });
         };
         let (device, queue) = adapter::open(adapter).await?;
+        Self::of_opened(device, queue, description)
+    }
+
+    /// A device that was opened for the engine alone.
+    fn of_opened(device: wgpu::Device, queue: wgpu::Queue, description: AdapterDescription) -> Result<Self> {
         // Without a handler wgpu panics; here the next call reports what happened.
         let complaint = Arc::new(Mutex::new(None));
         let heard = complaint.clone();
@@ -114,6 +120,29 @@ impl HostEngine {
         Self::of(Open { device, queue, kernels, description, api, session, complaint })
     }
 
+    /// Kernels that there are.
+    pub(super) fn with_kernels(kernels: Kernels, queue: wgpu::Queue) -> Self {
+        let device = kernels.device().clone();
+        let info = device.adapter_info();
+        let (description, api) = (AdapterDescription::new(&info, None), info.backend);
+        let (session, complaint) = (Mutex::default(), Arc::default());
+        Self::of(Open { device, queue, kernels: Ok(kernels), description, api, session, complaint })
+    }
+
+    /// The same adapter, opened once more with its matrix units.
+    pub async fn with_matrix_units(&self) -> Result<Self> {
+        let Some(adapter) = &self.description.adapter else {
+            let reason = "the device is the program's own, which opens them by `Kernels::with_matrix_units`".into();
+            return Err(Error::NoMatrixUnits { reason });
+        };
+        let (device, queue) = matrix_units::open(adapter).await?;
+        let mut engine = Self::of_opened(device, queue, self.description.clone())?;
+        if let Some(open) = &mut engine.open {
+            open.kernels = Ok(open.kernels.clone()?.with_matrix_units(adapter, &open.queue).await?);
+        }
+        Ok(engine)
+    }
+
     fn of(open: Open) -> Self {
         Self { open: Some(open) }
     }
@@ -130,11 +159,12 @@ impl HostEngine {
     #[allow(unsafe_code)]
     pub unsafe fn with_pipeline_cache(&self, data: &[u8]) -> Self {
         let _turn = self.exclusive();
+        let units = self.kernels.as_ref().ok().and_then(|known| known.matrices);
         Self::of(Open {
             device: self.device.clone(),
             queue: self.queue.clone(),
             // SAFETY: what this function demands.
-            kernels: unsafe { Kernels::with_pipeline_cache(&self.device, data) },
+            kernels: unsafe { Kernels::with_pipeline_cache(&self.device, data) }.map(|kernels| kernels.with_units(units)),
             description: self.description.clone(),
             api: self.api,
             session: Mutex::default(),
@@ -155,7 +185,7 @@ impl HostEngine {
     }
 
     pub fn limits(&self) -> Limits {
-        Limits::of(&self.device)
+        self.kernels.as_ref().map_or_else(|_| Limits::of(&self.device), Kernels::limits)
     }
 
     /// Computes a problem whose inputs were validated. Natively it waits on this thread.

@@ -110,8 +110,8 @@ fn bindings(source: &str) -> Vec<(Operand, Access)> {
 
 impl Kernel {
     fn new(entry_point: &'static str, file: &'static str, source: &'static str) -> Self {
-        let mut pieces = compose::pieces(source, Tile::Rows);
-        pieces.extend(compose::pieces(source, Tile::Blocks));
+        let tiles = [Tile::ROWS, Tile::BLOCKS, Tile::MATRICES];
+        let pieces: Vec<_> = tiles.into_iter().flat_map(|tile| compose::pieces(source, tile)).collect();
         let constants = constants_named(source, &pieces);
         Self { entry_point, file, source, bindings: bindings(source), constants }
     }
@@ -119,6 +119,11 @@ impl Kernel {
     /// Shared pieces, each after those that it imports itself.
     pub fn pieces(&self, tile: Tile) -> Vec<&'static Piece> {
         compose::pieces(self.source, tile)
+    }
+
+    /// Whether the kernel can compute its products by matrix units.
+    pub fn may_have_matrices(&self) -> bool {
+        compose::imports(self.source).any(|import| import == compose::ATTENTION_TILE)
     }
 
     /// Whether the kernel writes the output.

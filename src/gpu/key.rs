@@ -25,13 +25,13 @@ impl KernelKey {
         let (element, by_integers) =
             if kernel.touches_tensors() { (variant.element, variant.by_integers) } else { Default::default() };
         let variant = Variant { element, by_integers, one_buffer, ..variant };
-        Self { entry_point: kernel.entry_point, variant, tile: Tile::of(cut), constants }
+        Self { entry_point: kernel.entry_point, variant, tile: Tile::of(cut, kernel.may_have_matrices()), constants }
     }
 
     /// The WGSL module of the kernel.
     pub fn module(&self, kernel: &Kernel) -> String {
         let pieces = kernel.pieces(self.tile);
-        let mut module = compose::module(kernel.source, &pieces, &self.constants, self.variant);
+        let mut module = compose::module(kernel.source, &pieces, &self.constants, self.variant, self.tile);
         for &(operand, access) in &kernel.bindings {
             let declared = kernel.declared_access(operand, access, self.variant.one_buffer);
             if let (Operand::Tensor(tensor), true) = (operand, declared != access) {

@@ -4,7 +4,7 @@ use super::kernels::{Access, Kernel};
 use super::key::KernelKey;
 use super::liveness::Liveness;
 use super::pipeline_cache::PipelineCache;
-use crate::limits::Limits;
+use crate::limits::{Limits, MatrixUnits};
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::num::NonZeroU64;
@@ -46,6 +46,7 @@ pub struct Kernels {
     liveness: Liveness,
     cache: Option<Arc<PipelineCache>>,
     compiled: Arc<Mutex<Compiled>>,
+    pub(super) matrices: Option<MatrixUnits>,
 }
 
 impl Kernels {
@@ -80,7 +81,12 @@ impl Kernels {
         let cache = unsafe { PipelineCache::open(device, data) }.map(Arc::new);
         let liveness = Liveness::new(device);
         liveness.check()?;
-        Ok(Self { device: device.clone(), liveness, cache, compiled: Arc::default() })
+        Ok(Self { device: device.clone(), liveness, cache, compiled: Arc::default(), matrices: None })
+    }
+
+    /// The same with matrix units, which the device must have.
+    pub(super) fn with_units(self, units: Option<MatrixUnits>) -> Self {
+        Self { matrices: units, ..self }
     }
 
     /// Refuses to go on if the device was lost.

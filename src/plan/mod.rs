@@ -14,7 +14,7 @@ pub(crate) use tensor::Tensor;
 use crate::limits::Limits;
 use crate::problem::{GuardAction, Recipe};
 use crate::stages::{forward, write_forward, Cut, Given, Role, Scratch, Stage, Step};
-use crate::{Error, Method, Problem, Result};
+use crate::{Error, Method, Precision, Problem, Result};
 use std::ops::Range;
 
 /// How a problem is cut into pieces that fit a target's limits and a scratch budget.
@@ -73,7 +73,7 @@ impl Plan {
         limits.check()?;
         let (method, recipe) = choose::take(problem, limits);
         let shape = problem.shape();
-        let cut = Cut::new(shape, &recipe, limits).storing(problem.element());
+        let cut = Cut::new(shape, &recipe, limits).storing(problem.element()).computing(problem.precision(), limits);
         let (cut, scratch) = memory::fit(&recipe, cut, limits, scratch_budget_bytes)?;
         let slice_bytes = memory::bytes(&scratch).max(1);
         let mut slices = (scratch_budget_bytes / slice_bytes).clamp(1, shape.slices() as u64) as usize;
@@ -108,6 +108,12 @@ impl Plan {
     /// The method that is computed: the problem's, or what [`Method::Auto`] took for it on this target.
     pub fn method(&self) -> &Method {
         &self.method
+    }
+
+    /// How precise the products of exact attention and the refinement are: what the problem needs at least, where the target has units for it,
+    /// float32 everywhere else.
+    pub fn precision(&self) -> Precision {
+        self.cut.matrices.map_or(Precision::Float32, |_| self.problem.precision())
     }
 
     /// The steps of every chunk, in order.

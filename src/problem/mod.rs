@@ -8,6 +8,7 @@ mod magnitude;
 mod method;
 mod method_text;
 mod neighbourhood;
+mod precision;
 mod recipe;
 mod shape;
 mod stitched;
@@ -25,6 +26,7 @@ pub(crate) use inputs::{check_element, OwnedCall};
 pub(crate) use inputs::{check_output, empty_output, Call, Sums};
 pub use method::Method;
 pub(crate) use neighbourhood::Neighbourhood;
+pub use precision::Precision;
 pub(crate) use recipe::{Finish, Recipe};
 pub use shape::{Layout, Shape, Strides};
 pub use stitched::{KeyGroups, Stitched};
@@ -51,12 +53,14 @@ pub struct Problem {
     scale: f32,
     causal: bool,
     element: Element,
+    precision: Precision,
     /// Of queries, keys and values, where they are not dense.
     input_strides: Option<[Strides; 3]>,
 }
 
 impl Problem {
-    /// Checks shape and method. The layout is [`Layout::HeadsFirst`], the scale `1/sqrt(width)` and the element [`Element::F32`] until changed.
+    /// Checks shape and method. The layout is [`Layout::HeadsFirst`], the scale `1/sqrt(width)`, the element [`Element::F32`] and the
+    /// precision [`Precision::Float32`] until changed.
     ///
     /// # Errors
     /// Names the first argument out of range.
@@ -64,8 +68,8 @@ impl Problem {
         shape.validate()?;
         method.validate(&shape)?;
         let scale = 1.0 / (shape.width as f32).sqrt();
-        let (layout, element) = (Layout::HeadsFirst, Element::F32);
-        Ok(Self { shape, method, layout, scale, causal: false, element, input_strides: None })
+        let (layout, element, precision) = (Layout::HeadsFirst, Element::F32, Precision::Float32);
+        Ok(Self { shape, method, layout, scale, causal: false, element, precision, input_strides: None })
     }
 
     /// The same problem with its tensors in another layout.
@@ -89,6 +93,12 @@ impl Problem {
     /// ```
     pub fn with_element(mut self, element: Element) -> Self {
         self.element = element;
+        self
+    }
+
+    /// The same problem with products that need be no more precise than this, which lets matrix units compute them where they were opened.
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
         self
     }
 
@@ -137,6 +147,11 @@ impl Problem {
     /// How the tensors are stored.
     pub fn element(&self) -> Element {
         self.element
+    }
+
+    /// How precise products must be at least.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Whether queries see no key behind their own position.

@@ -1,9 +1,9 @@
 //! Sizes of a problem and of the blocks, tiles and parts that its stages are cut into: a pure function of shape, recipe and target.
 
 use super::Role;
-use crate::limits::Limits;
+use crate::limits::{Limits, MatrixUnits};
 use crate::problem::{Neighbourhood, Recipe, Space, Visibility};
-use crate::{Element, Shape};
+use crate::{Element, Precision, Shape};
 use std::ops::Range;
 
 /// Invocations of most workgroups: queries, keys or clusters of a tile, one an invocation.
@@ -63,6 +63,8 @@ pub(crate) struct Cut {
     pub block_queries: usize,
     /// The same of exact attention.
     pub exact_queries: usize,
+    /// Device: matrix units that compute the products of exact attention and the refinement.
+    pub matrices: Option<Matrices>,
     /// Device: vectors of a query's sums that rest in `softmax_parts` between kernels; 0 where they rest in the output.
     pub resting_vectors: usize,
     pub keys_padded: usize,
@@ -97,6 +99,13 @@ pub(crate) struct Cut {
     /// Keys of a block that those rows attend to at a time.
     pub guard_length: usize,
     pub guard_blocks: usize,
+}
+
+/// Matrix units, and whether each number is a pair of halves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Matrices {
+    pub units: MatrixUnits,
+    pub pairs: bool,
 }
 
 /// Splits `total` into equal pieces of at most `most`; returns the size of a piece.
@@ -162,6 +171,7 @@ impl Cut {
             value_parts: value_width4.div_ceil(value_registers),
             block_queries: limits.block_queries,
             exact_queries: exact_queries(shape, &visible, limits),
+            matrices: None,
             resting_vectors: 0,
             keys_padded: keys.next_multiple_of(4),
             vote_length,
@@ -192,6 +202,14 @@ impl Cut {
     /// The same for tensors that are stored so. Sums would lose digits in an output that is not float32.
     pub fn storing(mut self, element: Element) -> Self {
         self.resting_vectors = if element == Element::F32 || self.host { 0 } else { self.value_width4 };
+        self
+    }
+
+    /// The same for products that need be no more precise than this. A tile of matrices shares its keys.
+    pub fn computing(mut self, precision: Precision, limits: &Limits) -> Self {
+        let (false, Some(units)) = (precision == Precision::Float32, limits.matrices) else { return self };
+        self.matrices = Some(Matrices { units, pairs: precision == Precision::Float16Pairs });
+        self.refine_packed = false;
         self
     }
 

@@ -20,25 +20,33 @@ fn noise(count: usize, seed: u32) -> Vec<f32> {
 }
 
 /// A problem, its valid lengths, and what it is computed with.
-struct Case {
-    problem: Problem,
-    lengths: Option<[&'static [u32]; 2]>,
-    limits: Limits,
+pub(super) struct Case {
+    pub problem: Problem,
+    pub lengths: Option<[&'static [u32]; 2]>,
+    pub limits: Limits,
+    /// What queries, keys and values between -1 and 1 are multiplied by.
+    pub factors: [f32; 3],
 }
 
 impl Case {
     /// Every device holds these. Blocks of 4 or 8 queries, or rows.
-    fn new(block_queries: usize, shape: Shape, method: Method) -> Self {
+    pub fn new(block_queries: usize, shape: Shape, method: Method) -> Self {
         let problem = Problem::new(shape, method).expect("a valid problem");
-        Self { problem, lengths: None, limits: Limits { block_queries, ..Limits::webgpu_defaults() } }
+        let limits = Limits { block_queries, ..Limits::webgpu_defaults() };
+        Self { problem, lengths: None, limits, factors: [1.0; 3] }
     }
 
     /// The largest difference between an adapter's outputs and the CPU's, of the largest output.
-    fn difference(&self, engine: &HostEngine, cpu: &Attention) -> f32 {
+    pub fn difference(&self, engine: &HostEngine, cpu: &Attention) -> f32 {
         let shape = self.problem.shape();
         let kv_rows = shape.batch * shape.key_heads * shape.keys;
-        let queries = noise(shape.batch * shape.query_heads * shape.queries * shape.width, 1);
-        let (keys, values) = (noise(kv_rows * shape.width, 2), noise(kv_rows * shape.value_width, 3));
+        let scaled = |count, seed, factor: f32| -> Vec<f32> {
+            noise(count, seed).iter().map(|number| number * factor).collect()
+        };
+        let [of_queries, of_keys, of_values] = self.factors;
+        let queries = scaled(shape.batch * shape.query_heads * shape.queries * shape.width, 1, of_queries);
+        let keys = scaled(kv_rows * shape.width, 2, of_keys);
+        let values = scaled(kv_rows * shape.value_width, 3, of_values);
         let mut inputs = Inputs::new(&queries, &keys, &values);
         if let Some([query_lengths, key_lengths]) = self.lengths {
             inputs = inputs.with_lengths(query_lengths, key_lengths);
@@ -54,7 +62,7 @@ impl Case {
         pairs.fold(0.0f32, |worst, (a, b)| if b.is_nan() { f32::INFINITY } else { worst.max((a - b).abs()) }) / largest
     }
 
-    fn plan(&self) -> Plan {
+    pub fn plan(&self) -> Plan {
         Plan::new(&self.problem, &self.limits).expect("a plan")
     }
 }

@@ -3,6 +3,7 @@
 mod declarations;
 mod halves;
 mod hardware_constants;
+mod matrices;
 mod visible;
 
 use super::adapter::{self, AdapterDescription};

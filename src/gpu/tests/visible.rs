@@ -134,7 +134,7 @@ fn shaders_see_what_the_host_sees() {
 
 async fn ask(adapter: &wgpu::Adapter, questions: &[Question]) -> Vec<Answer> {
     let (device, queue) = adapter::open(adapter).await.expect("the adapter opens");
-    let mut source: String = pieces(SHADER, Tile::Rows).iter().map(|piece| plain(piece.source)).collect();
+    let mut source: String = pieces(SHADER, Tile::ROWS).iter().map(|piece| plain(piece.source)).collect();
     // The uniform is not used here.
     source = source.replace("@group(0) @binding(0) var<uniform> params: Params;", "var<private> params: Params;");
     source += &plain(SHADER);
