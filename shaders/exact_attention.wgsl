@@ -88,7 +88,9 @@ fn exact_attention(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoc
             let position = min(first + tile_place(lane, own), params.sizes.queries - 1u);
             let softmax = load_running(running_place(slice, position, value_part));
             resume(lane, own, softmax.maximum, softmax.sum);
-            load_sums(lane, own, slice, position, value_part);
+            if (!ADDS_SUMS_LAST) {
+                load_sums(lane, own, slice, position, value_part);
+            }
         }
     }
     stage_tile(lane);
@@ -106,6 +108,11 @@ fn exact_attention(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoc
             }
         }
         attend_block(block, count, lane, value_part);
+    }
+    if (ADDS_SUMS_LAST && params.share.continues == 1u) {
+        for (var own = 0u; own < LANE_QUERIES; own++) {
+            load_sums(lane, own, slice, min(first + tile_place(lane, own), params.sizes.queries - 1u), value_part);
+        }
     }
     end_tile(lane);
     let finished = params.share.finishes == 1u;

@@ -2,7 +2,8 @@
 // `src/cpu/stitch_window.rs`.
 //
 // Tile: 32 neighbouring queries of a slice and the 32 + 2w keys in reach of any of them, as a dense band (`shared/tile_rows.wgsl`); keys out of
-// a query's own reach are masked. Goes on with the sums and the running softmax that `refine_top_k` left.
+// a query's own reach are masked. Goes on with the sums and the running softmax that `refine_top_k` left. Rows whose remainder would be a small
+// difference of large numbers are for `stitch_lost_rows`: they are few, and what they need takes registers.
 // Traffic: each query row and output row once, 1 + 2w/32 times each key and value row, the weights of the window three times.
 // Workgroup memory: 2 KiB.
 
@@ -20,7 +21,7 @@
 @group(0) @binding(4) var<storage, read_write> output: array<output_element>;
 @group(0) @binding(5) var<storage, read> lengths: array<u32>;
 @group(0) @binding(6) var<storage, read> weights: array<f32>;
-@group(0) @binding(7) var<storage, read> softmax_parts: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> softmax_parts: array<vec4f>;
 
 const TILE: u32 = 32u;
 
@@ -36,93 +37,151 @@ fn weight_of(own: u32, index: u32, score: f32, maximum: f32) -> f32 {
 // taken back would show. Its remainder is summed instead.
 const LOST: f32 = 0.25;
 
+// A row of the window: where it stands, and what its cluster gave. What is needed once is loaded where it is.
+struct Row {
+    slice: Slice,
+    value_part: u32,
+    position: u32,
+    key_count: u32,
+    // Whether there is such a row, of a cluster of this pass.
+    valid: bool,
+    cluster: u32,
+    pass_row: u32,
+    given_row: u32,
+    // The row's own keys, and the tile's.
+    reach: Keys,
+    band: Keys,
+}
+
+fn row_of_lane(workgroup: vec3u, lane: u32) -> Row {
+    var row: Row;
+    row.slice = slice_of(workgroup.y);
+    row.value_part = part_of_values(workgroup.z);
+    let first = (params.share.tile_begin + workgroup.x) * TILE;
+    let length = query_length(row.slice);
+    row.key_count = valid_keys(row.slice);
+    let last = min(first + TILE, max(length, 1u)) - 1u;
+    row.position = min(first + lane, last);
+    row.cluster = min(load_running(running_place(row.slice, row.position, row.value_part)).cluster, params.sizes.clusters - 1u);
+    let in_pass = row.cluster >= params.share.cluster_begin && row.cluster < params.share.cluster_end;
+    row.valid = first + lane < length && in_pass;
+    row.pass_row = select(0u, row.cluster - params.share.cluster_begin, in_pass);
+    row.given_row = weight_row(row.slice, row.pass_row);
+    row.reach = keys_of(params.sizes.near, i32(row.position), row.key_count);
+    row.band = keys_of_tile(params.sizes.near, i32(min(first, last)), i32(last), row.key_count);
+    begin_keys(row.slice);
+    return row;
+}
+
+fn statistics_of(row: Row) -> ClusterStatistics {
+    return cluster_statistics(cluster_row(row.slice, row.cluster));
+}
+
+// Goes on from what the refinement left, relative to at least `floor`.
+fn begin_row(row: Row, lane: u32, floor: f32) {
+    begin_tile();
+    set_query(0u, query_row(row.slice, row.position));
+    let softmax = load_running(running_place(row.slice, row.position, row.value_part));
+    resume(lane, 0u, softmax.maximum, softmax.sum);
+    for (var m = 0u; m < VALUE_REGISTERS; m++) {
+        sums[m] = load_sum(row.slice, row.position, row.value_part * VALUE_REGISTERS + m);
+    }
+    raise_maximum(floor);
+}
+
+// The logits of a block of the band, of keys that the row sees and did not select before, and the maximum with them.
+fn score_band(row: Row, block: u32, count: u32, lane: u32) {
+    score_block(block, count, lane);
+    for (var j = 0u; j < count; j++) {
+        let key = block + j;
+        let kept = is_listed(row.reach, key) && !is_selected(weights[row.given_row + key]);
+        scores[j * TILE + lane] = select(LOWEST, scores[j * TILE + lane], kept);
+    }
+    raise_maximum(highest_score(count, lane));
+}
+
+// Adds the values of a block, weighted by what stands in place of their logits. Apart from the weights, so that fewer numbers are alive together.
+fn add_block(row: Row, block: u32, count: u32, lane: u32) {
+    for (var index = block; index < block + count; index++) {
+        add_value(index, scores[(index - block) * TILE + lane], row.value_part);
+    }
+}
+
+fn store_row(row: Row, total: f32) {
+    let out = output_row(row.slice, row.position);
+    for (var m = 0u; m < VALUE_REGISTERS; m++) {
+        store_output(out, row.value_part * VALUE_REGISTERS + m, sums[m] * inverse(total));
+    }
+}
+
+// All rows, of which each invocation has its own: nothing is shared but what is read. Takes back what the centroid gave to the window's keys. Marks rows that this loses; their sums stay where they rest.
 @compute @workgroup_size(32)
 fn stitch_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let slice = slice_of(workgroup.y);
-    let value_part = part_of_values(workgroup.z);
-    let first = (params.share.tile_begin + workgroup.x) * TILE;
-    let length = query_length(slice);
-    let key_count = valid_keys(slice);
-    if (first >= length) {
+    let row = row_of_lane(workgroup, lane);
+    if (!row.valid) {
         return;
     }
-    let position = min(first + lane, length - 1u);
-    let row = query_row(slice, position);
-    let out = output_row(slice, position);
-    let softmax = load_running(running_place(slice, position, value_part));
-    let cluster = min(softmax.cluster, params.sizes.clusters - 1u);
-    let in_pass = cluster >= params.share.cluster_begin && cluster < params.share.cluster_end;
-    let pass_row = select(0u, cluster - params.share.cluster_begin, in_pass);
-    let given_row = weight_row(slice, pass_row);
-    let facts = cluster_row(slice, cluster);
-    let statistics = cluster_statistics(facts);
-
     // What the centroid gave to the window's keys, and how many of them it gave to.
-    let reach = keys_of(params.sizes.near, i32(position), key_count);
     var taken = 0.0;
     var outside = 0u;
-    for (var key = reach.begin; key < reach.end; key++) {
-        let weight = weights[given_row + key];
+    for (var key = row.reach.begin; key < row.reach.end; key++) {
+        let weight = weights[row.given_row + key];
         taken += max(weight, 0.0);
         outside += select(1u, 0u, is_selected(weight));
     }
-    let rest_counts = key_count > min(params.sizes.top_k, key_count) + outside;
-    let rest_maximum = select(LOWEST, statistics.rest_maximum, rest_counts);
+    let rest_counts = row.key_count > min(params.sizes.top_k, row.key_count) + outside;
+    let rest_maximum = select(LOWEST, statistics_of(row).rest_maximum, rest_counts);
+    begin_row(row, lane, rest_maximum);
+    var rest_factor = select(0.0, exp(rest_maximum - running_maximum), rest_counts);
+    let facts = cluster_row(row.slice, row.cluster);
+    for (var m = 0u; m < VALUE_REGISTERS; m++) {
+        let column = min(row.value_part * VALUE_REGISTERS + m, VALUE_VECTORS - 1u);
+        sums[m] += rest_factor * softmax_parts[facts + 1u + column];
+    }
+    for (var block = row.band.begin; block < row.band.end; block += SCORE_BLOCK) {
+        let count = min(SCORE_BLOCK, row.band.end - block);
+        score_band(row, block, count, lane);
+        rest_factor = select(0.0, exp(rest_maximum - running_maximum), rest_counts);
+        for (var j = 0u; j < count; j++) {
+            let score = scores[j * TILE + lane];
+            let weight = weight_of(0u, block + j, score, running_maximum);
+            let given = select(0.0, weights[row.given_row + block + j] * rest_factor, score > LOWEST);
+            running_sum += weight;
+            scores[j * TILE + lane] = weight - given;
+        }
+        add_block(row, block, count, lane);
+    }
+    let rest_sum = statistics_of(row).rest_sum;
+    let total = running_sum + select(0.0, max(rest_sum - taken, 0.0) * rest_factor, rest_counts);
+    let lost = rest_counts && total < LOST * rest_sum * rest_factor;
+    if (lost) {
+        softmax_parts[running_place(row.slice, row.position, row.value_part)].w = 1.0;
+    } else {
+        store_row(row, total);
+    }
+}
 
-    let band = keys_of_tile(params.sizes.near, i32(first), i32(min(first + TILE, length)) - 1, key_count);
-    begin_keys(slice);
-    var total = 0.0;
-    var taking_back = rest_counts;
-    let attempts = select(1u, 2u, rest_counts && in_pass);
-    for (var attempt = 0u; attempt < attempts; attempt++) {
-        begin_tile();
-        set_query(0u, row);
-        resume(lane, 0u, softmax.maximum, softmax.sum);
-        for (var m = 0u; m < VALUE_REGISTERS; m++) {
-            sums[m] = load_sum(slice, position, value_part * VALUE_REGISTERS + m);
-        }
-        raise_maximum(rest_maximum);
-        var rest_factor = select(0.0, exp(rest_maximum - running_maximum), taking_back);
-        for (var m = 0u; m < VALUE_REGISTERS; m++) {
-            let column = min(value_part * VALUE_REGISTERS + m, VALUE_VECTORS - 1u);
-            sums[m] += rest_factor * softmax_parts[facts + 1u + column];
-        }
-        for (var block = band.begin; block < band.end; block += SCORE_BLOCK) {
-            let count = min(SCORE_BLOCK, band.end - block);
-            score_block(block, count, lane);
-            for (var j = 0u; j < count; j++) {
-                let key = block + j;
-                let kept = is_listed(reach, key) && !is_selected(weights[given_row + key]);
-                scores[j * TILE + lane] = select(LOWEST, scores[j * TILE + lane], kept);
-            }
-            raise_maximum(highest_score(count, lane));
-            rest_factor = select(0.0, exp(rest_maximum - running_maximum), taking_back);
-            for (var j = 0u; j < count; j++) {
-                let score = scores[j * TILE + lane];
-                let weight = weight_of(0u, block + j, score, running_maximum);
-                let given = select(0.0, weights[given_row + block + j] * rest_factor, score > LOWEST);
-                running_sum += weight;
-                add_value(block + j, weight - given, value_part);
-            }
-        }
-        if (taking_back) {
-            total = running_sum + max(statistics.rest_sum - taken, 0.0) * rest_factor;
-            if (total >= LOST * statistics.rest_sum * rest_factor) {
-                break;
-            }
-            taking_back = false;
-        } else {
-            total = running_sum;
-            if (rest_counts) {
-                total += add_rest(slice, reach, key_count, pass_row, rest_maximum, value_part);
-            }
-        }
+// Rows that are lost: sums what lies outside the window in place of taking back what lies in it. All others return at once.
+@compute @workgroup_size(32)
+fn stitch_lost_rows(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let row = row_of_lane(workgroup, lane);
+    if (!row.valid || softmax_parts[running_place(row.slice, row.position, row.value_part)].w == 0.0) {
+        return;
     }
-    if (first + lane < length && in_pass) {
-        for (var m = 0u; m < VALUE_REGISTERS; m++) {
-            store_output(out, value_part * VALUE_REGISTERS + m, sums[m] * inverse(total));
+    let rest_maximum = statistics_of(row).rest_maximum;
+    begin_row(row, lane, rest_maximum);
+    for (var block = row.band.begin; block < row.band.end; block += SCORE_BLOCK) {
+        let count = min(SCORE_BLOCK, row.band.end - block);
+        score_band(row, block, count, lane);
+        for (var j = 0u; j < count; j++) {
+            let weight = weight_of(0u, block + j, scores[j * TILE + lane], running_maximum);
+            running_sum += weight;
+            scores[j * TILE + lane] = weight;
         }
+        add_block(row, block, count, lane);
     }
+    let rest = add_rest(row.slice, row.reach, row.key_count, row.pass_row, rest_maximum, row.value_part);
+    store_row(row, running_sum + rest);
 }
 
 // Adds the centroid's part for the keys outside the top-k and the window, from the sums of key blocks and, where a block meets the

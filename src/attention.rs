@@ -139,7 +139,8 @@ impl Attention {
         Plan::new(problem, &self.limits())
     }
 
-    fn limits(&self) -> Limits {
+    /// The limits that problems are planned for here.
+    pub fn limits(&self) -> Limits {
         let limits = match &self.engine {
             Engine::Cpu(_) => Limits::host(),
             #[cfg(feature = "gpu")]

@@ -79,6 +79,16 @@ impl Limits {
     /// 64 floats each of query and value.
     const HARDWARE_REGISTERS: (usize, usize) = (16, 16);
 
+    /// Vectors of a query that an invocation holds beside its sums: half as many where it holds one only in kernels that do more beside it, and
+    /// may have no more than 128 registers for all of it.
+    pub(crate) fn row_registers(&self) -> usize {
+        if self.block_queries > 0 {
+            self.query_registers.div_ceil(4)
+        } else {
+            self.query_registers
+        }
+    }
+
     /// The host's memory, which has no such limits.
     pub fn host() -> Self {
         Self {

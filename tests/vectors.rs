@@ -34,7 +34,7 @@ fn every_vector_file_passes() {
     assert!(!paths.is_empty(), "{} holds no vector file", folder.display());
 
     let files: Vec<VectorFile> = paths.iter().map(|path| VectorFile::load(path)).collect();
-    let engines = engines();
+    let engines = with_matrix_units(engines());
     // Back ends take turns with nobody: most of the time one thread of a software adapter compiles kernels.
     let (mut findings, mut checked) = (Findings::new(), 0);
     std::thread::scope(|scope| {
@@ -56,6 +56,17 @@ fn every_vector_file_passes() {
         println!("left out for now: {count} tensors, {reason}");
     }
     assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
+}
+
+/// Back ends, and those whose adapter has matrix units once more with them.
+fn with_matrix_units(mut engines: Vec<Engine>) -> Vec<Engine> {
+    for index in 0..engines.len() {
+        let Engine { name, attention } = &engines[index];
+        if let Ok(attention) = attention.clone().with_matrix_units_blocking() {
+            engines.push(Engine { name: format!("matrix units of {name}"), attention });
+        }
+    }
+    engines
 }
 
 /// Every file on one back end: what differs, and how many tensors were compared.

@@ -4,7 +4,7 @@ use crate::files;
 use crate::options::Options;
 use crate::say;
 use anyhow::{Context, Result};
-use clustered_attention::{Attention, KernelSource, Limits, Plan, Problem, DEFAULT_SCRATCH_BUDGET_BYTES};
+use clustered_attention::{Attention, KernelSource, Limits, Plan, Precision, Problem, DEFAULT_SCRATCH_BUDGET_BYTES};
 use std::path::Path;
 
 /// Writes every kernel that problems use, each once, and tells the files.
@@ -17,6 +17,9 @@ pub fn write(folder: &Path, attention: &Attention, problems: &[Problem], options
     let mut sources: Vec<KernelSource> = Vec::new();
     for problem in problems {
         let plan = match attention.adapter() {
+            Some(adapter) if problem.precision() != Precision::Float32 => {
+                Plan::new(problem, &attention.limits().with_matrix_units_of(&adapter)?)?
+            }
             Some(_) => attention.plan(problem)?,
             None => Plan::new(problem, &any_gpu)?,
         };

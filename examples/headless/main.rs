@@ -115,7 +115,8 @@ fn open(options: &Options) -> Result<(Attention, String)> {
         }
     }
     let mut attention = Attention::new_blocking(backend).context("cannot open the back end")?;
-    if options.precision != Precision::Float32 {
+    // What is only written is not run.
+    if options.precision != Precision::Float32 && options.write_kernels.is_none() {
         attention = attention.with_matrix_units_blocking().with_context(|| format!("no {}", options.precision))?;
     }
     let runs_on = attention.adapter().map_or_else(|| description::cpu() + &reason, |adapter| adapter.to_string());

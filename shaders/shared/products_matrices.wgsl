@@ -144,7 +144,7 @@ fn score_block(begin: u32, count: u32, lane: u32) {
         logits[i] = vec4f();
     }
     for (var part = 0u; part < PARTS; part++) {
-        var loaded: array<vec4f, KEY_LOADS>;
+        var loaded = array<vec4f, KEY_LOADS>();
         var peak = 0u;
         for (var i = 0u; i < KEY_LOADS; i++) {
             let cell = lane + i * LANES;

@@ -34,7 +34,7 @@ fn meet_tile() {}
 
 fn set_query(own: u32, row: u32) {
     tile_row = query_place(row);
-    if (WIDTH_PARTS == 1u) {
+    if (ROW_PARTS == 1u) {
         load_query_part(tile_row, 0u);
     }
 }
@@ -62,16 +62,16 @@ fn set_score(lane: u32, own: u32, j: u32, score: f32) {
 
 // Logits, scaled, of up to BLOCK keys.
 fn score_block(begin: u32, count: u32, lane: u32) {
-    for (var part = 0u; part < WIDTH_PARTS; part++) {
-        if (WIDTH_PARTS > 1u) {
+    for (var part = 0u; part < ROW_PARTS; part++) {
+        if (ROW_PARTS > 1u) {
             load_query_part(tile_row, part);
         }
         // Counted from where the block begins, which compilers do not know: they would unroll what they know to be at most 16 rounds.
         for (var index = begin; index < begin + count; index++) {
             let place = key_place(index);
             var products = vec4f();
-            for (var e = 0u; e < QUERY_REGISTERS; e++) {
-                products = fma(query[e], load_key(place, part * QUERY_REGISTERS + e), products);
+            for (var e = 0u; e < ROW_REGISTERS; e++) {
+                products = fma(query[e], load_key(place, part * ROW_REGISTERS + e), products);
             }
             let score = dot(products, vec4f(score_scale()));
             let cell = (index - begin) * TILE + lane;

@@ -12,6 +12,9 @@
 #import block_softmax
 #import tile_queries
 
+// Whether sums so far are loaded only before `end_tile`.
+const ADDS_SUMS_LAST: bool = false;
+
 // Queries and keys are staged as blocks go.
 fn stage_tile(lane: u32) {}
 

@@ -10,7 +10,10 @@
 #import block_softmax
 #import tile_queries
 
+// A maximum is raised by this at least.
 const GROWTH: f32 = 2.7;
+// Whether sums so far are loaded only before `end_tile`.
+const ADDS_SUMS_LAST: bool = true;
 // Weights are at most 16 and become halves 2^11 times as large.
 const WEIGHT_EXPONENT: i32 = 11;
 
@@ -107,7 +110,7 @@ fn attend_block(begin: u32, count: u32, lane: u32, value_part: u32) {
         atomicStore(&outgrown, 0u);
     }
     for (var staging = 0u; staging < STAGINGS; staging++) {
-        var loaded: array<vec4f, VALUE_LOADS>;
+        var loaded = array<vec4f, VALUE_LOADS>();
         var peak = 0u;
         for (var i = 0u; i < VALUE_LOADS; i++) {
             let cell = lane + i * LANES;

@@ -8,6 +8,8 @@
 #import products_rows
 #import tile_queries
 
+// Whether sums so far are loaded only before `end_tile`.
+const ADDS_SUMS_LAST: bool = false;
 // Vectors of an invocation's sums.
 const LANE_VECTORS: u32 = VALUE_REGISTERS;
 

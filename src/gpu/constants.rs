@@ -29,6 +29,8 @@ pub(crate) const CONSTANTS: &[Constant] = constants![
     "WIDTH_VECTORS": |cut, _| cut.width4,
     "WIDTH_PARTS": |cut, _| cut.width_parts,
     "QUERY_REGISTERS": |cut, _| cut.query_registers,
+    "ROW_REGISTERS": |cut, _| cut.row_registers,
+    "ROW_PARTS": |cut, _| cut.width4.div_ceil(cut.row_registers),
     "VALUE_VECTORS": |cut, _| cut.value_width4,
     "VALUE_PARTS": |cut, _| cut.value_parts,
     "VALUE_REGISTERS": |cut, _| cut.value_registers,

@@ -56,6 +56,8 @@ pub(crate) struct Cut {
     /// Vectors of a query in registers, and how often they are reloaded for one dot product.
     pub query_registers: usize,
     pub width_parts: usize,
+    /// The same of a query that an invocation has to itself, beside its sums.
+    pub row_registers: usize,
     /// Vectors of a value in registers, and over how many workgroups the values' columns are spread.
     pub value_registers: usize,
     pub value_parts: usize,
@@ -167,6 +169,7 @@ impl Cut {
             value_width4,
             query_registers,
             width_parts: width4.div_ceil(query_registers),
+            row_registers: even_pieces(width4, limits.row_registers()),
             value_registers,
             value_parts: value_width4.div_ceil(value_registers),
             block_queries: limits.block_queries,

@@ -33,6 +33,8 @@ pub(crate) use cost::{Cost, Count, Pace};
 pub(crate) use cut::{Cut, COVARIANCE_SAMPLES, KERNEL_TILE, KEY_TILE};
 #[cfg(feature = "gpu")]
 pub(crate) use cut::{CLUSTERS_AT_ONCE, GUARD_LENGTH};
+#[cfg(all(test, feature = "gpu"))]
+pub(crate) use cut::Matrices;
 pub(crate) use forward::{forward, write_forward, Given, Kept, Role, Step};
 pub(crate) use scratch::Scratch;
 

@@ -8,7 +8,7 @@ use crate::Shape;
 const TILE: usize = 32;
 
 pub(super) const DEFINITION: Definition = Definition {
-    kernels: &["stitch_window"],
+    kernels: &["stitch_window", "stitch_lost_rows"],
     scratch: |_, _| vec![],
     cost: |step, cut| {
         let Shape { queries, keys, width, value_width, .. } = cut.shape;
@@ -27,7 +27,7 @@ pub(super) const DEFINITION: Definition = Definition {
         }
     },
     pace: Pace::Operations([19.5, 500.0, 1.0]),
-    launches: |_, cut| vec![band("stitch_window", cut)],
+    launches: |_, cut| ["stitch_window", "stitch_lost_rows"].map(|kernel| band(kernel, cut)).to_vec(),
 };
 
 /// A kernel over bands of neighbours.

@@ -1,6 +1,6 @@
 //! A reference case: tensors and scalars of a `.safetensors` file.
 
-use clustered_attention::{Clustering, Method, Problem, Shape};
+use clustered_attention::{Clustering, Method, Precision, Problem, Shape};
 use safetensors::{Dtype, SafeTensors};
 use std::collections::HashMap;
 use std::path::Path;
@@ -101,7 +101,8 @@ impl VectorFile {
 
     pub fn problem(&self, method: Method) -> Problem {
         let problem = Problem::new(self.shape(), method).expect("a valid problem");
-        problem.with_scale(self.floats("scale")[0]).expect("a valid scale")
+        // Where matrix units were opened, they compute pairs of halves; all else computes in float32.
+        problem.with_scale(self.floats("scale")[0]).expect("a valid scale").with_precision(Precision::Float16Pairs)
     }
 
     /// Tolerance of outputs relative to the largest value (`docs/method.md`).

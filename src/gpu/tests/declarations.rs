@@ -4,11 +4,12 @@ use crate::gpu::compose::{imports, pieces, Tile, PIECES};
 use crate::gpu::finite_check::CheckParams;
 use crate::gpu::kernels::{Access, Kernel, Operand, KERNELS};
 use crate::gpu::key::KernelKey;
+use crate::gpu::matrix_units::WORKGROUP_BYTES;
 use crate::gpu::params::{Blocks, Layout, Params, Reach, Share, Sizes};
 use crate::gpu::variant::Variant;
-use crate::limits::Limits;
+use crate::limits::{Limits, MatrixUnits};
 use crate::plan::{Plan, Tensor};
-use crate::stages::{Cut, Given, Role, Stage};
+use crate::stages::{Cut, Given, Matrices, Role, Stage};
 use crate::{Element, Guard, KeyGroups, Method, Problem, Shape};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
@@ -56,7 +57,10 @@ fn parse(source: &str) -> (Module, ModuleInfo) {
         naga::front::wgsl::parse_str(source).unwrap_or_else(|error| panic!("{}", error.emit_to_string(source)));
     // Hardware has the instruction without being asked whether it has halves.
     let halves = source.contains("unpack2x16float(");
-    let capabilities = if halves { Capabilities::SHADER_FLOAT16_IN_FLOAT32 } else { Capabilities::empty() };
+    let mut capabilities = if halves { Capabilities::SHADER_FLOAT16_IN_FLOAT32 } else { Capabilities::empty() };
+    if source.starts_with("enable f16;") {
+        capabilities |= Capabilities::SHADER_FLOAT16 | Capabilities::COOPERATIVE_MATRIX;
+    }
     let info = Validator::new(ValidationFlags::all(), capabilities)
         .validate(&module)
         .unwrap_or_else(|error| panic!("{}", error.emit_to_string(source)));
@@ -223,18 +227,37 @@ fn checks_have_the_layout_of_their_shader() {
     assert_eq!((declared[4..].to_vec(), span.next_multiple_of(16)), (fields[1..].to_vec(), size));
 }
 
+fn workgroup_bytes(module: &Module) -> u32 {
+    let variables = module.global_variables.iter();
+    let shared = variables.filter(|(_, variable)| variable.space == AddressSpace::WorkGroup);
+    shared.map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx())).sum()
+}
+
 #[test]
 fn workgroup_memory_stays_within_the_defaults() {
     for cut in cuts() {
         for kernel in KERNELS.iter() {
             let (module, _) = parse(&module(kernel, &cut, decide(&cut)));
-            let bytes: u32 = module
-                .global_variables
-                .iter()
-                .filter(|(_, variable)| variable.space == AddressSpace::WorkGroup)
-                .map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx()))
-                .sum();
+            let bytes = workgroup_bytes(&module);
             assert!(bytes <= 16 << 10, "{} uses {bytes} bytes", kernel.entry_point);
+        }
+    }
+}
+
+/// For adapters that the tests may not have: what runs elsewhere is at least valid, and of the size that is asked for.
+#[test]
+fn kernels_with_matrices_translate_to_every_platform_that_has_them() {
+    for cut in cuts() {
+        for (side, subgroup_lanes, pairs) in [(8, 4, true), (8, 32, false), (16, 32, true), (16, 64, false)] {
+            let matrices = Some(Matrices { units: MatrixUnits { side, subgroup_lanes }, pairs });
+            let cut = Cut { matrices, ..cut.clone() };
+            for kernel in KERNELS.iter().filter(|kernel| kernel.may_have_matrices()) {
+                let (module, info) = parse(&module(kernel, &cut, decide(&cut)));
+                translate_spirv(&module, &info, kernel.entry_point);
+                translate_msl(&module, &info, kernel.entry_point);
+                let bytes = workgroup_bytes(&module);
+                assert!(bytes <= WORKGROUP_BYTES, "{} uses {bytes} bytes", kernel.entry_point);
+            }
         }
     }
 }
@@ -278,7 +301,9 @@ fn translate_spirv(module: &Module, info: &ModuleInfo, entry: &str) {
 }
 
 fn translate_msl(module: &Module, info: &ModuleInfo, entry: &str) {
-    let options = naga::back::msl::Options { fake_missing_bindings: true, ..Default::default() };
+    let has_matrices = module.types.iter().any(|(_, ty)| matches!(ty.inner, TypeInner::CooperativeMatrix { .. }));
+    let lang_version = if has_matrices { (2, 3) } else { naga::back::msl::Options::default().lang_version };
+    let options = naga::back::msl::Options { lang_version, fake_missing_bindings: true, ..Default::default() };
     let pipeline = naga::back::msl::PipelineOptions::default();
     let (source, translation) = naga::back::msl::write_string(module, info, &options, &pipeline)
         .unwrap_or_else(|error| panic!("{entry}: {error}"));
