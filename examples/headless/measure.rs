@@ -7,7 +7,8 @@ use crate::progress::Progress;
 use crate::stored::{Given, Output};
 use anyhow::{Context, Result};
 use clustered_attention::{
-    Accuracy, Attention, Backend, Element, ExactRows, Found, Inputs, Method, Precision, Problem, Rows, Shape, Stage, Trace,
+    Accuracy, Attention, Backend, Element, ExactRows, Found, Inputs, Method, Precision, Problem, Rows, Shape, Stage,
+    Trace,
 };
 use std::time::Instant;
 
@@ -57,8 +58,9 @@ pub struct Measurements {
     pub sampled: bool,
     /// Operations of exact attention.
     pub operations: u128,
-    /// How tensors were stored.
+    /// How tensors were stored, and how precise products were at least.
     pub element: Element,
+    pub precision: Precision,
 }
 
 /// One method on its way.
@@ -84,7 +86,9 @@ pub fn problems(shape: &Shape, options: &Options) -> Result<Vec<Problem>> {
 
 fn problem(shape: Shape, method: Method, options: &Options) -> Result<Problem> {
     Problem::new(shape, method)
-        .and_then(|problem| problem.with_element(options.element).with_precision(options.precision).with_causal(options.causal))
+        .and_then(|problem| {
+            problem.with_element(options.element).with_precision(options.precision).with_causal(options.causal)
+        })
         .with_context(|| format!("{} attention", method.name()))
 }
 
@@ -161,7 +165,15 @@ pub fn measure(attention: &Attention, tensors: &Tensors, options: &Options) -> R
             runs.push(candidate.finish(attention, &given)?);
         }
     }
-    Ok(Measurements { runs, search, exact_seconds, sampled: long, operations, element: options.element })
+    Ok(Measurements {
+        runs,
+        search,
+        exact_seconds,
+        sampled: long,
+        operations,
+        element: options.element,
+        precision: options.precision,
+    })
 }
 
 impl Candidate {

@@ -154,6 +154,7 @@ struct Document<'a> {
     shape: ShapeDocument,
     seed: u64,
     element: &'static str,
+    precision: &'static str,
     error_rows: ErrorRows,
     exact_seconds_median: Option<f64>,
     /// `null` where methods were asked for, not an error.
@@ -274,6 +275,7 @@ impl<'a> Document<'a> {
             shape: ShapeDocument { batch, query_heads, key_heads, queries, keys, width, value_width },
             seed: origin.seed,
             element: measurements.element.name(),
+            precision: measurements.precision.name(),
             error_rows: ErrorRows {
                 sampled: measurements.sampled,
                 compared: accuracy.map_or(0, |accuracy| accuracy.rows),

@@ -164,7 +164,8 @@ impl HostEngine {
             device: self.device.clone(),
             queue: self.queue.clone(),
             // SAFETY: what this function demands.
-            kernels: unsafe { Kernels::with_pipeline_cache(&self.device, data) }.map(|kernels| kernels.with_units(units)),
+            kernels: unsafe { Kernels::with_pipeline_cache(&self.device, data) }
+                .map(|kernels| kernels.with_units(units)),
             description: self.description.clone(),
             api: self.api,
             session: Mutex::default(),

@@ -30,11 +30,11 @@ mod stitch_window;
 mod top_k;
 
 pub(crate) use cost::{Cost, Count, Pace};
+#[cfg(all(test, feature = "gpu"))]
+pub(crate) use cut::Matrices;
 pub(crate) use cut::{Cut, COVARIANCE_SAMPLES, KERNEL_TILE, KEY_TILE};
 #[cfg(feature = "gpu")]
 pub(crate) use cut::{CLUSTERS_AT_ONCE, GUARD_LENGTH};
-#[cfg(all(test, feature = "gpu"))]
-pub(crate) use cut::Matrices;
 pub(crate) use forward::{forward, write_forward, Given, Kept, Role, Step};
 pub(crate) use scratch::Scratch;
 

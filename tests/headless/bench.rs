@@ -118,6 +118,17 @@ fn a_benchmark_measures_every_element() {
     assert!(fail(&["bench", "--element", "f64"], 2).contains("f16"));
 }
 
+#[test]
+fn a_benchmark_says_what_computes_in_float32_alone() {
+    let options = ["--length", "90", "--method", "exact", "--precision", "float32,float16-products"];
+    let (document, page) = bench("bench_precisions", &options);
+    let precisions = |list: &str| -> Vec<&str> {
+        document[list].as_array().expect("a list").iter().filter_map(|entry| entry["precision"].as_str()).collect()
+    };
+    assert_eq!((precisions("runs"), precisions("skipped")), (vec!["float32"], vec!["float16-products"]));
+    assert!(page.contains("this back end computes in float32"), "{page}");
+}
+
 /// A file with one run of a method: its calls lie 2 % around a median.
 fn written(name: &str, median: f64, element: Option<&str>) -> String {
     let mut run = serde_json::json!({

@@ -1,4 +1,4 @@
-//! Tensors in half precision.
+//! Tensors and products in half precision.
 
 use super::{error, fail, json, succeed};
 
@@ -27,4 +27,13 @@ fn halves_are_named_and_their_rounding_is_in_the_error() {
 fn other_elements_are_refused() {
     let errors = fail(&["--backend", "cpu", "--element", "bf16"], 2);
     assert!(errors.contains("one of f32, f16"), "{errors}");
+}
+
+#[test]
+fn products_of_halves_are_asked_for_by_name_and_refused_where_nothing_computes_them() {
+    let errors = fail(&["--backend", "cpu", "--precision", "f16"], 2);
+    assert!(errors.contains("one of float32, float16-products, float16-pairs"), "{errors}");
+    let errors = fail(&["--backend", "cpu", "--precision", "float16-pairs"], 1);
+    assert!(errors.contains("no float16-pairs: matrix units cannot be used: the CPU has none"), "{errors}");
+    assert_eq!(json("precise.json", &[&SMALL[..], &["--precision", "float32"]].concat())["precision"], "float32");
 }

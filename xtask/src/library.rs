@@ -80,6 +80,11 @@ pub fn demo(environment: &Environment) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
+/// Builds all tests, as the step `test` does, and tells where those of a target are.
+pub fn build_tests(environment: &Environment, target: &str) -> Result<PathBuf> {
+    process::build_target(on_packages(environment, "test").arg("--no-run"), target)
+}
+
 /// Builds a program of the packages and tells where it is. (`cargo run` takes one package, so dependencies would be built once more.)
 pub fn build_program(environment: &Environment, arguments: &[&str]) -> Result<PathBuf> {
     process::build_program(on_packages(environment, "build").arg("--quiet").args(arguments))

@@ -58,6 +58,7 @@ Options
                     added if need be: its software Vulkan driver is about five times faster than the stable one
 
 Options of isa
+  --matrices         runs the tests of matrix units on the one software adapter that has some, and nothing else
   --folder FOLDER    where the drivers are set up (CLUSTERED_ATTENTION_ISA names another default than Cargo's target folder)
   --targets NAME,... only these: ada, turing, navi21, navi31, m1, a740
   --json FILE        writes the figures to this file too

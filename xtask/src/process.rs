@@ -79,19 +79,29 @@ pub fn metadata(environment: &Environment) -> Result<Value> {
 
 /// Builds one program by a `cargo build`, and tells where it is: Cargo knows, whatever folder and target it builds into.
 pub fn build_program(build: &mut Command) -> Result<PathBuf> {
+    executable(&build_messages(build)?, None).context("Cargo built no program")
+}
+
+/// The same of several programs, for the one of a target.
+pub fn build_target(build: &mut Command, name: &str) -> Result<PathBuf> {
+    executable(&build_messages(build)?, Some(name)).with_context(|| format!("Cargo built no program {name}"))
+}
+
+fn build_messages(build: &mut Command) -> Result<String> {
     say!("$ {}", describe(build))?;
     let build = build.arg("--message-format=json-render-diagnostics").stdin(Stdio::null()).stderr(Stdio::inherit());
     let output = build.output().with_context(|| format!("cannot start `{}`", describe(build)))?;
     if !output.status.success() {
         bail!("`{}` failed ({})", describe(build), output.status);
     }
-    executable(&String::from_utf8_lossy(&output.stdout)).context("Cargo built no program")
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The program among what Cargo says that it built.
-fn executable(messages: &str) -> Option<PathBuf> {
-    let mut messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    messages.find_map(|message| Some(message["executable"].as_str()?.into()))
+/// The program among what Cargo says that it built: the first, or that of a target.
+fn executable(messages: &str, target: Option<&str>) -> Option<PathBuf> {
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut wanted = messages.filter(|message| target.is_none_or(|name| message["target"]["name"] == name));
+    wanted.find_map(|message| Some(message["executable"].as_str()?.into()))
 }
 
 /// Where Cargo builds.
@@ -107,9 +117,11 @@ mod tests {
     fn the_program_is_what_cargo_says() {
         let messages = "{\"reason\":\"compiler-artifact\",\"executable\":null}\nno JSON\n\
                         {\"reason\":\"compiler-artifact\",\"executable\":\"/a b/release/examples/headless\"}\n\
+                        {\"target\":{\"name\":\"vectors\"},\"executable\":\"/vectors\"}\n\
                         {\"reason\":\"build-finished\",\"success\":true}\n";
-        assert_eq!(executable(messages), Some("/a b/release/examples/headless".into()));
-        assert_eq!(executable(""), None);
+        assert_eq!(executable(messages, None), Some("/a b/release/examples/headless".into()));
+        assert_eq!(executable(messages, Some("vectors")), Some("/vectors".into()));
+        assert_eq!(executable(messages, Some("other")).or(executable("", None)), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::results::OPTIONS;
 use super::table::aligned;
 use crate::report::{error, seconds};
 use anyhow::{ensure, Context, Result};
-use clustered_attention::Element;
+use clustered_attention::{Element, Precision};
 use serde_json::Value;
 use std::path::Path;
 
@@ -15,8 +15,19 @@ const LEAST_CHANGE: f64 = 0.03;
 const LEAST_CALLS: usize = 3;
 
 /// What tells runs apart.
-const CONFIGURATION: [&str; 10] =
-    ["back_end", "method", "length", "heads", "width", "clusters", "top_k", "window", "key_groups", "element"];
+const CONFIGURATION: [&str; 11] = [
+    "back_end",
+    "method",
+    "length",
+    "heads",
+    "width",
+    "clusters",
+    "top_k",
+    "window",
+    "key_groups",
+    "element",
+    "precision",
+];
 
 const HEADINGS: [&str; 11] = [
     "back end",
@@ -96,9 +107,11 @@ fn back_ends(runs: &[Value]) -> String {
 fn options(run: &Value) -> String {
     let given = OPTIONS.iter().filter(|(_, field)| !run[*field].is_null());
     let given = given.map(|(name, field)| format!(", {name} {}", text(&run[*field]))).collect::<String>();
-    let element = run["element"].as_str().filter(|&element| element != Element::F32.name());
-    let element = element.map_or_else(String::new, |element| format!(", {element}"));
-    format!("{} × {}{given}{element}", text(&run["heads"]), text(&run["width"]))
+    let named = [("element", Element::F32.name()), ("precision", Precision::Float32.name())].map(|(field, usual)| {
+        let other = run[field].as_str().filter(|&name| name != usual);
+        other.map_or_else(String::new, |name| format!(", {name}"))
+    });
+    format!("{} × {}{given}{}", text(&run["heads"]), text(&run["width"]), named.concat())
 }
 
 /// An infinite error is written as null.
@@ -117,10 +130,11 @@ fn read(path: &Path) -> Result<Vec<Value>> {
     runs.with_context(|| format!("{} is not what `headless bench --json` writes: it has no `runs`", path.display()))
 }
 
-/// What was measured. Files from before there was a choice of elements are of float32.
+/// What was measured. Files from before there was a choice of elements and precisions are of float32.
 fn configuration(run: &Value) -> Vec<Value> {
     let field = |name: &str| match (&run[name], name) {
         (Value::Null, "element") => Element::F32.name().into(),
+        (Value::Null, "precision") => Precision::Float32.name().into(),
         (value, _) => value.clone(),
     };
     CONFIGURATION.iter().map(|name| field(name)).collect()

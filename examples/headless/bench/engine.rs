@@ -5,7 +5,7 @@ use super::machine::clocks;
 use super::options::{BenchBackend, BenchOptions};
 use crate::terminal::complain;
 use anyhow::{bail, Context, Result};
-use clustered_attention::{wgpu, AdapterDescription, Attention, Backend};
+use clustered_attention::{wgpu, AdapterDescription, Attention, Backend, Precision};
 use serde::Serialize;
 use std::time::Instant;
 
@@ -17,6 +17,8 @@ pub struct Engine {
     adapter: Option<wgpu::Adapter>,
     /// What raises a real GPU's clock.
     warm_up: Option<WarmUp>,
+    /// Why matrix units that were asked for are not there.
+    pub no_matrix_units: Option<String>,
     pub facts: BackEnd,
 }
 
@@ -93,7 +95,14 @@ pub fn open(options: &BenchOptions, mut say: impl FnMut(&str)) -> Result<Vec<Eng
     if wanted(BenchBackend::Cpu) && (options.adapter.is_empty() || !options.backend.is_empty()) {
         say("ceilings of the CPU");
         let attention = budget(Attention::new_blocking(Backend::Cpu)?);
-        engines.push(Engine { attention, software: false, adapter: None, warm_up: None, facts: cpu() });
+        engines.push(Engine {
+            attention,
+            software: false,
+            adapter: None,
+            warm_up: None,
+            no_matrix_units: None,
+            facts: cpu(),
+        });
     }
     if wanted(BenchBackend::Gpu) {
         for description in chosen_adapters(options)? {
@@ -103,8 +112,15 @@ pub fn open(options: &BenchOptions, mut say: impl FnMut(&str)) -> Result<Vec<Eng
             let software = description.is_software();
             let name = unique_name(&description, &engines);
             let begin = Instant::now();
-            let attention = Attention::with_adapter_blocking(description.clone())
+            let mut attention = Attention::with_adapter_blocking(description.clone())
                 .with_context(|| format!("cannot open {description}"))?;
+            let mut no_matrix_units = None;
+            if options.precisions() != [Precision::Float32] {
+                match attention.clone().with_matrix_units_blocking() {
+                    Ok(opened) => attention = opened,
+                    Err(error) => no_matrix_units = Some(error.to_string()),
+                }
+            }
             let facts = BackEnd {
                 name,
                 kind: "gpu",
@@ -123,7 +139,8 @@ pub fn open(options: &BenchOptions, mut say: impl FnMut(&str)) -> Result<Vec<Eng
                 clocks: Vec::new(),
             };
             let warm_up = if software { None } else { Some(WarmUp::new(&found)?) };
-            engines.push(Engine { attention: budget(attention), software, adapter: Some(found), warm_up, facts });
+            let attention = budget(attention);
+            engines.push(Engine { attention, software, adapter: Some(found), warm_up, no_matrix_units, facts });
         }
     }
     Ok(engines)

@@ -71,14 +71,15 @@ fn points(options: &BenchOptions) -> Result<Vec<Point>> {
         for &heads in &options.heads {
             for &width in &options.width {
                 let shape = Shape::self_attention(1, heads, length, width);
-                let problem = |(method, element): (Method, Element)| -> Result<Problem> {
+                let mut problems = Vec::new();
+                for method in options.methods() {
                     let problem = Problem::new(shape, method)
                         .with_context(|| format!("{} attention, length {length}", method.name()))?;
-                    Ok(problem.with_element(element))
-                };
-                let elements = options.elements();
-                let stored = |method| elements.iter().map(move |&element| (method, element));
-                let problems = options.methods().into_iter().flat_map(stored).map(problem).collect::<Result<_>>()?;
+                    for element in options.elements() {
+                        let stored = problem.with_element(element);
+                        problems.extend(options.precisions().into_iter().map(|least| stored.with_precision(least)));
+                    }
+                }
                 points.push(Point { shape, problems });
             }
         }
@@ -194,6 +195,9 @@ impl Sweep<'_> {
         });
         let reason = match plan {
             Err(error) => error.to_string(),
+            Ok(plan) if plan.precision() != problem.precision() => {
+                engine.no_matrix_units.clone().unwrap_or_else(|| "this back end computes in float32".to_owned())
+            }
             Ok(plan) => {
                 let (floating, integers) = operations_of(&plan);
                 let at_best = floating as f64 / (engine.facts.ceilings.product_gflop_per_second * 1e9);
@@ -229,7 +233,7 @@ fn operations_of(plan: &Plan) -> (u64, u64) {
 }
 
 fn add_speedups(runs: &mut [Run]) {
-    let of = |run: &Run| (run.back_end.clone(), run.configuration.element);
+    let of = |run: &Run| (run.back_end.clone(), run.configuration.element, run.configuration.precision);
     let exact: Vec<_> = runs
         .iter()
         .filter(|run| run.configuration.method == "exact")

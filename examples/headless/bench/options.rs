@@ -3,7 +3,7 @@
 use crate::method_options::{at_least_one, times, MethodName, Window};
 use crate::probe::ProbeOptions;
 use clap::{Args, ValueEnum};
-use clustered_attention::{Element, Method};
+use clustered_attention::{Element, Method, Precision};
 use std::path::PathBuf;
 
 /// Measures methods over sweeps: time, error and memory of whole calls, and every stage against what the same back end can do at best.
@@ -40,6 +40,10 @@ pub struct BenchOptions {
     /// How tensors are stored: f32, f16. Speed-ups are over exact attention of the same element, errors against it in f32 [default: f32]
     #[arg(long, value_name = "ELEMENTS", value_delimiter = ',')]
     pub element: Vec<Element>,
+    /// How precise products must be: float32, float16-products, float16-pairs. Speed-ups are over exact attention of the same precision; what is
+    /// not float32 is left out where there are no matrix units for it [default: float32]
+    #[arg(long, value_name = "PRECISIONS", value_delimiter = ',')]
+    pub precision: Vec<Precision>,
     /// Back ends [default: the CPU, and the best adapter if there is one]
     #[arg(long, value_name = "BACK-ENDS", value_enum, value_delimiter = ',')]
     pub backend: Vec<BenchBackend>,
@@ -120,6 +124,14 @@ impl BenchOptions {
         let chosen =
             |element: &Element| self.element.contains(element) || (self.element.is_empty() && *element == Element::F32);
         Element::ALL.into_iter().filter(chosen).collect()
+    }
+
+    /// Precisions, each once.
+    pub fn precisions(&self) -> Vec<Precision> {
+        let chosen = |precision: &Precision| {
+            self.precision.contains(precision) || (self.precision.is_empty() && *precision == Precision::Float32)
+        };
+        Precision::ALL.into_iter().filter(chosen).collect()
     }
 
     /// Every method with every combination of the options that it has, exact attention first.

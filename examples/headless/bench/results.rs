@@ -40,13 +40,15 @@ pub struct Configuration {
     pub key_groups: Option<usize>,
     /// What inputs and output are stored as.
     pub element: &'static str,
+    /// How precise products are at least.
+    pub precision: &'static str,
 }
 
 /// The options of a configuration that are shown, by a letter each, and their fields.
 pub const OPTIONS: [(&str, &str); 4] = [("C", "clusters"), ("k", "top_k"), ("w", "window"), ("G", "key_groups")];
 
-/// What rates are told apart by: method and element.
-pub type Rated = (&'static str, &'static str);
+/// What rates are told apart by: method, element and precision.
+pub type Rated = (&'static str, &'static str, &'static str);
 
 impl Configuration {
     pub fn new(problem: &Problem) -> Self {
@@ -62,11 +64,12 @@ impl Configuration {
             window: method.window(),
             key_groups: method.stitched_options().map(|stitched| stitched.key_groups.groups),
             element: problem.element().name(),
+            precision: problem.precision().name(),
         }
     }
 
     pub fn rated(&self) -> Rated {
-        (self.method, self.element)
+        (self.method, self.element, self.precision)
     }
 
     /// Whether another one differs in nothing but the length.

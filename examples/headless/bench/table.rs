@@ -3,7 +3,7 @@
 use super::engine::BackEnd;
 use super::results::{Configuration, Results, Run, OPTIONS};
 use crate::report::{error, method_name, seconds};
-use clustered_attention::Element;
+use clustered_attention::{Element, Precision};
 use comfy_table::{presets::UTF8_FULL_CONDENSED, CellAlignment, Table};
 
 /// Everything that is shown.
@@ -68,13 +68,14 @@ pub fn describe(configuration: &Configuration) -> String {
     format!("{method}, length {length}, {heads} head{} of {width}{comma}{options}", if *heads == 1 { "" } else { "s" })
 }
 
-/// Such as `C 25, k 32, w 16, f16`; nothing for exact attention in float32.
+/// Such as `C 25, k 32, w 16, f16, float16-pairs`; nothing for exact attention in float32.
 pub fn options(configuration: &Configuration) -> String {
     let values = [configuration.clusters, configuration.top_k, configuration.window, configuration.key_groups];
     let options = OPTIONS.iter().zip(values);
     let given = options.filter_map(|((name, _), value)| value.map(|value| format!("{name} {value}")));
     let element = (configuration.element != Element::F32.name()).then(|| configuration.element.to_owned());
-    given.chain(element).collect::<Vec<_>>().join(", ")
+    let precision = (configuration.precision != Precision::Float32.name()).then(|| configuration.precision.to_owned());
+    given.chain(element).chain(precision).collect::<Vec<_>>().join(", ")
 }
 
 /// Such as `12.3 MiB`.

@@ -45,7 +45,8 @@ fn cases() -> Vec<Case> {
     for factors in [[1e9, 1e-9, 1e20], [1e-20, 1e20, 1e-25]] {
         cases.push(Case { factors, ..Case::new(4, large, Method::Exact) });
     }
-    let mut padded = Case::new(4, Shape { query_heads: 4, key_heads: 2, ..Shape::self_attention(3, 4, 70, 16) }, groups(5, 9));
+    let mut padded =
+        Case::new(4, Shape { query_heads: 4, key_heads: 2, ..Shape::self_attention(3, 4, 70, 16) }, groups(5, 9));
     padded.lengths = Some([&[70, 1, 0], &[70, 1, 0]]);
     padded.problem = padded.problem.with_layout(Layout::LengthFirst);
     cases.push(padded);

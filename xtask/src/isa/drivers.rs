@@ -55,20 +55,34 @@ impl Drivers {
 
     /// A program on a target, for arguments to be added.
     pub fn command(&self, target: &Target, program: &Path, environment: &Environment) -> Result<Command> {
+        let shim = self.libraries.join(format!("lib{}_noop_drm_shim.so", target.shim));
+        ensure!(shim.is_file(), "{} is missing", shim.display());
+        let mut command = self.on_driver(target.manifest, environment)?;
+        command.envs(target.variables.iter().copied()).arg("--preload").arg(shim).arg(program);
+        Ok(command)
+    }
+
+    /// A program on the same Mesa's llvmpipe, which executes, and is the one software adapter with matrix units.
+    pub fn software_command(&self, program: &Path, environment: &Environment) -> Result<Command> {
+        let mut command = self.on_driver("lvp_icd", environment)?;
+        command.arg(program);
+        Ok(command)
+    }
+
+    /// The dynamic linker with a driver, for a program to be added.
+    fn on_driver(&self, manifest: &str, environment: &Environment) -> Result<Command> {
         let manifests = self.root.join("usr/share/vulkan/icd.d");
         let mut paths =
             manifests.read_dir().context("there are no Vulkan drivers")?.flatten().map(|entry| entry.path());
-        let manifest =
-            paths.find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(target.manifest)));
-        let manifest = manifest.with_context(|| format!("there is no driver {}", target.manifest))?;
-        let shim = self.libraries.join(format!("lib{}_noop_drm_shim.so", target.shim));
-        ensure!(shim.is_file(), "{} is missing", shim.display());
+        let found =
+            paths.find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(manifest)));
+        let manifest = found.with_context(|| format!("there is no driver {manifest}"))?;
         let mut command = Command::new(&self.linker);
-        command.arg("--library-path").arg(&self.libraries).arg("--preload").arg(shim).arg(program);
+        command.arg("--library-path").arg(&self.libraries);
         for variable in ["LD_LIBRARY_PATH", "LD_PRELOAD", "VK_ADD_DRIVER_FILES", "VK_ICD_FILENAMES"] {
             command.env_remove(variable);
         }
-        command.envs(environment.variables()).envs(target.variables.iter().copied());
+        command.envs(environment.variables());
         command.env("VK_DRIVER_FILES", manifest).env("VK_LOADER_LAYERS_DISABLE", "~all~").env("WGPU_BACKEND", "vulkan");
         // What is compiled is what is looked at.
         command.env("MESA_SHADER_CACHE_DISABLE", "1");

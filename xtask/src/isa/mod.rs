@@ -33,11 +33,13 @@ struct Options {
     json: Option<PathBuf>,
     check: bool,
     write_limits: bool,
+    matrices: bool,
 }
 
 impl Options {
     fn parse(parser: &mut Parser, folder: PathBuf) -> Result<Self> {
-        let mut options = Self { folder, targets: Target::ALL.to_vec(), json: None, check: false, write_limits: false };
+        let (targets, json, [check, write_limits, matrices]) = (Target::ALL.to_vec(), None, [false; 3]);
+        let mut options = Self { folder, targets, json, check, write_limits, matrices };
         while let Some(argument) = parser.next()? {
             match argument {
                 Arg::Long("folder") => options.folder = caller::folder().join(parser.value()?),
@@ -45,6 +47,7 @@ impl Options {
                 Arg::Long("json") => options.json = Some(caller::folder().join(parser.value()?)),
                 Arg::Long("check") => options.check = true,
                 Arg::Long("write-limits") => options.write_limits = true,
+                Arg::Long("matrices") => options.matrices = true,
                 other => return Err(other.unexpected().into()),
             }
         }
@@ -60,6 +63,12 @@ pub fn run(parser: &mut Parser) -> Result<bool> {
     let environment = Environment::prepare()?;
     let options = Options::parse(parser, folder(&environment)?)?;
     let drivers = Drivers::prepare(&options.folder)?;
+    if options.matrices {
+        let environment = environment.with_quick_software_compilers();
+        matrices(&drivers, ["clustered_attention", "matrix_units"], &environment)?;
+        matrices(&drivers, ["vectors", "every_vector_file"], &environment)?;
+        return Ok(true);
+    }
     let reports = reports(&drivers, &options.targets, &build_headless(&environment)?, &environment)?;
     for report in &reports {
         say!("{}", report.table())?;
@@ -95,7 +104,19 @@ pub fn test(environment: &Environment) -> Result<Outcome> {
     let drivers = Drivers::prepare(&folder)?;
     // The profile of the tests: everything is built already.
     let headless = library::build_program(environment, &["--profile", "test", "--example", "headless"])?;
-    check(&reports(&drivers, &Target::ALL, &headless, environment)?)
+    let outcome = check(&reports(&drivers, &Target::ALL, &headless, environment)?)?;
+    matrices(&drivers, ["clustered_attention", "matrix_units"], environment)?;
+    Ok(outcome)
+}
+
+/// Tests of a target, by a part of their names, on llvmpipe's matrix units.
+fn matrices(drivers: &Drivers, [target, name]: [&str; 2], environment: &Environment) -> Result<()> {
+    let mut command = drivers.software_command(&library::build_tests(environment, target)?, environment)?;
+    // Subgroups of four lanes have no matrices.
+    command.env_remove("LP_NATIVE_VECTOR_WIDTH");
+    // Fails where no adapter has any.
+    command.current_dir(root()).env("CLUSTERED_ATTENTION_MATRIX_UNITS", "1").env_remove("CLUSTERED_ATTENTION_ADAPTER");
+    run_command(command.args([name, "--nocapture"]))
 }
 
 /// Where the drivers are unless the command line says otherwise.

@@ -90,6 +90,9 @@ fn name(configuration: &Configuration, runs: &[&Run]) -> String {
     if runs.iter().any(|run| run.configuration.element != configuration.element) {
         name += &format!(", {}", configuration.element);
     }
+    if runs.iter().any(|run| run.configuration.precision != configuration.precision) {
+        name += &format!(", {}", configuration.precision);
+    }
     name
 }
 
