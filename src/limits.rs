@@ -79,11 +79,11 @@ impl Limits {
     /// 64 floats each of query and value.
     const HARDWARE_REGISTERS: (usize, usize) = (16, 16);
 
-    /// Vectors of a query that an invocation holds beside its sums: half as many where it holds one only in kernels that do more beside it, and
-    /// may have no more than 128 registers for all of it.
+    /// Vectors of a query that an invocation holds beside its sums: an eighth where it holds one only in kernels that do more beside it, and may
+    /// have no more than 128 registers for all of it. Fewer are more often added to what rests in workgroup memory, once for each key.
     pub(crate) fn row_registers(&self) -> usize {
         if self.block_queries > 0 {
-            self.query_registers.div_ceil(4)
+            self.query_registers.div_ceil(8)
         } else {
             self.query_registers
         }

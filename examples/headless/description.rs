@@ -52,7 +52,7 @@ pub fn describe_options(options: &Options, shape: &Shape) -> String {
         text += &format!(", tensors in {}", options.element);
     }
     if options.precision != Precision::Float32 {
-        text += &format!(", products of {}", options.precision);
+        text += &format!(", products in {}", options.precision);
     }
     format!("{text}, seed {}", options.seed)
 }

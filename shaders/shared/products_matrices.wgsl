@@ -197,8 +197,11 @@ fn score_block(begin: u32, count: u32, lane: u32) {
             coopStoreT(products, &passing[tile.x * SCORE_ROW + tile.y], SCORE_ROW);
         }
         workgroupBarrier();
+        // In two steps alike, so that neither leaves float32 where the product does not.
+        let exponent = -query_exponent - key_exponent;
+        let half = exponent / 2;
         for (var i = 0u; i < LANE_QUERIES; i++) {
-            logits[i] += passing_vector(lane, i, lane_key(lane, 0u)) * power(-query_exponent) * power(-key_exponent);
+            logits[i] += passing_vector(lane, i, lane_key(lane, 0u)) * power(half) * power(exponent - half);
         }
     }
     for (var i = 0u; i < LANE_QUERIES; i++) {

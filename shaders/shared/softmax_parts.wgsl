@@ -30,7 +30,8 @@ fn pseudo_facts(row: u32) -> PseudoFacts {
     return PseudoFacts(vector.x, vector.y, vector.z);
 }
 
-// A query's softmax over the keys so far; its weighted values rest in the output, or where `resting_sums` says.
+// A query's softmax over the keys so far; its weighted values rest in the output, or where `resting_sums` says. Behind it stands 0, or 1 where
+// the window has lost the row (`stitch_lost_rows`).
 struct RunningSoftmax {
     maximum: f32,
     sum: f32,

@@ -1,7 +1,7 @@
 // Attention of a tile of queries over keys that all of them share, by matrix units (`products_matrices`). Functions as those of `tile_blocks`, and
 // what an invocation has of logits and sums is the same.
 //
-// Sums of values stay in the unit's registers. Weights are relative to a maximum that is raised only once it is outgrown by a factor of 16, and
+// Sums of values stay in the unit's registers. Weights are relative to a maximum that is raised only once it is outgrown by a factor of 15, and
 // values are multiplied by what makes halves of the largest so far: sums are rescaled, through memory, as seldom as either changes.
 //
 // Kernels define what they do for `tile_blocks`, and `log_factor`, the logarithm of what the weight of an index is multiplied by. They call in
@@ -14,7 +14,7 @@
 const GROWTH: f32 = 2.7;
 // Whether sums so far are loaded only before `end_tile`.
 const ADDS_SUMS_LAST: bool = true;
-// Weights are at most 16 and become halves 2^11 times as large.
+// Weights are at most 15 and become halves 2^11 times as large.
 const WEIGHT_EXPONENT: i32 = 11;
 
 // Halves of the values' columns, and how many of them are staged at a time.
@@ -205,15 +205,18 @@ fn end_tile(lane: u32) {
         }
     }
     for (var half = 0u; half < COLUMN_HALVES; half++) {
+        var whole = array<vec4f, LANE_QUERIES>();
         for (var low = 0u; low < 1u + PAIRS; low++) {
-            let smaller = select(0, 11, low == 1u);
-            let factor = power(-value_exponents[half / STAGED_HALVES]) * power(-WEIGHT_EXPONENT - smaller);
             workgroupBarrier();
             pass_sums(half, low, lane);
             workgroupBarrier();
             for (var own = 0u; own < LANE_QUERIES; own++) {
-                sums[own * LANE_VECTORS + half] += passing_vector(lane, own, 4u * (lane % SIDE)) * factor;
+                whole[own] += passing_vector(lane, own, 4u * (lane % SIDE)) * select(1.0, 1.0 / 2048.0, low == 1u);
             }
+        }
+        for (var own = 0u; own < LANE_QUERIES; own++) {
+            let sum = whole[own] * power(-WEIGHT_EXPONENT) * power(-value_exponents[half / STAGED_HALVES]);
+            sums[own * LANE_VECTORS + half] += sum;
         }
     }
 }

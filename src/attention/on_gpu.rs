@@ -34,8 +34,8 @@ impl Attention {
     }
 
     /// Opens the adapter once more, with its matrix units, which compute the products of problems that say less than float32 is precise enough
-    /// ([`Problem::with_precision`]); others are computed as before. In wgpu they are an experiment. Some small problems are computed by them, and
-    /// compared with the CPU's results.
+    /// ([`Problem::with_precision`]); others are computed as before. In wgpu they are an experiment. Some small problems are computed by them and in
+    /// float32, and compared, at every start. The device is another: give it a pipeline cache after this, not before.
     ///
     /// # Errors
     /// [`Error::NoMatrixUnits`](crate::Error::NoMatrixUnits) says what is missing, or how wrong their results are.

@@ -76,7 +76,8 @@ impl DeviceAttention {
     /// [`DeviceAttention::new`] for a plan that was made before: by [`Plan::new`] with [`Kernels::limits`] or [`Limits::of`] this device, or with lower ones.
     ///
     /// # Errors
-    /// [`Error::ExceedsLimit`] if the plan was made for a device that can more than this one, or needs a buffer that this one cannot make.
+    /// [`Error::ExceedsLimit`] if the plan was made for a device that can more than this one, or needs a buffer that this one cannot make;
+    /// [`Error::OutOfRange`] if it was made for the host, for smaller alignments, or for matrix units that the kernels do not have.
     pub fn with_plan(kernels: &Kernels, plan: Plan) -> Result<Self> {
         kernels.check_alive()?;
         Self::with_supplied(kernels, plan, &Supplied::default(), None)
@@ -279,7 +280,7 @@ impl DeviceAttention {
 fn check_fits(plan: &Plan, limits: &Limits) -> Result<()> {
     let planned = &plan.limits;
     let refused = |value: &str| {
-        let allowed = "made with `Limits::of` this device, or with lower limits".into();
+        let allowed = "made with `Kernels::limits` of this device, or with lower limits".into();
         Err(Error::OutOfRange { argument: "plan", value: value.into(), allowed })
     };
     if planned.host {

@@ -4,7 +4,6 @@ use super::adapter::{self, AdapterDescription};
 use super::complaints::guarded;
 use super::device_attention::{DeviceAttention, DeviceTensors};
 use super::exclusive::exclusive;
-use super::matrix_units;
 use super::pipelines::{Compilation, Kernels};
 use super::read_back::{read_back, staging_buffer};
 use super::submission::submit;
@@ -21,15 +20,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Debug)]
 pub(crate) struct HostEngine {
     /// `None` only while it is dropped.
-    open: Option<Open>,
+    pub(super) open: Option<Open>,
 }
 
 /// What an open device needs.
 #[derive(Debug)]
 pub(crate) struct Open {
     device: wgpu::Device,
-    queue: wgpu::Queue,
-    kernels: Result<Kernels>,
+    pub(super) queue: wgpu::Queue,
+    pub(super) kernels: Result<Kernels>,
     description: AdapterDescription,
     api: wgpu::Backend,
     /// The last problem's memory, for callers that repeat one shape.
@@ -98,7 +97,7 @@ impl HostEngine {
     }
 
     /// A device that was opened for the engine alone.
-    fn of_opened(device: wgpu::Device, queue: wgpu::Queue, description: AdapterDescription) -> Result<Self> {
+    pub(super) fn of_opened(device: wgpu::Device, queue: wgpu::Queue, description: AdapterDescription) -> Result<Self> {
         // Without a handler wgpu panics; here the next call reports what happened.
         let complaint = Arc::new(Mutex::new(None));
         let heard = complaint.clone();
@@ -127,20 +126,6 @@ impl HostEngine {
         let (description, api) = (AdapterDescription::new(&info, None), info.backend);
         let (session, complaint) = (Mutex::default(), Arc::default());
         Self::of(Open { device, queue, kernels: Ok(kernels), description, api, session, complaint })
-    }
-
-    /// The same adapter, opened once more with its matrix units.
-    pub async fn with_matrix_units(&self) -> Result<Self> {
-        let Some(adapter) = &self.description.adapter else {
-            let reason = "the device is the program's own, which opens them by `Kernels::with_matrix_units`".into();
-            return Err(Error::NoMatrixUnits { reason });
-        };
-        let (device, queue) = matrix_units::open(adapter).await?;
-        let mut engine = Self::of_opened(device, queue, self.description.clone())?;
-        if let Some(open) = &mut engine.open {
-            open.kernels = Ok(open.kernels.clone()?.with_matrix_units(adapter, &open.queue).await?);
-        }
-        Ok(engine)
     }
 
     fn of(open: Open) -> Self {

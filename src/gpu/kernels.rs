@@ -96,6 +96,10 @@ fn entry_points(source: &'static str) -> impl Iterator<Item = &'static str> {
     source.split("@compute").skip(1).filter_map(|text| text.split("fn ").nth(1)?.split('(').next())
 }
 
+fn may_have_matrices(source: &str) -> bool {
+    compose::imports(source).any(|import| import == compose::ATTENTION_TILE)
+}
+
 /// The operands of a shader, in order of their bindings.
 fn bindings(source: &str) -> Vec<(Operand, Access)> {
     let lines = source.lines().filter(|line| line.starts_with("@group(0) @binding("));
@@ -110,8 +114,8 @@ fn bindings(source: &str) -> Vec<(Operand, Access)> {
 
 impl Kernel {
     fn new(entry_point: &'static str, file: &'static str, source: &'static str) -> Self {
-        let tiles = [Tile::ROWS, Tile::BLOCKS, Tile::MATRICES];
-        let pieces: Vec<_> = tiles.into_iter().flat_map(|tile| compose::pieces(source, tile)).collect();
+        let tiles = [Tile::ROWS, Tile::BLOCKS].into_iter().chain(may_have_matrices(source).then_some(Tile::MATRICES));
+        let pieces: Vec<_> = tiles.flat_map(|tile| compose::pieces(source, tile)).collect();
         let constants = constants_named(source, &pieces);
         Self { entry_point, file, source, bindings: bindings(source), constants }
     }
@@ -123,7 +127,7 @@ impl Kernel {
 
     /// Whether the kernel can compute its products by matrix units.
     pub fn may_have_matrices(&self) -> bool {
-        compose::imports(self.source).any(|import| import == compose::ATTENTION_TILE)
+        may_have_matrices(self.source)
     }
 
     /// Whether the kernel writes the output.

@@ -1,6 +1,11 @@
 //! Matrix units of a device: whether it has any, and whether they compute what they should.
 
-use super::{AdapterDescription, HostEngine, Kernels};
+use super::adapter::AdapterDescription;
+use super::complaints::guarded;
+use super::device_attention::filled_buffer;
+use super::host_engine::HostEngine;
+use super::pipelines::Kernels;
+use super::read_back::{read_back, staging_buffer};
 use crate::background::Cancellation;
 use crate::limits::{Limits, MatrixUnits};
 use crate::plan::Plan;
@@ -11,7 +16,7 @@ use wgpu::CooperativeScalarType::{F16, F32};
 
 /// What a device must be created with for [`Kernels::with_matrix_units`].
 pub const MATRIX_FEATURES: wgpu::Features =
-    wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX.union(wgpu::Features::SHADER_F16);
+    wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX.union(wgpu::Features::SHADER_F16).union(wgpu::Features::SUBGROUP);
 
 /// Workgroup memory of the kernels.
 pub(super) const WORKGROUP_BYTES: u32 = 32 << 10;
@@ -24,12 +29,16 @@ fn refused<T>(reason: impl Into<String>) -> Result<T> {
     Err(Error::NoMatrixUnits { reason: reason.into() })
 }
 
-/// What an adapter has, if kernels can use it: of several numbers of lanes that its subgroups may have, the smallest first. Where that is not
-/// what a driver takes, results are wrong; where a driver takes fewer, subgroups compute the same.
-fn offered(adapter: &wgpu::Adapter) -> Result<Vec<MatrixUnits>> {
-    let missing = MATRIX_FEATURES - adapter.features();
-    if !missing.is_empty() {
-        return refused(format!("the adapter lacks {missing:?}"));
+/// The names of the features that are needed and not there.
+fn missing(features: wgpu::Features) -> Option<String> {
+    let names: Vec<&str> = (MATRIX_FEATURES - features).iter_names().map(|(name, _)| name).collect();
+    (!names.is_empty()).then(|| names.join(" and "))
+}
+
+/// The side of the matrices that an adapter multiplies, and the lanes that its subgroups may have.
+fn offered(adapter: &wgpu::Adapter) -> Result<(u32, Vec<u32>)> {
+    if let Some(missing) = missing(adapter.features()) {
+        return refused(format!("the adapter lacks {missing}"));
     }
     let shapes = adapter.cooperative_matrix_properties();
     let has = |side: u32| {
@@ -42,20 +51,18 @@ fn offered(adapter: &wgpu::Adapter) -> Result<Vec<MatrixUnits>> {
     };
     let info = adapter.get_info();
     let lanes = info.subgroup_min_size..=info.subgroup_max_size;
-    let fitting = SUBGROUP_LANES.into_iter().filter(|&fits| lanes.contains(&fits) && (side == 8 || fits >= 16));
-    let units = fitting.map(|lanes| MatrixUnits { side: side as usize, subgroup_lanes: lanes as usize });
-    let units: Vec<MatrixUnits> = units.collect();
-    if units.is_empty() {
+    let fits = |&fits: &u32| lanes.contains(&fits) && (side == 8 || fits >= 16);
+    let fitting: Vec<u32> = SUBGROUP_LANES.into_iter().filter(fits).collect();
+    if fitting.is_empty() {
         return refused(format!("subgroups have {} to {} lanes", lanes.start(), lanes.end()));
     }
-    Ok(units)
+    Ok((side, fitting))
 }
 
 /// Checks that a device was created with what the units need.
 fn check_device(device: &wgpu::Device) -> Result<()> {
-    let missing = MATRIX_FEATURES - device.features();
-    if !missing.is_empty() {
-        return refused(format!("the device was created without {missing:?}"));
+    if let Some(missing) = missing(device.features()) {
+        return refused(format!("the device was created without {missing}"));
     }
     let bytes = device.limits().max_compute_workgroup_storage_size;
     if bytes < WORKGROUP_BYTES {
@@ -68,8 +75,9 @@ fn check_device(device: &wgpu::Device) -> Result<()> {
 ///
 /// Why: naga 30 declares Vulkan's memory model for shaders with matrices, but does not say of accesses to memory that other invocations see
 /// them (wgpu issue 8805). Compilers may then take what was staged for private, and at least one computes nonsense.
-async fn check_results(kernels: &Kernels, queue: &wgpu::Queue) -> Result<()> {
-    let engine = HostEngine::with_kernels(kernels.clone(), queue.clone());
+async fn check_results(kernels: Kernels, queue: &wgpu::Queue) -> Result<()> {
+    let limits = kernels.limits();
+    let engine = HostEngine::with_kernels(kernels, queue.clone());
     for (width, method) in [(64, Method::Exact), (20, Method::improved(3).with_top_k(40))] {
         let shape = Shape { keys: 150, value_width: 44, ..Shape::self_attention(1, 2, 150, width) };
         let elements = [shape.query_elements(), shape.key_elements(), shape.value_elements()];
@@ -79,7 +87,7 @@ async fn check_results(kernels: &Kernels, queue: &wgpu::Queue) -> Result<()> {
         let inputs = Inputs::new(&queries, &keys, &values);
         let mut expected: Vec<f32> = Vec::new();
         for (precision, allowed) in Precision::ALL.into_iter().zip([0.0, 1e-2, 1e-4]) {
-            let plan = Plan::new(&Problem::new(shape, method)?.with_precision(precision), &kernels.limits())?;
+            let plan = Plan::new(&Problem::new(shape, method)?.with_precision(precision), &limits)?;
             let call = Call { inputs: &inputs, supplied: &Supplied::default(), positions: None };
             let mut output = vec![f32::NAN; shape.output_elements()];
             engine.run(&plan, &call, &mut output, None, &Cancellation::default()).await?;
@@ -100,45 +108,116 @@ async fn check_results(kernels: &Kernels, queue: &wgpu::Queue) -> Result<()> {
 }
 
 /// Opens an adapter with its units.
+#[cfg(not(target_arch = "wasm32"))]
 #[allow(unsafe_code)]
 pub(super) async fn open(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue)> {
     offered(adapter)?;
     // SAFETY: of experiments only cooperative matrices are used. All that is loaded and stored lies within its array, at strides that Vulkan
-    // allows, in uniform control flow.
+    // allows, by whole subgroups: their lanes are asked before kernels are compiled for them.
     let experimental = unsafe { wgpu::ExperimentalFeatures::enabled() };
     super::adapter::open_with(adapter, MATRIX_FEATURES, experimental).await
 }
 
+/// Says how many lanes a subgroup has, in a workgroup of the size of the kernels.
+const PROBE: &str = "
+@group(0) @binding(0) var<storage, read_write> lanes: array<u32>;
+
+@compute @workgroup_size(128)
+fn probe(@builtin(subgroup_size) subgroup_lanes: u32, @builtin(local_invocation_index) lane: u32) {
+    if (lane == 0u) {
+        lanes[0] = subgroup_lanes;
+    }
+}
+";
+
+/// The lanes of a subgroup, which a driver with a choice decides.
+async fn subgroup_lanes(device: &wgpu::Device, queue: &wgpu::Queue) -> Result<u32> {
+    let lanes = filled_buffer(device, "lanes of a subgroup", &[0; 4]);
+    let staging = staging_buffer(device, lanes.size());
+    let run = || {
+        let source = wgpu::ShaderSource::Wgsl(PROBE.into());
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some("probe"), source });
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some("probe"),
+            layout: None,
+            module: &module,
+            entry_point: Some("probe"),
+            compilation_options: Default::default(),
+            cache: None,
+        });
+        let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("probe"),
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &[wgpu::BindGroupEntry { binding: 0, resource: lanes.as_entire_binding() }],
+        });
+        let mut encoder = device.create_command_encoder(&Default::default());
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        pass.set_pipeline(&pipeline);
+        pass.set_bind_group(0, &group, &[]);
+        pass.dispatch_workgroups(1, 1, 1);
+        drop(pass);
+        encoder.copy_buffer_to_buffer(&lanes, 0, &staging, 0, lanes.size());
+        queue.submit([encoder.finish()]);
+        Ok(())
+    };
+    guarded(device, run).await?;
+    let mut read = [0; 4];
+    read_back(device, &staging, &mut read).await?;
+    Ok(u32::from_ne_bytes(read))
+}
+
 impl Limits {
-    /// The same with the matrix units that an adapter says it has, without a look at what they compute: to plan with, and to look at kernels
-    /// ([`Plan::kernel_sources`]).
+    /// The same with the matrix units that an adapter says it has, without a look at what they compute: for kernels to be looked at
+    /// ([`Plan::kernel_sources`]). Where subgroups may have several numbers of lanes, they are taken to have the most. What runs on a device is
+    /// planned with [`Kernels::limits`].
     ///
     /// # Errors
     /// [`Error::NoMatrixUnits`] says what is missing.
     pub fn with_matrix_units_of(self, adapter: &AdapterDescription) -> Result<Self> {
         let Some(adapter) = &adapter.adapter else { return refused("the adapter was not listed by `adapters`") };
-        Ok(Self { matrices: offered(adapter)?.first().copied(), ..self })
+        let (side, lanes) = offered(adapter)?;
+        let most = lanes.last().map(|&lanes| MatrixUnits { side: side as usize, subgroup_lanes: lanes as usize });
+        Ok(Self { matrices: most, ..self })
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl HostEngine {
+    /// The same adapter, opened once more with its matrix units.
+    pub async fn with_matrix_units(&self) -> Result<Self> {
+        let description = self.describe();
+        let Some(adapter) = &description.adapter else {
+            return refused("the device is the program's own, which opens them by `Kernels::with_matrix_units`");
+        };
+        let (device, queue) = open(adapter).await?;
+        let mut engine = Self::of_opened(device, queue, description.clone())?;
+        if let Some(open) = &mut engine.open {
+            open.kernels = Ok(open.kernels.clone()?.with_matrix_units(adapter, &open.queue).await?);
+        }
+        Ok(engine)
     }
 }
 
 impl Kernels {
     /// The same kernels with the device's matrix units, which compute the products of problems that say less than float32 is precise enough
-    /// ([`Problem::with_precision`]). The device must have been created with [`MATRIX_FEATURES`], of this adapter. Some small problems are
-    /// computed on it, and compared.
+    /// ([`Problem::with_precision`]). Some small problems are computed on it by them and in float32, and compared, which takes the time to compile
+    /// some thirty kernels.
+    ///
+    /// The device must be one of this adapter, created with [`MATRIX_FEATURES`], [`wgpu::ExperimentalFeatures::enabled`] and the adapter's limits:
+    /// `max_compute_workgroup_storage_size` of 32 KiB is needed.
     ///
     /// # Errors
     /// [`Error::NoMatrixUnits`] says what is missing, or how wrong the results are.
     pub async fn with_matrix_units(self, adapter: &wgpu::Adapter, queue: &wgpu::Queue) -> Result<Self> {
         check_device(self.device())?;
-        let mut last = refused("there are none");
-        for units in offered(adapter)? {
-            let kernels = self.clone().with_units(Some(units));
-            match check_results(&kernels, queue).await {
-                Ok(()) => return Ok(kernels),
-                Err(error) => last = Err(error),
-            }
+        let (side, fitting) = offered(adapter)?;
+        let lanes = subgroup_lanes(self.device(), queue).await?;
+        if !fitting.contains(&lanes) {
+            return refused(format!("subgroups have {lanes} lanes"));
         }
-        last
+        let units = Some(MatrixUnits { side: side as usize, subgroup_lanes: lanes as usize });
+        check_results(self.forgetful().with_units(units), queue).await?;
+        Ok(self.with_units(units))
     }
 
     /// The limits that problems are planned for on this device, its matrix units among them.

@@ -84,6 +84,11 @@ impl Kernels {
         Ok(Self { device: device.clone(), liveness, cache, compiled: Arc::default(), matrices: None })
     }
 
+    /// The same without what was compiled, or will be.
+    pub(super) fn forgetful(&self) -> Self {
+        Self { compiled: Arc::default(), ..self.clone() }
+    }
+
     /// The same with matrix units, which the device must have.
     pub(super) fn with_units(self, units: Option<MatrixUnits>) -> Self {
         Self { matrices: units, ..self }

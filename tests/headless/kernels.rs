@@ -47,7 +47,7 @@ fn each_method_writes_the_kernels_that_it_runs() {
     let guard = [&stitched[..], &["guard_rows", "guard_attention", "guard_compare", "exact_attention"]].concat();
     assert_eq!(run("kernels_guard", "stitched", &["--guard", "recompute"]), names(&guard));
     // The mean of all queries, which codes are centred by, is of several parts.
-    let centring = ["partial_means", "combine_means", "stitch_window"];
+    let centring = ["partial_means", "combine_means", "stitch_window", "stitch_lost_rows"];
     let ungrouped = [&shared[..], &metric[2..], &hashed, &remainder, &centring].concat();
     let options = ["--key-groups", "0", "--space", "hamming"];
     assert_eq!(run("kernels_ungrouped", "stitched", &options), names(&ungrouped));

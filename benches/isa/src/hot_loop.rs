@@ -1,4 +1,4 @@
-//! What hot loops are made of: those that multiply and add most.
+//! What hot loops are made of: those that multiply and add most, number by number or matrix by matrix.
 
 use crate::assembly::{Kind, Line};
 use crate::loops::own_lines;
@@ -14,10 +14,14 @@ const LEAST: u32 = 16;
 /// adds, but enough is multiplied outside for loops to have been unrolled; `None` where it is not.
 ///
 /// A kernel often has two, for the products of queries with keys and for those of weights with values. Everything that stands in a loop
-/// counts, rare paths too, as nothing is executed.
+/// counts, rare paths too, as nothing is executed. A kernel that multiplies matrices has the loops that do, and no slots for a multiply-add.
 pub fn figures(lines: &[Line]) -> Option<Value> {
     let slots = |own: &[&Line]| own.iter().map(|line| line.slots).sum::<u32>();
-    let multiply_adds = |own: &[&Line]| own.iter().map(|line| line.multiply_adds).sum::<u32>();
+    let matrices = lines.iter().any(|line| line.kind == Kind::Matrix);
+    let multiply_adds = |own: &[&Line]| match matrices {
+        true => LEAST * own.iter().filter(|line| line.kind == Kind::Matrix).count() as u32,
+        false => own.iter().map(|line| line.multiply_adds).sum::<u32>(),
+    };
     let most_of = |loops: &[Vec<&Line>]| loops.iter().map(|own| multiply_adds(own)).max().filter(|&most| most >= LEAST);
     let mut loops = own_lines(lines);
     if most_of(&loops).is_none() {
@@ -34,8 +38,8 @@ pub fn figures(lines: &[Line]) -> Option<Value> {
         .collect();
     Some(json!({
         "slots": slots(&all),
-        "multiply_adds": multiply_adds(&all),
-        "slots_per_multiply_add": f64::from(slots(&all)) / f64::from(multiply_adds(&all)),
+        "multiply_adds": (!matrices).then(|| multiply_adds(&all)),
+        "slots_per_multiply_add": (!matrices).then(|| f64::from(slots(&all)) / f64::from(multiply_adds(&all))),
         "instructions": kinds,
         "loops": loops.iter().map(|own| json!([slots(own), multiply_adds(own)])).collect::<Vec<_>>(),
     }))
@@ -62,6 +66,11 @@ mod tests {
             (&json!(57.0 / 48.0), &json!(7))
         );
         assert_eq!(super::figures(&looping("d", 2, 9)), None);
+        // However few its matrices, and however much is multiplied beside them.
+        let mut of_matrices = [looping("f", 40, 3), looping("g", 1, 5)].concat();
+        of_matrices[45] = Line { labels: of_matrices[45].labels.clone(), ..Line::new(Kind::Matrix) };
+        let figures = super::figures(&of_matrices).expect("a loop of matrices");
+        assert_eq!((&figures["slots"], &figures["slots_per_multiply_add"]), (&json!(7), &Value::Null));
         let unrolled = [vec![Line::new(Kind::MultiplyAdd); 17], looping("e", 1, 8)].concat();
         assert_eq!(super::figures(&unrolled).expect("a program")["loops"], json!([[27, 18]]));
     }

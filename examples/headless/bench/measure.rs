@@ -111,7 +111,7 @@ pub fn measure(engines: &[Engine], options: &BenchOptions) -> Result<Measured> {
 struct Sweep<'a> {
     options: &'a BenchOptions,
     progress: Progress,
-    /// Seconds an operation, of the last configuration of a method and element on a back end.
+    /// Seconds an operation, of the last configuration of a method, element and precision on a back end.
     rates: HashMap<(String, Rated), f64>,
     measured: Measured,
 }

@@ -145,7 +145,7 @@ fn kernels_are_the_entry_points_of_the_stages_in_their_order() {
 fn imports_name_pieces_and_pieces_come_after_what_they_need() {
     let sources = KERNELS.iter().map(|kernel| kernel.source).chain(PIECES.iter().map(|piece| piece.source));
     for source in sources {
-        for tile in [Tile::ROWS, Tile::BLOCKS] {
+        for tile in [Tile::ROWS, Tile::BLOCKS, Tile::MATRICES] {
             for name in imports(source).map(|import| tile.piece(import)) {
                 assert!(PIECES.iter().any(|piece| piece.name == name), "there is no piece `{name}`");
             }

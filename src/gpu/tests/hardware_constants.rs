@@ -6,8 +6,11 @@ use crate::background::Cancellation;
 use crate::gpu::HostEngine;
 use crate::limits::Limits;
 use crate::plan::Plan;
-use crate::problem::Call;
-use crate::{Attention, Backend, Guard, GuardAction, Inputs, KeyGroups, Layout, Method, Problem, Shape, Supplied};
+use crate::problem::{Call, Stored};
+use crate::{
+    Attention, Backend, Element, Guard, GuardAction, Inputs, KeyGroups, Layout, Method, Problem, Shape, Supplied,
+};
+use half::f16;
 
 /// Numbers between -1 and 1 without structure.
 fn noise(count: usize, seed: u32) -> Vec<f32> {
@@ -38,10 +41,22 @@ impl Case {
 
     /// The largest difference between an adapter's outputs and the CPU's, of the largest output.
     pub fn difference(&self, engine: &HostEngine, cpu: &Attention) -> f32 {
+        match self.problem.element() {
+            Element::F32 => self.difference_in::<f32>(engine, cpu),
+            Element::F16 => self.difference_in::<f16>(engine, cpu),
+        }
+    }
+
+    fn difference_in<E: Stored>(&self, engine: &HostEngine, cpu: &Attention) -> f32 {
         let shape = self.problem.shape();
         let kv_rows = shape.batch * shape.key_heads * shape.keys;
-        let scaled = |count, seed, factor: f32| -> Vec<f32> {
-            noise(count, seed).iter().map(|number| number * factor).collect()
+        let stored = |numbers: &[f32]| {
+            let mut stored = vec![E::default(); numbers.len()];
+            E::narrow(numbers, &mut stored);
+            stored
+        };
+        let scaled = |count, seed, factor: f32| -> Vec<E> {
+            stored(&noise(count, seed).iter().map(|number| number * factor).collect::<Vec<f32>>())
         };
         let [of_queries, of_keys, of_values] = self.factors;
         let queries = scaled(shape.batch * shape.query_heads * shape.queries * shape.width, 1, of_queries);
@@ -53,12 +68,12 @@ impl Case {
         }
         let expected = cpu.run_blocking(&self.problem, &inputs).expect("the CPU computes");
         let plan = self.plan();
-        let mut output = vec![f32::NAN; expected.len()];
+        let mut output = stored(&vec![f32::NAN; expected.len()]);
         let call = Call { inputs: &inputs, supplied: &Supplied::default(), positions: None };
         pollster::block_on(engine.run(&plan, &call, &mut output, None, &Cancellation::default()))
             .expect("the adapter computes");
-        let largest = expected.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
-        let pairs = expected.iter().zip(&output);
+        let largest = expected.iter().fold(0.0f32, |largest, value| largest.max(value.wide().abs()));
+        let pairs = expected.iter().map(|number| number.wide()).zip(output.iter().map(|number| number.wide()));
         pairs.fold(0.0f32, |worst, (a, b)| if b.is_nan() { f32::INFINITY } else { worst.max((a - b).abs()) }) / largest
     }
 

@@ -54,6 +54,10 @@ impl Options {
         if options.write_limits && options.targets.len() != Target::ALL.len() {
             bail!("--write-limits writes those of every target, and so goes without --targets");
         }
+        let others = options.write_limits || options.check || options.json.is_some();
+        if options.matrices && (others || options.targets.len() != Target::ALL.len()) {
+            bail!("--matrices runs tests, and goes with --folder alone");
+        }
         Ok(options)
     }
 }
