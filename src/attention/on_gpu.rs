@@ -34,7 +34,7 @@ impl Attention {
     }
 
     /// Opens the adapter once more, with its matrix units, which compute the products of problems that say less than float32 is precise enough
-    /// ([`Problem::with_precision`]); others are computed as before. In wgpu they are an experiment. Some small problems are computed by them and in
+    /// ([`Problem::with_precision`](crate::Problem::with_precision)); others are computed as before. In wgpu they are an experiment. Some small problems are computed by them and in
     /// float32, and compared, at every start. The device is another: give it a pipeline cache after this, not before.
     ///
     /// # Errors

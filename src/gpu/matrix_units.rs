@@ -201,7 +201,7 @@ impl HostEngine {
 impl Kernels {
     /// The same kernels with the device's matrix units, which compute the products of problems that say less than float32 is precise enough
     /// ([`Problem::with_precision`]). Some small problems are computed on it by them and in float32, and compared, which takes the time to compile
-    /// some thirty kernels.
+    /// some twenty kernels.
     ///
     /// The device must be one of this adapter, created with [`MATRIX_FEATURES`], [`wgpu::ExperimentalFeatures::enabled`] and the adapter's limits:
     /// `max_compute_workgroup_storage_size` of 32 KiB is needed.

@@ -232,7 +232,7 @@ fn plans_for_other_targets_are_refused() {
         let plan = |limits: &Limits| Plan::new(&problem(), limits).expect("a plan");
         DeviceAttention::with_plan(&kernels, plan(&Limits::of(&own.device))).expect("the device's own plan");
         let host = DeviceAttention::with_plan(&kernels, plan(&Limits::host()));
-        refused(host, &["`plan` is for the host", "Limits::of"]);
+        refused(host, &["`plan` is for the host", "Kernels::limits"]);
         let larger = wgpu::Limits { max_buffer_size: 1 << 50, ..wgpu::Limits::defaults() };
         refused(DeviceAttention::with_plan(&kernels, plan(&Limits::from(&larger))), &["max_buffer_size"]);
     }

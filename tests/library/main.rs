@@ -17,6 +17,7 @@ mod long_sequence;
 mod opengl;
 mod own_device;
 mod pipeline_cache;
+mod precision;
 mod properties;
 #[cfg(feature = "serde")]
 mod serialisation;

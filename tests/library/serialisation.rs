@@ -1,6 +1,6 @@
 //! Feature `serde`: what is written can be read, and looks as one would write it by hand.
 
-use clustered_attention::{Element, Layout, Limits, Method, Plan, PlanFigures, Problem, Shape, Stage};
+use clustered_attention::{Element, Layout, Limits, Method, Plan, PlanFigures, Precision, Problem, Shape, Stage};
 
 #[test]
 fn methods_shapes_and_figures_survive_json() {
@@ -16,6 +16,9 @@ fn methods_shapes_and_figures_survive_json() {
     assert_eq!(serde_json::to_string(&Layout::LengthFirst).expect("text"), "\"length_first\"");
     assert_eq!(serde_json::from_str::<Element>("\"f16\"").expect("an element"), Element::F16);
     assert_eq!(serde_json::to_string(&Element::F32).expect("text"), "\"f32\"");
+    for precision in Precision::ALL {
+        assert_eq!(serde_json::to_string(&precision).expect("text"), format!("\"{precision}\""));
+    }
     assert_eq!(serde_json::to_string(&Stage::HashCodes).expect("text"), "\"hash_codes\"");
     let problem = Problem::new(shape, Method::stitched(5)).expect("a problem");
     let plan = Plan::new(&problem, &Limits::host()).expect("a plan");
