@@ -19,6 +19,7 @@ mod framework;
 #[cfg(feature = "gpu")]
 mod gpu;
 mod limits;
+mod named;
 mod parallel;
 mod plan;
 mod problem;

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The library's parts from the lowest on; a part imports only from those before it.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 19] = [
     "clock",
     "error",
+    "named",
     "background",
     "parallel",
     "problem",

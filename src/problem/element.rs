@@ -1,10 +1,8 @@
 //! How the elements of tensors are stored.
 
-use crate::{Error, Result};
+use crate::named::by_name;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
-use std::fmt;
-use std::str::FromStr;
 
 /// How queries, keys, values and output are stored.
 ///
@@ -49,28 +47,7 @@ impl Element {
     }
 }
 
-/// The element's name.
-impl fmt::Display for Element {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// Reads an element's name.
-///
-/// # Errors
-/// [`Error::OutOfRange`] lists the names there are.
-impl FromStr for Element {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|element| element.name() == text).ok_or_else(|| Error::OutOfRange {
-            argument: "element",
-            value: format!("`{text}`"),
-            allowed: format!("one of {}", Self::ALL.map(Self::name).join(", ")),
-        })
-    }
-}
+by_name!(Element, "element");
 
 /// A type that host slices may be of: `f32` and [`half::f16`]. Sealed.
 pub trait Stored: Number {

@@ -1,8 +1,6 @@
 //! How precise products may be.
 
-use crate::{Error, Result};
-use std::fmt;
-use std::str::FromStr;
+use crate::named::by_name;
 
 /// The precision that products of queries with keys, and of weights with values, need at least, in exact attention and in the refinement of the
 /// top-k. Everything else is float32 in any case: the softmax, sums, and what finds clusters and keys.
@@ -41,28 +39,7 @@ impl Precision {
     }
 }
 
-/// The precision's name.
-impl fmt::Display for Precision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// Reads a precision's name.
-///
-/// # Errors
-/// [`Error::OutOfRange`] lists the names there are.
-impl FromStr for Precision {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|precision| precision.name() == text).ok_or_else(|| Error::OutOfRange {
-            argument: "precision",
-            value: format!("`{text}`"),
-            allowed: format!("one of {}", Self::ALL.map(Self::name).join(", ")),
-        })
-    }
-}
+by_name!(Precision, "precision");
 
 #[cfg(test)]
 mod tests {

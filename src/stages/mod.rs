@@ -38,9 +38,7 @@ pub(crate) use cut::{CLUSTERS_AT_ONCE, GUARD_LENGTH};
 pub(crate) use forward::{forward, write_forward, Given, Kept, Role, Step};
 pub(crate) use scratch::Scratch;
 
-use crate::{Error, Result};
-use std::fmt;
-use std::str::FromStr;
+use crate::named::by_name;
 
 /// Hands every stage to a macro, in the order of the computation: variant, name, description. The name is that of its shader in
 /// `shaders/`, of its twin in `src/cpu/`, and of its file here.
@@ -106,28 +104,7 @@ macro_rules! define_stages {
 }
 every_stage!(define_stages);
 
-/// The stage's name.
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// Reads a stage's name.
-///
-/// # Errors
-/// [`Error::OutOfRange`] lists the names there are.
-impl FromStr for Stage {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|stage| stage.name() == text).ok_or_else(|| Error::OutOfRange {
-            argument: "stage",
-            value: format!("`{text}`"),
-            allowed: format!("one of {}", Self::ALL.map(Self::name).join(", ")),
-        })
-    }
-}
+by_name!(Stage, "stage");
 
 /// What is particular to a stage.
 pub(crate) struct Definition {

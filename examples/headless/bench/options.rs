@@ -90,6 +90,12 @@ fn positive(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Of all, those that a list names, each once; of an empty list the default.
+fn asked<T: Copy + Default + PartialEq, const COUNT: usize>(all: [T; COUNT], list: &[T]) -> Vec<T> {
+    let chosen = |value: &T| list.contains(value) || (list.is_empty() && *value == T::default());
+    all.into_iter().filter(chosen).collect()
+}
+
 const DEFAULT_LENGTHS: [usize; 8] = [512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536];
 /// The longest default length of a software adapter.
 const SOFTWARE_LENGTH: usize = 8192;
@@ -121,17 +127,12 @@ impl BenchOptions {
 
     /// Elements, each once.
     pub fn elements(&self) -> Vec<Element> {
-        let chosen =
-            |element: &Element| self.element.contains(element) || (self.element.is_empty() && *element == Element::F32);
-        Element::ALL.into_iter().filter(chosen).collect()
+        asked(Element::ALL, &self.element)
     }
 
     /// Precisions, each once.
     pub fn precisions(&self) -> Vec<Precision> {
-        let chosen = |precision: &Precision| {
-            self.precision.contains(precision) || (self.precision.is_empty() && *precision == Precision::Float32)
-        };
-        Precision::ALL.into_iter().filter(chosen).collect()
+        asked(Precision::ALL, &self.precision)
     }
 
     /// Every method with every combination of the options that it has, exact attention first.
