@@ -4,7 +4,7 @@
 // `shared/tile_matrices.wgsl`; `shared/visible.wgsl`); where HIDES, keys that a query does not see itself are masked. A tile's keys are counted through both of their runs, and
 // long ones are cut into several dispatches, between which the unnormalised sums rest where `store_sum` says and the running softmax in
 // `softmax_parts`.
-// ROLE_GUARDED computes only slices that the guard found in error.
+// ROLE_LEADING computes an image's leading tokens alone, ROLE_GUARDED only slices that the guard found in error.
 // Traffic: each query row and output row once a dispatch, each key and value row once a tile that sees it.
 // Intensity: 2 * 64 * (E + M) operations for each key and value row of 4 * (E + M) bytes, 32 operations a byte.
 
@@ -64,7 +64,8 @@ fn exact_attention(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoc
     }
     let value_part = part_of_values(workgroup.z);
     let first = (params.share.tile_begin + workgroup.x) * TILE;
-    let length = query_length(slice);
+    let rows = select(params.sizes.queries, params.sizes.near.leading, params.share.role == ROLE_LEADING);
+    let length = min(query_length(slice), rows);
     // Padding may hold anything, so it computes what the last valid query does, and is not stored.
     let last = max(length, 1u) - 1u;
     let key_count = valid_keys(slice);
@@ -85,7 +86,7 @@ fn exact_attention(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoc
             own_keys[own] = keys_of(params.sizes.visible, place_of(slice, query, length, key_count), key_count);
         }
         if (params.share.continues == 1u) {
-            let position = min(first + tile_place(lane, own), params.sizes.queries - 1u);
+            let position = min(first + tile_place(lane, own), rows - 1u);
             let softmax = load_running(running_place(slice, position, value_part));
             resume(lane, own, softmax.maximum, softmax.sum);
             if (!ADDS_SUMS_LAST) {
@@ -111,14 +112,14 @@ fn exact_attention(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoc
     }
     if (ADDS_SUMS_LAST && params.share.continues == 1u) {
         for (var own = 0u; own < LANE_QUERIES; own++) {
-            load_sums(lane, own, slice, min(first + tile_place(lane, own), params.sizes.queries - 1u), value_part);
+            load_sums(lane, own, slice, min(first + tile_place(lane, own), rows - 1u), value_part);
         }
     }
     end_tile(lane);
     let finished = params.share.finishes == 1u;
     for (var own = 0u; own < LANE_QUERIES; own++) {
         let position = first + tile_place(lane, own);
-        if (position < params.sizes.queries) {
+        if (position < rows) {
             let scale = select(0.0, inverse(sum_of(own)), position < length);
             let factor = select(1.0, scale, finished);
             for (var m = 0u; m < LANE_VECTORS; m++) {

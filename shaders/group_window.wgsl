@@ -1,14 +1,14 @@
-// The exact band around the diagonal, stitched to the top-k keys and taken back from the key groups (`docs/method.md`). Twin of
+// The exact keys around each query, stitched to the top-k keys and taken back from the key groups (`docs/method.md`). Twin of
 // `src/cpu/group_window.rs`.
 //
-// Tile: 32 neighbouring queries of a slice and the 32 + 2w keys in reach of any of them, as a dense band (`shared/tile_blocks.wgsl` or
-// `shared/tile_rows.wgsl`); keys out of a query's own reach are masked. Goes on with the sums, the running softmax and the logits of pseudo-keys
-// that `refine_top_k` left.
-// Traffic: each query row and output row once, 1 + 2w/32 times each key and value row, the logits of the window once. Workgroup memory: the
-// tile's and 4.1 KiB with tiles of blocks, 2.1 KiB with rows.
+// Tile: 32 neighbouring queries of a slice and the keys around any of them, which all compute (`shared/neighbours.wgsl`, `shared/tile_blocks.wgsl`
+// or `shared/tile_rows.wgsl`): 32 + 2w of a sequence, (4 + 2r)(8 + 2r) of an image; those not around a query itself are masked. Goes on with the
+// sums, the running softmax and the logits of pseudo-keys that `refine_top_k` left.
+// Traffic: each query row and output row once, 1 + 2w/32 or (1 + r/2)(1 + r/4) times each key and value row, the logits of the window once.
+// Workgroup memory: the tile's and 4.1 KiB with tiles of blocks, 2.1 KiB with rows.
 
 #import lengths
-#import visible
+#import neighbours
 #import tile
 #import tile_keys
 #import attention
@@ -25,7 +25,7 @@
 @group(0) @binding(7) var<storage, read> softmax_parts: array<vec4f>;
 @group(0) @binding(8) var<storage, read> clusters: array<u32>;
 
-const TILE: u32 = 32u;
+const TILE: u32 = WINDOW_TILE;
 const TILE_QUERIES: u32 = BLOCK_QUERIES;
 
 // The logarithm of what a key was given by its group's pseudo-key; LOWEST where the query does not see the key, or has it in its top-k.
@@ -35,6 +35,9 @@ var<workgroup> given: array<f32, BLOCK * TILE>;
 var<workgroup> tile_clusters: array<u32, TILE>;
 var<private> tile_lane: u32;
 var<private> block_begin: u32;
+// What is around the tile, of so many valid keys.
+var<private> listed: Neighbours;
+var<private> last_key: u32;
 // Where the groups of the slice's keys begin.
 var<private> key_groups: u32;
 
@@ -42,7 +45,7 @@ var<private> key_groups: u32;
 const LEAST: f32 = -3e38;
 
 fn key_at(index: u32) -> u32 {
-    return index;
+    return min(neighbour_at(listed, index), last_key);
 }
 
 fn given_cell(own: u32, j: u32) -> u32 {
@@ -59,34 +62,37 @@ fn weight_of(own: u32, key: u32, score: f32, maximum: f32) -> f32 {
 fn group_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let slice = slice_of(workgroup.y);
     let value_part = part_of_values(workgroup.z);
-    let first = (params.share.tile_begin + workgroup.x) * TILE;
+    let tile = params.share.tile_begin + workgroup.x;
     let length = query_length(slice);
     let key_count = valid_keys(slice);
-    if (first >= length) {
+    // The first of a tile's queries; if it is padding, all are.
+    if (query_of(patch_at(tile, 0u)) >= length) {
         return;
     }
     tile_lane = lane;
     key_groups = slice.index * params.cut.clusters_words + params.sizes.queries;
-    let band = keys_of_tile(params.sizes.near, i32(first), i32(min(first + TILE, length)) - 1, key_count);
+    listed = neighbours_of_tile(tile, key_count);
+    last_key = max(key_count, 1u) - 1u;
     for (var place = lane; place < TILE; place += LANES) {
-        tile_clusters[place] = cluster_at(slice, min(first + place, length - 1u));
+        tile_clusters[place] = cluster_at(slice, min(query_of(patch_at(tile, place)), length - 1u));
     }
     meet_tile();
     begin_keys(slice);
     begin_tile();
     for (var own = 0u; own < LANE_QUERIES; own++) {
-        let position = min(first + tile_place(lane, own), length - 1u);
+        let position = min(query_of(patch_at(tile, tile_place(lane, own))), length - 1u);
         let softmax = load_running(running_place(slice, position, value_part));
         set_query(own, query_row(slice, position));
         resume(lane, own, softmax.maximum, softmax.sum);
         load_sums(lane, own, slice, position, value_part);
     }
-    for (var block = band.begin; block < band.end; block += BLOCK) {
-        let count = min(BLOCK, band.end - block);
+    let end = count_of_neighbours(listed);
+    for (var block = 0u; block < end; block += BLOCK) {
+        let count = min(BLOCK, end - block);
         block_begin = block;
         for (var pair = 0u; pair < pairs_of_lane(count); pair++) {
             let place = pair_place(lane, pair);
-            note_given(slice, place, min(first + place, length - 1u), block, count, pair_key(lane, pair), key_count);
+            note_given(slice, tile, place, length, block, count, pair_key(lane, pair), key_count);
         }
         score_block(block, count, lane);
         for (var own = 0u; own < LANE_QUERIES; own++) {
@@ -99,7 +105,7 @@ fn group_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
     }
     end_tile(lane);
     for (var own = 0u; own < LANE_QUERIES; own++) {
-        let position = first + tile_place(lane, own);
+        let position = query_of(patch_at(tile, tile_place(lane, own)));
         if (position < length && in_pass(tile_clusters[tile_place(lane, own)])) {
             store_sums(lane, own, output_row(slice, position), value_part, inverse(sum_of(own)));
         }
@@ -115,14 +121,17 @@ fn in_pass(cluster: u32) -> bool {
 }
 
 // Notes what a key of a block was given by a query's cluster.
-fn note_given(slice: Slice, place: u32, position: u32, block: u32, count: u32, index: u32, key_count: u32) {
+fn note_given(slice: Slice, tile: u32, place: u32, length: u32, block: u32, count: u32, index: u32, key_count: u32) {
+    let own_patch = patch_at(tile, place);
+    let position = min(query_of(own_patch), length - 1u);
     let cluster = tile_clusters[place];
     let given_row = weight_row(slice, select(0u, cluster - params.share.cluster_begin, in_pass(cluster)));
-    let key = block + min(index, count - 1u);
+    let listed_key = neighbour_at(listed, block + min(index, count - 1u));
+    let key = min(listed_key, last_key);
     let logit = weights[given_row + key];
     let group = min(clusters[key_groups + key], max(GROUPS, 1u) - 1u);
     let in_group = params.sizes.scale * (logit - pseudo_facts(pseudo_row(slice, cluster, group)).maximum);
     let of_group = softmax_parts[pseudo_logits(slice, position) + group / 4u][group % 4u];
-    let kept = is_listed(keys_of(params.sizes.near, i32(position), key_count), key) && logit > LOWEST;
+    let kept = listed_key < key_count && is_around(own_patch, key, patch_of(key)) && logit > LOWEST;
     given[pair_cell(place, index)] = select(LOWEST, max(in_group + of_group, LEAST), kept);
 }

@@ -1,14 +1,16 @@
-// The exact band around the diagonal, stitched to the top-k keys and the centroid's remainder (`docs/method.md`). Twin of
+// The exact keys around each query, stitched to the top-k keys and the centroid's remainder (`docs/method.md`). Twin of
 // `src/cpu/stitch_window.rs`.
 //
-// Tile: 32 neighbouring queries of a slice and the 32 + 2w keys in reach of any of them, as a dense band (`shared/tile_rows.wgsl`); keys out of
-// a query's own reach are masked. Goes on with the sums and the running softmax that `refine_top_k` left. Rows whose remainder would be a small
-// difference of large numbers are for `stitch_lost_rows`: they are few, and what they need takes registers.
-// Traffic: each query row and output row once, 1 + 2w/32 times each key and value row, the weights of the window three times.
+// Tile: 32 neighbouring queries of a slice and the keys around any of them, which all compute (`shared/neighbours.wgsl`, `shared/tile_rows.wgsl`):
+// 32 + 2w of a sequence, (4 + 2r)(8 + 2r) of an image; those not around a query itself are masked. Goes on with the sums and the running softmax
+// that `refine_top_k` left. Rows whose remainder would be a small difference of large numbers are for `stitch_lost_rows`: they are few, and
+// what they need takes registers.
+// Traffic: each query row and output row once, 1 + 2w/32 or (1 + r/2)(1 + r/4) times each key and value row, the weights of the window three
+// times.
 // Workgroup memory: 2 KiB.
 
 #import lengths
-#import visible
+#import neighbours
 #import tile_rows
 #import tile_keys
 #import attention
@@ -23,10 +25,14 @@
 @group(0) @binding(6) var<storage, read> weights: array<f32>;
 @group(0) @binding(7) var<storage, read_write> softmax_parts: array<vec4f>;
 
-const TILE: u32 = 32u;
+const TILE: u32 = WINDOW_TILE;
+
+// What is around the tile, of so many valid keys.
+var<private> listed: Neighbours;
+var<private> last_key: u32;
 
 fn key_at(index: u32) -> u32 {
-    return index;
+    return min(neighbour_at(listed, index), last_key);
 }
 
 fn weight_of(own: u32, index: u32, score: f32, maximum: f32) -> f32 {
@@ -48,27 +54,29 @@ struct Row {
     cluster: u32,
     pass_row: u32,
     given_row: u32,
-    // The row's own keys, and the tile's.
-    reach: Keys,
-    band: Keys,
+    own_patch: Patch,
+    // The row's own keys.
+    own: Neighbours,
 }
 
 fn row_of_lane(workgroup: vec3u, lane: u32) -> Row {
     var row: Row;
     row.slice = slice_of(workgroup.y);
     row.value_part = part_of_values(workgroup.z);
-    let first = (params.share.tile_begin + workgroup.x) * TILE;
+    let tile = params.share.tile_begin + workgroup.x;
     let length = query_length(row.slice);
     row.key_count = valid_keys(row.slice);
-    let last = min(first + TILE, max(length, 1u)) - 1u;
-    row.position = min(first + lane, last);
+    row.own_patch = patch_at(tile, lane);
+    let query = query_of(row.own_patch);
+    row.position = min(query, max(length, 1u) - 1u);
     row.cluster = min(load_running(running_place(row.slice, row.position, row.value_part)).cluster, params.sizes.clusters - 1u);
     let in_pass = row.cluster >= params.share.cluster_begin && row.cluster < params.share.cluster_end;
-    row.valid = first + lane < length && in_pass;
+    row.valid = query < length && in_pass;
     row.pass_row = select(0u, row.cluster - params.share.cluster_begin, in_pass);
     row.given_row = weight_row(row.slice, row.pass_row);
-    row.reach = keys_of(params.sizes.near, i32(row.position), row.key_count);
-    row.band = keys_of_tile(params.sizes.near, i32(min(first, last)), i32(last), row.key_count);
+    row.own = neighbours_of(row.own_patch, row.own_patch, row.key_count);
+    listed = neighbours_of_tile(tile, row.key_count);
+    last_key = max(row.key_count, 1u) - 1u;
     begin_keys(row.slice);
     return row;
 }
@@ -89,12 +97,13 @@ fn begin_row(row: Row, lane: u32, floor: f32) {
     raise_maximum(floor);
 }
 
-// The logits of a block of the band, of keys that the row sees and did not select before, and the maximum with them.
-fn score_band(row: Row, block: u32, count: u32, lane: u32) {
+// The logits of a block of the tile's keys, of those that the row sees and did not select before, and the maximum with them.
+fn score_listed(row: Row, block: u32, count: u32, lane: u32) {
     score_block(block, count, lane);
     for (var j = 0u; j < count; j++) {
-        let key = block + j;
-        let kept = is_listed(row.reach, key) && !is_selected(weights[row.given_row + key]);
+        let key = neighbour_at(listed, block + j);
+        let around = key <= last_key && is_around(row.own_patch, key, patch_of(key));
+        let kept = around && !is_selected(weights[row.given_row + min(key, last_key)]);
         scores[j * TILE + lane] = select(LOWEST, scores[j * TILE + lane], kept);
     }
     raise_maximum(highest_score(count, lane));
@@ -124,10 +133,14 @@ fn stitch_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
     // What the centroid gave to the window's keys, and how many of them it gave to.
     var taken = 0.0;
     var outside = 0u;
-    for (var key = row.reach.begin; key < row.reach.end; key++) {
-        let weight = weights[row.given_row + key];
-        taken += max(weight, 0.0);
-        outside += select(1u, 0u, is_selected(weight));
+    let own_count = count_of_neighbours(row.own);
+    for (var index = 0u; index < own_count; index++) {
+        let key = neighbour_at(row.own, index);
+        if (key <= last_key) {
+            let weight = weights[row.given_row + key];
+            taken += max(weight, 0.0);
+            outside += select(1u, 0u, is_selected(weight));
+        }
     }
     let rest_counts = row.key_count > min(params.sizes.top_k, row.key_count) + outside;
     let rest_maximum = select(LOWEST, statistics_of(row).rest_maximum, rest_counts);
@@ -138,14 +151,15 @@ fn stitch_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
         let column = min(row.value_part * VALUE_REGISTERS + m, VALUE_VECTORS - 1u);
         sums[m] += rest_factor * softmax_parts[facts + 1u + column];
     }
-    for (var block = row.band.begin; block < row.band.end; block += SCORE_BLOCK) {
-        let count = min(SCORE_BLOCK, row.band.end - block);
-        score_band(row, block, count, lane);
+    let end = count_of_neighbours(listed);
+    for (var block = 0u; block < end; block += SCORE_BLOCK) {
+        let count = min(SCORE_BLOCK, end - block);
+        score_listed(row, block, count, lane);
         rest_factor = select(0.0, exp(rest_maximum - running_maximum), rest_counts);
         for (var j = 0u; j < count; j++) {
             let score = scores[j * TILE + lane];
             let weight = weight_of(0u, block + j, score, running_maximum);
-            let given = select(0.0, weights[row.given_row + block + j] * rest_factor, score > LOWEST);
+            let given = select(0.0, weights[row.given_row + key_at(block + j)] * rest_factor, score > LOWEST);
             running_sum += weight;
             scores[j * TILE + lane] = weight - given;
         }
@@ -170,9 +184,10 @@ fn stitch_lost_rows(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invo
     }
     let rest_maximum = statistics_of(row).rest_maximum;
     begin_row(row, lane, rest_maximum);
-    for (var block = row.band.begin; block < row.band.end; block += SCORE_BLOCK) {
-        let count = min(SCORE_BLOCK, row.band.end - block);
-        score_band(row, block, count, lane);
+    let end = count_of_neighbours(listed);
+    for (var block = 0u; block < end; block += SCORE_BLOCK) {
+        let count = min(SCORE_BLOCK, end - block);
+        score_listed(row, block, count, lane);
         for (var j = 0u; j < count; j++) {
             let weight = weight_of(0u, block + j, scores[j * TILE + lane], running_maximum);
             running_sum += weight;
@@ -180,31 +195,30 @@ fn stitch_lost_rows(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invo
         }
         add_block(row, block, count, lane);
     }
-    let rest = add_rest(row.slice, row.reach, row.key_count, row.pass_row, rest_maximum, row.value_part);
+    let rest = add_rest(row, rest_maximum);
     store_row(row, running_sum + rest);
 }
 
 // Adds the centroid's part for the keys outside the top-k and the window, from the sums of key blocks and, where a block meets the
 // window, from its keys. Returns its weight.
-fn add_rest(slice: Slice, reach: Keys, key_count: u32, pass_row: u32, rest_maximum: f32, value_part: u32) -> f32 {
-    let given_row = weight_row(slice, pass_row);
+fn add_rest(row: Row, rest_maximum: f32) -> f32 {
     let factor = exp(rest_maximum - running_maximum);
     var rest = 0.0;
-    for (var begin = 0u; begin < key_count; begin += params.cut.key_length) {
-        let end = min(begin + params.cut.key_length, key_count);
-        if (end <= reach.begin || begin >= reach.end) {
-            let block = block_row(slice, begin / params.cut.key_length, pass_row);
+    for (var begin = 0u; begin < row.key_count; begin += params.cut.key_length) {
+        let end = min(begin + params.cut.key_length, row.key_count);
+        if (misses_neighbours(row.own, begin, end)) {
+            let block = block_row(row.slice, begin / params.cut.key_length, row.pass_row);
             rest += block_weight(block);
             for (var m = 0u; m < VALUE_REGISTERS; m++) {
-                let column = min(value_part * VALUE_REGISTERS + m, VALUE_VECTORS - 1u);
+                let column = min(row.value_part * VALUE_REGISTERS + m, VALUE_VECTORS - 1u);
                 sums[m] += factor * softmax_parts[block + 1u + column];
             }
         } else {
             for (var key = begin; key < end; key++) {
-                if (!is_listed(reach, key)) {
-                    let weight = max(weights[given_row + key], 0.0);
+                if (!is_around(row.own_patch, key, patch_of(key))) {
+                    let weight = max(weights[row.given_row + key], 0.0);
                     rest += weight;
-                    add_value(key, weight * factor, value_part);
+                    add_value_at(place_of_value(key), weight * factor, row.value_part);
                 }
             }
         }

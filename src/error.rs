@@ -32,6 +32,20 @@ pub enum Error {
         /// Number of keys (`S`).
         keys: usize,
     },
+    /// A grid of patches has not as many positions as there are queries and keys.
+    #[error("`grid` {rows} x {columns} behind {leading} leading tokens needs as many queries and keys as it has tokens, {}, but there are {queries} queries and {keys} keys", *rows as u128 * *columns as u128 + *leading as u128)]
+    GridDoesNotFit {
+        /// Rows of patches.
+        rows: usize,
+        /// Patches of a row.
+        columns: usize,
+        /// Tokens before the first patch.
+        leading: usize,
+        /// Number of queries (`L`).
+        queries: usize,
+        /// Number of keys (`S`).
+        keys: usize,
+    },
     /// The product of the dimensions of a tensor does not fit in memory addresses.
     #[error(
         "the size of `{tensor}`, {dimensions}, overflows; the product of its dimensions must stay below 2^48 elements"

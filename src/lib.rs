@@ -42,8 +42,8 @@ pub use half;
 pub use limits::{Limits, DEFAULT_SCRATCH_BUDGET_BYTES};
 pub use plan::{Plan, PlanFigures, StageCost};
 pub use problem::{
-    Clustering, Element, Guard, GuardAction, Inputs, KeyGroups, Layout, Method, Precision, Problem, Shape, Space,
-    Stitched, Stored, Strides, Supplied, Tolerance,
+    Clustering, Element, Grid, Guard, GuardAction, Inputs, KeyGroups, Layout, Method, Neighbourhood, Precision,
+    Problem, Shape, Space, Stitched, Stored, Strides, Supplied, Tolerance,
 };
 pub use stages::Stage;
 pub use trace::{Trace, NO_CLUSTER, NO_KEY};

@@ -5,7 +5,7 @@
 mod memory;
 
 use clustered_attention::{
-    half::f16, Attention, Backend, Element, Guard, GuardAction, Inputs, Layout, Method, Problem, Shape, Stitched,
+    half::f16, Attention, Backend, Element, Grid, Guard, GuardAction, Inputs, Layout, Method, Problem, Shape, Stitched,
     Stored, DEFAULT_SCRATCH_BUDGET_BYTES,
 };
 use memory::measured;
@@ -34,6 +34,7 @@ fn problems() -> Vec<(&'static str, Problem)> {
         ("stitched, heads interleaved", problem(plain, Method::stitched(25)).with_layout(Layout::LengthFirst)),
         ("stitched without key groups", problem(plain, Method::stitched(25).with_key_groups(0))),
         ("stitched with hash codes", problem(plain, Method::Stitched(Stitched::hamming(25)))),
+        ("stitched, an image", problem(plain, Method::stitched(25).with_grid(Grid::new(15, 34).with_leading(2)))),
         ("guard that reports", problem(plain, guard(GuardAction::Report))),
         ("guard that recomputes", problem(plain, guard(GuardAction::Recompute))),
         ("auto", problem(plain, Method::auto(25))),

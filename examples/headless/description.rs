@@ -32,8 +32,8 @@ pub fn describe_options(options: &Options, shape: &Shape) -> String {
         text += &method_options::describe_top_k(&methods);
     }
     if let Some(stitched) = methods.iter().find(|method| matches!(method.name(), "stitched" | "auto")) {
-        match (stitched.window().filter(|_| square), square) {
-            (Some(window), _) => text += &format!(", window {window}"),
+        match (stitched.neighbourhood().filter(|_| square), square) {
+            (Some(neighbourhood), _) => text += &format!(", {neighbourhood}"),
             (None, true) => text += ", no window",
             (None, false) => text += ", no window (queries and keys differ in number)",
         }

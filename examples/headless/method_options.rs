@@ -1,7 +1,7 @@
 //! Methods and their options on the command line, for every program that compares methods.
 
 use clap::{Args, ValueEnum};
-use clustered_attention::{Clustering, Guard, GuardAction, KeyGroups, Method, Space};
+use clustered_attention::{Clustering, Grid, Guard, GuardAction, KeyGroups, Method, Space};
 
 /// Which methods, and how they are to be set.
 #[derive(Debug, Clone, Args)]
@@ -19,6 +19,12 @@ pub struct MethodOptions {
     /// Half-width of the exact band (stitched, auto), or `none` [default: 16; none where queries and keys differ in number]
     #[arg(long, value_name = "W")]
     pub window: Option<Window>,
+    /// Instead of the band, rows and columns of an image's patches, and leading tokens if there are any: `74x74+1` (stitched, auto)
+    #[arg(long, value_name = "ROWSxCOLUMNS[+LEADING]", conflicts_with = "window")]
+    pub grid: Option<Grid>,
+    /// Rows and columns around a patch that are computed exactly: `2`, or `2x3` (stitched, auto) [default: 2]
+    #[arg(long, value_name = "R", requires = "grid", value_parser = radius)]
+    pub radius: Option<Radius>,
     /// Keys before a position that it sees (window), or `none` for all
     #[arg(long, value_name = "KEYS", default_value = "128")]
     pub left: Window,
@@ -106,10 +112,13 @@ impl MethodOptions {
             .with_samples(self.key_samples.unwrap_or(key_groups.samples))
             .with_spread(self.spread.unwrap_or(key_groups.spread));
         let method = method.with_key_groups(key_groups).with_guard(self.guard(&method));
-        match self.window {
-            Some(Window(window)) => method.with_window(window),
-            None if square => method,
-            None => method.with_window(None),
+        match (self.grid, self.window) {
+            (Some(grid), _) => {
+                method.with_grid(self.radius.map_or(grid, |Radius(rows, columns)| grid.with_radii(rows, columns)))
+            }
+            (None, Some(Window(window))) => method.with_window(window),
+            (None, None) if square => method,
+            (None, None) => method.with_window(None),
         }
     }
 
@@ -187,6 +196,15 @@ impl std::str::FromStr for Window {
         }
         text.parse().map(|window| Self(Some(window))).map_err(|_| "a whole number or `none` is needed".into())
     }
+}
+
+/// Rows and columns around a patch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Radius(usize, usize);
+
+fn radius(text: &str) -> Result<Radius, String> {
+    let grid = Grid::new(1, 1).with_radius_text(text).map_err(|error| error.to_string())?;
+    Ok(Radius(grid.row_radius, grid.column_radius))
 }
 
 /// A whole number above 0.

@@ -108,7 +108,7 @@ fn found(Search { found, seconds: taken }: &Search) -> String {
             stitched.clustering.clusters,
             stitched.key_groups.groups,
             stitched.top_k,
-            stitched.window.map_or("no window".to_owned(), |window| format!("window {window}")),
+            stitched.window.map_or("no window".to_owned(), |window| window.to_string()),
             error(trial.error),
             error(trial.upper_error),
         ),
@@ -230,6 +230,9 @@ struct RunDocument {
     clusters: Option<usize>,
     top_k: Option<usize>,
     window: Option<usize>,
+    /// Rows, columns and leading tokens of an image, and how far around a patch keys are exact.
+    grid: Option<String>,
+    radius: Option<String>,
     /// Keys that a window sees before and behind a position (`null`: all, or no window), and first keys.
     left: Option<usize>,
     right: Option<usize>,
@@ -305,6 +308,8 @@ impl RunDocument {
             clusters: clustering.map(|clustering| clustering.clusters),
             top_k: refined.then(|| run.method.top_k()),
             window: run.method.window(),
+            grid: run.method.grid().map(|grid| grid.to_string()),
+            radius: run.method.grid().map(|grid| grid.radius_text()),
             left,
             right,
             sinks,

@@ -16,6 +16,18 @@ struct Reach {
     causal: u32,
 }
 
+// What is exact beside the top-k; see `Grid`. A sequence is one row.
+struct Near {
+    rows: u32,
+    columns: u32,
+    leading: u32,
+    row_radius: u32,
+    column_radius: u32,
+    // Columns of a tile, as a power of two, and how many tiles a row has.
+    tile_column_bits: u32,
+    tiles_across: u32,
+}
+
 // Sizes; see `Shape` and `Clustering`.
 struct Sizes {
     batch: u32,
@@ -30,10 +42,9 @@ struct Sizes {
     key_layout: Layout,
     value_layout: Layout,
     output_layout: Layout,
-    // What queries see, and what is exact beside the top-k.
     visible: Reach,
-    near: Reach,
-    scale: f32,
+    @align(16) near: Near,
+    @align(16) scale: f32,
     groups: u32,
     // Rows that the error is measured on, and the error that is allowed.
     guard_rows: u32,

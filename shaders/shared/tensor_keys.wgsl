@@ -15,5 +15,10 @@ fn tensor_key_place(index: u32) -> u32 {
 }
 
 fn tensor_value_place(index: u32) -> u32 {
-    return values_origin + key_at(index) * params.sizes.value_layout.row;
+    return place_of_value(key_at(index));
+}
+
+// The same of a key, whether it is listed or not.
+fn place_of_value(key: u32) -> u32 {
+    return values_origin + key * params.sizes.value_layout.row;
 }

@@ -85,7 +85,10 @@ fn highest_score(count: u32, lane: u32) -> f32 {
 }
 
 fn add_value(index: u32, weight: f32, value_part: u32) {
-    let place = value_place(index);
+    add_value_at(value_place(index), weight, value_part);
+}
+
+fn add_value_at(place: u32, weight: f32, value_part: u32) {
     for (var m = 0u; m < VALUE_REGISTERS; m++) {
         sums[m] = fma(vec4f(weight), load_value(place, value_part * VALUE_REGISTERS + m), sums[m]);
     }

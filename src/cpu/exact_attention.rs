@@ -6,11 +6,13 @@ use super::tile::{inverse, Tile};
 use super::visible;
 use super::work::Work;
 use crate::parallel::each_with;
+use crate::stages::Role;
 
-/// Writes the output of every query of the chunk, with verdicts only of the slices whose error is too large. `O(pairs·(E+M))` a slice, pairs of
-/// a query and a key that it sees.
-pub(crate) fn exact_attention(work: &Work, verdicts: Option<&[Verdict]>, output: &mut [f32]) {
+/// Writes the output of every query of the chunk, or of the leading tokens of images, or of the slices whose error is too large.
+/// `O(pairs·(E+M))` a slice, pairs of a query and a key that it sees.
+pub(crate) fn exact_attention(work: &Work, role: Role, verdicts: &[Verdict], output: &mut [f32]) {
     let visible = work.plan.cut.visible;
+    let rows = if role == Role::Leading { work.plan.cut.leading() } else { work.problem.shape().queries };
     each_with(
         work.threads,
         work.output_blocks(output, &mut [], 0),
@@ -20,11 +22,12 @@ pub(crate) fn exact_attention(work: &Work, verdicts: Option<&[Verdict]>, output:
             if work.cancellation.is_requested() {
                 return;
             }
-            let computed = |&(slice, _): &(usize, usize)| verdicts.is_none_or(|verdicts| verdicts[slice].exceeds);
+            let computed = |&(slice, _): &(usize, usize)| role != Role::Guarded || verdicts[slice].exceeds;
             for (slice, head) in block.slices().filter(computed) {
                 let queries = work.queries(slice);
                 let (keys, values) = (work.keys(slice), work.values(slice));
-                let valid = work.query_length(slice).clamp(block.positions.start, block.positions.end);
+                let end = rows.clamp(block.positions.start, block.positions.end);
+                let valid = work.query_length(slice).clamp(block.positions.start, end);
                 let key_length = work.key_length(slice);
                 for begin in (block.positions.start..valid).step_by(LANES) {
                     let positions = begin..(begin + LANES).min(valid);
@@ -39,7 +42,7 @@ pub(crate) fn exact_attention(work: &Work, verdicts: Option<&[Verdict]>, output:
                         tile.store(lane, inverse(tile.total[lane]), block.row_mut(head, position));
                     }
                 }
-                for position in valid..block.positions.end {
+                for position in valid..end {
                     block.row_mut(head, position).fill(0.0);
                 }
             }

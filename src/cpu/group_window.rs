@@ -1,12 +1,12 @@
-//! The exact band around the diagonal, stitched to the top-k keys and taken back from the key groups (`docs/method.md`). Twin of
+//! The exact keys around each query, stitched to the top-k keys and taken back from the key groups (`docs/method.md`). Twin of
 //! `shaders/group_window.wgsl`.
 
-use super::band::{Band, MaskLogits};
 use super::exponential::exp;
 use super::group_remainder::PseudoKeys;
+use super::neighbours::{tiles, Neighbours};
 use super::panel::{pack, Panel, LANES};
 use super::refine_top_k::state_size;
-use super::tile::{inverse, Tile, KEY_BLOCK, LOWEST};
+use super::tile::{inverse, Tile, KEY_BLOCK};
 use super::work::{OutputBlock, Work};
 use crate::parallel::each_with;
 use pulp::{Arch, Simd, WithSimd};
@@ -24,7 +24,6 @@ pub(crate) fn group_window(
 ) {
     let shape = work.problem.shape();
     let groups = work.plan.cut.groups;
-    let Some(near) = work.plan.cut.near else { return };
     each_with(
         work.threads,
         work.output_blocks(output, state, state_size(groups)),
@@ -36,12 +35,9 @@ pub(crate) fn group_window(
         },
         |windower, mut block| {
             for (slice, head) in block.slices() {
-                let valid = work.query_length(slice).min(block.positions.end);
-                for begin in (block.positions.start..valid).step_by(LANES) {
-                    let positions = begin..(begin + LANES).min(valid);
-                    if let Some(band) = Band::new(work, &pass, near, positions, slice, clusters, logits) {
-                        windower.finish(work, &band, pseudo, &key_groups[slice * shape.keys..], head, &mut block);
-                    }
+                let positions = block.positions.start..work.query_length(slice).min(block.positions.end);
+                for near in tiles(work, pass.clone(), positions, slice, clusters, logits) {
+                    windower.finish(work, &near, pseudo, &key_groups[slice * shape.keys..], head, &mut block);
                 }
             }
         },
@@ -66,12 +62,12 @@ struct Groups {
 }
 
 impl Groups {
-    fn load(&mut self, work: &Work, band: &Band, pseudo: &PseudoKeys, head: usize, block: &OutputBlock) {
+    fn load(&mut self, work: &Work, near: &Neighbours, pseudo: &PseudoKeys, head: usize, block: &OutputBlock) {
         let clusters = work.plan.cut.clusters;
-        let states = band.positions.clone().map(|position| &block.state(head, position)[state_size(0)..]);
+        let states = near.positions().map(|position| &block.state(head, position)[state_size(0)..]);
         pack(&mut self.logits, states);
-        let facts = &pseudo.facts[PseudoKeys::index(band.slice, (self.logits.len(), clusters), 0)..];
-        let clusters_of_lanes = band.rows.map(|row| row.map_or(0, |(index, _)| index % clusters));
+        let facts = &pseudo.facts[PseudoKeys::index(near.slice, (self.logits.len(), clusters), 0)..];
+        let clusters_of_lanes = near.rows.map(|row| row.map_or(0, |(index, _)| index % clusters));
         for (maxima, facts) in self.maxima.iter_mut().zip(facts.chunks(clusters)) {
             *maxima = clusters_of_lanes.map(|cluster| facts[cluster].maximum);
         }
@@ -82,34 +78,30 @@ impl Windower {
     fn finish(
         &mut self,
         work: &Work,
-        band: &Band,
+        near: &Neighbours,
         pseudo: &PseudoKeys,
         key_groups: &[u32],
         head: usize,
         block: &mut OutputBlock,
     ) {
         let Self { tile, given, groups } = self;
-        let queries = work.queries(band.slice);
-        let (keys, values) = (work.keys(band.slice), work.values(band.slice));
-        tile.begin(band.positions.clone().map(|position| queries.row(position)));
-        let (mut maximum, mut total) = ([LOWEST; LANES], [0.0; LANES]);
-        for (lane, position) in band.positions.clone().enumerate() {
-            let state = block.state(head, position);
-            (maximum[lane], total[lane]) = (state[0], state[1]);
+        let queries = work.queries(near.slice);
+        let (keys, values) = (work.keys(near.slice), work.values(near.slice));
+        near.resume(tile, queries, |position| block.softmax(head, position), |position| block.row(head, position));
+        groups.load(work, near, pseudo, head, block);
+        for keys_of_block in near.blocks() {
+            let given = near.gather(&keys_of_block, f32::NEG_INFINITY, given);
+            near.logits(tile, &keys_of_block, keys, given, f32::MIN);
+            tile.weigh(keys_of_block.len());
+            for piece in near.pieces(keys_of_block.clone()) {
+                let (key_groups, scale) = (&key_groups[piece.keys], work.problem.scale());
+                let given = &given[piece.slots.clone()];
+                Arch::new().dispatch(TakeBack { given, key_groups, groups, scale, tile, slots: piece.slots });
+            }
+            near.add_values(tile, keys_of_block, values);
         }
-        tile.resume(maximum, total, band.positions.clone().map(|position| block.row(head, position)));
-        groups.load(work, band, pseudo, head, block);
-        for range in band.blocks() {
-            let given = band.gather(&range, f32::NEG_INFINITY, given);
-            let logits = tile.logits(keys.from(range.start), keys.stride, range.len());
-            Arch::new().dispatch(MaskLogits { given, least: f32::MIN, logits });
-            tile.weigh(range.len());
-            let (key_groups, scale) = (&key_groups[range.clone()], work.problem.scale());
-            Arch::new().dispatch(TakeBack { given, key_groups, groups, scale, tile, count: range.len() });
-            tile.add_values(values.from(range.start), values.stride, range.len());
-        }
-        for (lane, position) in band.positions.clone().enumerate() {
-            if band.rows[lane].is_some() {
+        for (lane, position) in near.positions().enumerate() {
+            if near.rows[lane].is_some() {
                 tile.store(lane, inverse(tile.total[lane]), block.row_mut(head, position));
             }
         }
@@ -124,7 +116,7 @@ struct TakeBack<'a> {
     groups: &'a Groups,
     scale: f32,
     tile: &'a mut Tile,
-    count: usize,
+    slots: Range<usize>,
 }
 
 impl WithSimd for TakeBack<'_> {
@@ -132,14 +124,14 @@ impl WithSimd for TakeBack<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { given, key_groups, groups, scale, tile, count } = self;
+        let Self { given, key_groups, groups, scale, tile, slots } = self;
         let (highest, mut total) = (tile.maximum, tile.total);
         let scale = simd.splat_f32s(scale);
         for (v, total) in S::as_mut_simd_f32s(&mut total).0.iter_mut().enumerate() {
             let highest = S::as_simd_f32s(&highest).0[v];
             // In a register, as in the tile.
             let mut left = *total;
-            for ((weights, given), &group) in tile.weights_mut(count).iter_mut().zip(given).zip(key_groups) {
+            for ((weights, given), &group) in tile.weights_mut(slots.clone()).iter_mut().zip(given).zip(key_groups) {
                 // The group of a padding key is behind the last; no lane reaches it.
                 let Some(logits) = groups.logits.get(group as usize) else { continue };
                 let [given, logits, maxima] =

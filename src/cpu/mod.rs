@@ -1,6 +1,5 @@
 //! The CPU back end: a twin of every shader, and the walk through the steps that calls them.
 
-mod band;
 mod centroid_logits;
 mod centroid_means;
 mod covariance;
@@ -18,6 +17,7 @@ mod initial_centroids;
 mod key_spread;
 mod memory;
 mod metric_assign;
+mod neighbours;
 mod panel;
 mod refine_top_k;
 mod remainder;
@@ -183,8 +183,7 @@ fn run_step(step: &Step, work: &Work, m: &mut Memory, output: &mut [f32]) {
             guard_check::guard_check(work, &m.guard_rows, &mut m.guard_parts, output, &mut m.verdicts);
         }
         Stage::ExactAttention => {
-            let verdicts = (step.role == Role::Guarded).then_some(m.verdicts.as_slice());
-            exact_attention::exact_attention(work, verdicts, output);
+            exact_attention::exact_attention(work, step.role, &m.verdicts, output);
         }
     }
 }

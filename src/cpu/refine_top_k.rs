@@ -155,7 +155,7 @@ impl Refiner {
         let clusters = cut.clusters;
         for (first, kept) in (0..cut.groups).step_by(KEY_BLOCK).zip(self.pseudo_logits.chunks_mut(KEY_BLOCK)) {
             let index = PseudoKeys::index(slice, (cut.groups, clusters), cluster) + first * clusters;
-            let logits = self.tile.logits(&pseudo.keys[index * shape.width..], clusters * shape.width, kept.len());
+            let logits = self.tile.logits(0..kept.len(), &pseudo.keys[index * shape.width..], clusters * shape.width);
             for (group, (logits, kept)) in logits.iter_mut().zip(kept.iter_mut()).enumerate() {
                 let offset = pseudo.facts[index + group * clusters].offset;
                 for logit in logits.iter_mut() {
@@ -167,7 +167,7 @@ impl Refiner {
             let masses = pseudo.facts[index..].iter().step_by(clusters).map(|facts| facts.mass);
             self.tile.multiply(masses.take(kept.len()));
             let stride = clusters * shape.value_width;
-            self.tile.add_values(&pseudo.values[index * shape.value_width..], stride, kept.len());
+            self.tile.add_values(0..kept.len(), &pseudo.values[index * shape.value_width..], stride);
         }
     }
 }

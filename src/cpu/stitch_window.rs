@@ -1,8 +1,8 @@
-//! The exact band around the diagonal, stitched to the top-k keys and the centroid's remainder (`docs/method.md`). Twin of
+//! The exact keys around each query, stitched to the top-k keys and the centroid's remainder (`docs/method.md`). Twin of
 //! `shaders/stitch_window.wgsl`.
 
-use super::band::{Band, MaskLogits};
 use super::exponential::exp_panel;
+use super::neighbours::{tiles, Neighbours};
 use super::panel::{Panel, LANES};
 use super::refine_top_k::{add_scaled, state_size, ClusterResults};
 use super::tile::{inverse, Tile, KEY_BLOCK, LOWEST};
@@ -26,7 +26,6 @@ pub(crate) fn stitch_window(
     output: &mut [f32],
     state: &mut [f32],
 ) {
-    let Some(near) = work.plan.cut.near else { return };
     each_with(
         work.threads,
         work.output_blocks(output, state, state_size(0)),
@@ -36,12 +35,9 @@ pub(crate) fn stitch_window(
         },
         |(tile, given), mut block| {
             for (slice, head) in block.slices() {
-                let valid = work.query_length(slice).min(block.positions.end);
-                for begin in (block.positions.start..valid).step_by(LANES) {
-                    let positions = begin..(begin + LANES).min(valid);
-                    if let Some(band) = Band::new(work, &pass, near, positions, slice, clusters, weights) {
-                        band.finish(work, tile, given, results, head, &mut block);
-                    }
+                let positions = block.positions.start..work.query_length(slice).min(block.positions.end);
+                for near in tiles(work, pass.clone(), positions, slice, clusters, weights) {
+                    near.finish(work, tile, given, results, head, &mut block);
                 }
             }
         },
@@ -58,12 +54,12 @@ struct Rest {
     counts: [bool; LANES],
 }
 
-impl Band<'_> {
+impl Neighbours<'_> {
     /// The centroid's part without the window. Leaves the weights of the last block in `given`.
     fn rest(&self, work: &Work, results: &ClusterResults, given: &mut [Panel]) -> Rest {
         let (mut taken, mut outside) = ([0.0; LANES], [0; LANES]);
-        for keys in self.blocks() {
-            let given = self.gather(&keys, SELECTED, given);
+        for block in self.blocks() {
+            let given = self.gather(&block, SELECTED, given);
             Arch::new().dispatch(SumGiven { given, taken: &mut taken, outside: &mut outside });
         }
         let key_length = work.key_length(self.slice);
@@ -93,13 +89,7 @@ impl Band<'_> {
         let (keys, values) = (work.keys(self.slice), work.values(self.slice));
         let width = work.problem.shape().value_width;
         let rest = self.rest(work, results, given);
-        tile.begin(self.positions.clone().map(|position| queries.row(position)));
-        let (mut maximum, mut total) = ([LOWEST; LANES], [0.0; LANES]);
-        for (lane, position) in self.positions.clone().enumerate() {
-            let state = block.state(head, position);
-            (maximum[lane], total[lane]) = (state[0], state[1]);
-        }
-        tile.resume(maximum, total, self.positions.clone().map(|position| block.row(head, position)));
+        self.resume(tile, queries, |position| block.softmax(head, position), |position| block.row(head, position));
         tile.raise(&rest.maximum);
         let mut factor = rest.factor(&tile.maximum);
         for (lane, row) in self.rows.iter().enumerate() {
@@ -107,51 +97,56 @@ impl Band<'_> {
                 add_scaled(tile.sums_mut(lane), &results.sums[index * width..][..width], factor[lane]);
             }
         }
-        // A band of one block is still there from summing.
-        let gathered = self.keys.len() <= KEY_BLOCK;
-        for range in self.blocks() {
-            let given = if gathered { &mut given[..range.len()] } else { self.gather(&range, SELECTED, given) };
-            let logits = tile.logits(keys.from(range.start), keys.stride, range.len());
-            Arch::new().dispatch(MaskLogits { given, least: 0.0, logits });
-            tile.weigh(range.len());
+        // What is one block is still there from summing.
+        let gathered = self.len() <= KEY_BLOCK;
+        for listed in self.blocks() {
+            let given = if gathered { &mut given[..listed.len()] } else { self.gather(&listed, SELECTED, given) };
+            self.logits(tile, &listed, keys, given, 0.0);
+            tile.weigh(listed.len());
             factor = rest.factor(&tile.maximum);
-            Arch::new().dispatch(TakeBack { given, factor: &factor, weights: tile.weights_mut(range.len()) });
-            tile.add_values(values.from(range.start), values.stride, range.len());
+            Arch::new().dispatch(TakeBack { given, factor: &factor, weights: tile.weights_mut(0..listed.len()) });
+            self.add_values(tile, listed, values);
         }
-        for (lane, position) in self.positions.clone().enumerate() {
+        for (lane, position) in self.positions().enumerate() {
             if let Some((index, _)) = self.rows[lane] {
                 let rest_sum = if rest.counts[lane] { results.statistics[index].rest_sum } else { 0.0 };
                 let total = tile.total[lane] + rest.left[lane] * factor[lane];
                 if total >= LOST * rest_sum * factor[lane] {
                     tile.store(lane, inverse(total), block.row_mut(head, position));
                 } else {
-                    self.sum_directly(work, lane, rest.maximum[lane], head, block);
+                    self.sum_directly(work, (lane, position), rest.maximum[lane], head, block);
                 }
             }
         }
     }
 
     /// Finishes a row without any difference: exact part, window, and the centroid's weight of every other key.
-    fn sum_directly(&self, work: &Work, lane: usize, rest_maximum: f32, head: usize, block: &mut OutputBlock) {
+    fn sum_directly(
+        &self,
+        work: &Work,
+        (lane, position): (usize, usize),
+        rest_maximum: f32,
+        head: usize,
+        block: &mut OutputBlock,
+    ) {
         let Some((_, weights)) = self.rows[lane] else { return };
-        let position = self.positions.start + lane;
         let (query, keys, values) =
             (work.queries(self.slice).row(position), work.keys(self.slice), work.values(self.slice));
-        let (exact_maximum, exact_total) = (block.state(head, position)[0], block.state(head, position)[1]);
-        let reach = self.keys.start + self.reach_begin[lane] as usize..self.keys.start + self.reach_end[lane] as usize;
+        let (exact_maximum, exact_total) = block.softmax(head, position);
         let logit = |key: usize| -> f32 {
             let product: f32 = query.iter().zip(keys.row(key)).map(|(a, b)| a * b).sum();
             product * work.problem.scale()
         };
         // The logits twice instead of a list of them.
-        let window = reach.clone().filter(|&key| weights[key] >= 0.0);
+        let reached = |key: &usize| self.is_reached(lane, *key);
+        let window = (0..weights.len()).filter(|&key| weights[key] >= 0.0).filter(reached);
         let maximum = window.clone().map(logit).fold(exact_maximum.max(rest_maximum), f32::max);
         let exact = (exact_maximum - maximum).exp();
         let rest = (rest_maximum - maximum).exp();
         let mut total = exact_total * exact;
         let row = block.row_mut(head, position);
         row.iter_mut().for_each(|value| *value *= exact);
-        let outside = (0..reach.start).chain(reach.end..weights.len()).map(|key| (key, weights[key].max(0.0) * rest));
+        let outside = (0..weights.len()).filter(|key| !reached(key)).map(|key| (key, weights[key].max(0.0) * rest));
         let inside = window.map(|key| (key, (logit(key) - maximum).exp()));
         for (key, weight) in outside.chain(inside) {
             total += weight;

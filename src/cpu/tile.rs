@@ -7,6 +7,7 @@ use super::exponential::exp;
 use super::panel::{add_weighted, dot_rows, pack, padded, Panel, LANES};
 use crate::Problem;
 use pulp::{Arch, Simd, WithSimd};
+use std::ops::Range;
 
 /// Stands for minus infinity: below every logit, yet finite, so that differences stay defined.
 pub(crate) const LOWEST: f32 = f32::MIN;
@@ -61,9 +62,9 @@ impl Tile {
         &mut self.sums[lane * padded(self.value_width)..][..self.value_width]
     }
 
-    /// Logits of at most [`KEY_BLOCK`] keys with every lane.
-    pub fn logits(&mut self, keys: &[f32], stride: usize, count: usize) -> &mut [Panel] {
-        let logits = &mut self.logits[..count];
+    /// Logits of keys with every lane, in some slots of a block of [`KEY_BLOCK`].
+    pub fn logits(&mut self, slots: Range<usize>, keys: &[f32], stride: usize) -> &mut [Panel] {
+        let logits = &mut self.logits[slots];
         dot_rows(keys, stride, &self.queries, logits);
         logits
     }
@@ -77,9 +78,9 @@ impl Tile {
     ) {
         for begin in (0..count).step_by(KEY_BLOCK) {
             let block = KEY_BLOCK.min(count - begin);
-            self.logits(&keys[begin * key_stride..], key_stride, block);
+            self.logits(0..block, &keys[begin * key_stride..], key_stride);
             self.weigh(block);
-            self.add_values(&values[begin * value_stride..], value_stride, block);
+            self.add_values(0..block, &values[begin * value_stride..], value_stride);
         }
     }
 
@@ -104,14 +105,14 @@ impl Tile {
         }
     }
 
-    /// Weights of the last block.
-    pub fn weights_mut(&mut self, count: usize) -> &mut [Panel] {
-        &mut self.logits[..count]
+    /// Logits or weights in some slots of the last block.
+    pub fn weights_mut(&mut self, slots: Range<usize>) -> &mut [Panel] {
+        &mut self.logits[slots]
     }
 
-    /// Adds the values of the last block with its weights.
-    pub fn add_values(&mut self, values: &[f32], stride: usize, count: usize) {
-        add_weighted(&self.logits[..count], LANES, values, stride, self.value_width, &mut self.sums);
+    /// Adds the values of keys with the weights in some slots of the last block.
+    pub fn add_values(&mut self, slots: Range<usize>, values: &[f32], stride: usize) {
+        add_weighted(&self.logits[slots], LANES, values, stride, self.value_width, &mut self.sums);
     }
 
     /// Raises the running maximum of each lane to at least `floor`.

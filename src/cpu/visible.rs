@@ -26,10 +26,10 @@ pub(crate) fn attend(
     for run in visible.keys_of_tile(first, last, key_length).runs() {
         for begin in run.clone().step_by(KEY_BLOCK) {
             let count = KEY_BLOCK.min(run.end - begin);
-            let logits = tile.logits(keys.from(begin), keys.stride, count);
+            let logits = tile.logits(0..count, keys.from(begin), keys.stride);
             Arch::new().dispatch(HideUnseen { logits, first: begin as u32, seen: &seen });
             tile.weigh(count);
-            tile.add_values(values.from(begin), values.stride, count);
+            tile.add_values(0..count, values.from(begin), values.stride);
         }
     }
 }

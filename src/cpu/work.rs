@@ -253,6 +253,12 @@ impl OutputBlock<'_> {
         &self.state[self.state_offset(head, position)..][..self.state_size]
     }
 
+    /// Maximum and sum of a query's running softmax.
+    pub fn softmax(&self, head: usize, position: usize) -> (f32, f32) {
+        let state = self.state(head, position);
+        (state[0], state[1])
+    }
+
     pub fn state_mut(&mut self, head: usize, position: usize) -> &mut [f32] {
         let offset = self.state_offset(head, position);
         &mut self.state[offset..][..self.state_size]

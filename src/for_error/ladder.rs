@@ -1,6 +1,6 @@
 //! The methods that are tried.
 
-use crate::problem::{KeyGroups, Stitched};
+use crate::problem::{KeyGroups, Neighbourhood, Stitched};
 use crate::{Clustering, Method, Plan, Problem, Result};
 
 /// Clusters, key groups, top-k and window.
@@ -57,13 +57,16 @@ impl Ladder {
     }
 }
 
-/// A rung for a problem: with the seed of its own clusters, and without a window where there is not a key for each query.
+/// A rung for a problem: with the seed of its own clusters; around patches of an image, if it is one; and without a window where there is not a
+/// key for each query.
 fn method(problem: &Problem, (clusters, groups, top_k, window): Rung) -> Method {
     let seed = problem.method().clustering().map_or(0, |clustering| clustering.seed);
+    let is_square = problem.shape().queries == problem.shape().keys;
+    let grid = problem.method().grid().map(Neighbourhood::Grid);
     Method::Stitched(Stitched {
         clustering: Clustering { seed, ..Clustering::metric(clusters) },
         top_k,
-        window: Some(window).filter(|_| problem.shape().queries == problem.shape().keys),
+        window: grid.or(is_square.then_some(Neighbourhood::Band(window))),
         key_groups: KeyGroups::new(groups),
         ..Stitched::new(clusters)
     })
@@ -93,6 +96,16 @@ mod tests {
             assert!(candidates.iter().map(clusters).eq([16, 25, 25, 50].map(|clusters| Some((clusters, 7)))));
             assert_eq!(candidates[0].problem.method().window(), Some(8));
         }
+    }
+
+    #[test]
+    fn patches_of_an_image_stay_such() {
+        let grid = crate::Grid::new(90, 91).with_leading(2).with_radius(3);
+        let method = Method::stitched(3).with_grid(grid);
+        let problem = Problem::new(Shape::self_attention(1, 8, 8192, 64), method).expect("a problem");
+        let Ladder { candidates, reference, .. } = ladder(&problem, &Limits::host());
+        assert_eq!(candidates.len(), 4);
+        assert!(candidates.iter().chain([&reference]).all(|tried| tried.problem.method().grid() == Some(grid)));
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub(crate) const PIECES: &[Piece] = pieces![
     "side_rows",
     "cluster_of",
     "visible",
+    "neighbours",
     "softmax_parts",
     "centroid_codes",
     "centroids",

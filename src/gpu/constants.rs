@@ -3,7 +3,7 @@
 //! Widths and numbers of clusters compile in. Lengths do so only through whether small clusters share tiles and how many clusters a pass
 //! has, so that pipelines are few.
 
-use crate::stages::{Cut, Given, CLUSTERS_AT_ONCE, COVARIANCE_SAMPLES, GUARD_LENGTH, KEY_TILE};
+use crate::stages::{Cut, Given, CLUSTERS_AT_ONCE, COVARIANCE_SAMPLES, GUARD_LENGTH, KEY_TILE, WINDOW_TILE};
 
 /// A constant of the shaders, and its value for the sizes of a plan.
 pub(crate) struct Constant {
@@ -45,6 +45,8 @@ pub(crate) const CONSTANTS: &[Constant] = constants![
     "PSEUDO_PARTS": |cut, _| cut.pseudo_parts,
     "SAMPLE_LANES": |cut, _| cut.sample_lanes,
     "KEY_TILE": |_, _| KEY_TILE,
+    "WINDOW_TILE": |_, _| WINDOW_TILE,
+    "GRID": |cut, _| usize::from(cut.near.is_some_and(|near| !near.is_band())),
     "CLUSTERS_AT_ONCE": |_, _| CLUSTERS_AT_ONCE,
     "GUARD_LENGTH": |_, _| GUARD_LENGTH,
     "COVARIANCE_SAMPLES": |_, _| COVARIANCE_SAMPLES,

@@ -3,8 +3,8 @@
 use super::launch::Dispatch;
 use crate::plan::{Chunk, Plan, Tensor};
 use crate::problem::Visibility;
-use crate::stages::{Cut, Scratch};
-use crate::Strides;
+use crate::stages::{Cut, Scratch, WINDOW_TILE};
+use crate::{Grid, Strides};
 use bytemuck::{Pod, Zeroable};
 
 /// What a dispatch knows: sizes, how they are cut, and its share of the work.
@@ -32,7 +32,7 @@ pub(crate) struct Sizes {
     pub value_layout: Layout,
     pub output_layout: Layout,
     pub visible: Reach,
-    pub near: Reach,
+    pub near: Near,
     pub scale: f32,
     pub groups: u32,
     pub guard_rows: u32,
@@ -56,6 +56,19 @@ pub(crate) struct Reach {
     pub right: i32,
     pub sinks: u32,
     pub causal: u32,
+}
+
+#[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Near {
+    pub rows: u32,
+    pub columns: u32,
+    pub leading: u32,
+    pub row_radius: u32,
+    pub column_radius: u32,
+    pub tile_column_bits: u32,
+    pub tiles_across: u32,
+    pub reserved: u32,
 }
 
 #[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
@@ -112,6 +125,17 @@ impl From<Visibility> for Reach {
     }
 }
 
+impl From<Grid> for Near {
+    fn from(grid: Grid) -> Self {
+        let Grid { rows, columns, leading, row_radius, column_radius } = grid;
+        let [rows, columns, leading] = [rows, columns, leading].map(|count| count as u32);
+        let [row_radius, column_radius] = [row_radius, column_radius].map(|radius| radius as u32);
+        let tile_column_bits = grid.tile_shape(WINDOW_TILE).1.ilog2();
+        let tiles_across = grid.tiles_across(WINDOW_TILE) as u32;
+        Self { rows, columns, leading, row_radius, column_radius, tile_column_bits, tiles_across, reserved: 0 }
+    }
+}
+
 impl Params {
     /// Parameters of a dispatch; `origins` are the first elements of the bindings of the tensors, in the order of [`Tensor::ALL`].
     pub fn new(plan: &Plan, chunk: &Chunk, dispatch: &Dispatch, origins: [i64; 4]) -> Self {
@@ -156,7 +180,7 @@ impl Sizes {
             value_layout: Layout::new(problem.value_strides(), origins[Tensor::Values as usize]),
             output_layout: Layout::new(problem.output_strides(), origins[Tensor::Output as usize]),
             visible: cut.visible.into(),
-            near: cut.near.map_or(Visibility::ALL, |near| near.reach()).into(),
+            near: cut.near.map(Near::from).unwrap_or_default(),
             scale: problem.scale(),
             groups: number(cut.groups),
             guard_rows: number(cut.guard_rows),

@@ -3,8 +3,8 @@
 use super::clustering::{in_range, Clustering};
 use super::guard::Guard;
 use super::stitched::{KeyGroups, Stitched};
-use super::Shape;
-use crate::{Error, Result};
+use super::{Grid, Neighbourhood, Shape};
+use crate::Result;
 
 /// A way to compute attention. Costs are for a slice of `L` queries and `S` keys of width `E`, values of width `M`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,7 +50,7 @@ pub enum Method {
     ///
     /// [`Plan::new`](crate::Plan::new) chooses, from counts and not by measuring (`docs/method.md`): the same problem and target always
     /// get the same method, and [`Plan::method`](crate::Plan::method) tells which. Results are those of the method taken, bit for bit.
-    /// Another target may take the other one; memory has no say. Where there are not as many queries as keys, the window is dropped instead
+    /// Another target may take the other one; memory has no say. Where there are not as many queries as keys, a band is dropped instead
     /// of refused.
     Auto(Stitched),
 }
@@ -131,7 +131,12 @@ impl Method {
 
     /// The same method with another band. Methods without one are returned as they are.
     pub fn with_window(self, value: Option<usize>) -> Self {
-        self.with_stitched(|stitched| stitched.window = value)
+        self.with_stitched(|stitched| stitched.window = value.map(Neighbourhood::Band))
+    }
+
+    /// The same method with the neighbourhood of a patch of an image in place of a band. Methods without one are returned as they are.
+    pub fn with_grid(self, value: Grid) -> Self {
+        self.with_stitched(|stitched| stitched.window = Some(Neighbourhood::Grid(value)))
     }
 
     /// The same method with another number of key groups, or with other options of theirs; 0 is none. Methods without them are returned as they
@@ -179,9 +184,25 @@ impl Method {
         }
     }
 
-    /// Half-width of stitched attention's exact band; `None` where the method has none, as [`Method::Window`] has.
-    pub fn window(&self) -> Option<usize> {
+    /// Neighbours that stitched attention computes exactly; `None` where the method has none, as [`Method::Window`] has.
+    pub fn neighbourhood(&self) -> Option<Neighbourhood> {
         self.stitched_options().and_then(|stitched| stitched.window)
+    }
+
+    /// Half-width of stitched attention's exact band; `None` where the method has none.
+    pub fn window(&self) -> Option<usize> {
+        match self.neighbourhood()? {
+            Neighbourhood::Band(half_width) => Some(half_width),
+            Neighbourhood::Grid(_) => None,
+        }
+    }
+
+    /// The image whose patches stitched attention computes exactly around each; `None` where the method has none.
+    pub fn grid(&self) -> Option<Grid> {
+        match self.neighbourhood()? {
+            Neighbourhood::Band(_) => None,
+            Neighbourhood::Grid(grid) => Some(grid),
+        }
     }
 
     pub(crate) fn validate(&self, shape: &Shape) -> Result<()> {
@@ -193,11 +214,8 @@ impl Method {
             stitched.key_groups.validate()?;
             stitched.guard.validate()?;
         }
-        if let Some(window) = self.window() {
-            in_range("window", window, 0, Self::MAX_WINDOW)?;
-            if shape.queries != shape.keys && !matches!(self, Self::Auto(_)) {
-                return Err(Error::WindowNeedsSquare { queries: shape.queries, keys: shape.keys });
-            }
+        if let Some(neighbourhood) = self.neighbourhood() {
+            neighbourhood.validate(shape, !matches!(self, Self::Auto(_)))?;
         }
         if let Self::Window { left, right, sinks } = *self {
             for (argument, value) in [("left", left), ("right", right), ("sinks", Some(sinks))] {

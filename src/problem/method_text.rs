@@ -1,6 +1,6 @@
 //! Methods as text: `stitched`, `stitched:100`, `stitched:clusters=25,top_k=32,window=none`.
 
-use super::{Clustering, Guard, GuardAction, KeyGroups, Method, Space, Stitched};
+use super::{Clustering, Guard, GuardAction, KeyGroups, Method, Neighbourhood, Space, Stitched};
 use crate::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -37,7 +37,14 @@ impl fmt::Display for Method {
             Self::Stitched(stitched) | Self::Auto(stitched) => {
                 let Stitched { top_k, window, key_groups, guard, .. } = stitched;
                 let KeyGroups { groups, samples, rounds, spread } = key_groups;
-                options.extend([("top_k", top_k.to_string()), ("window", optional(window))]);
+                options.push(("top_k", top_k.to_string()));
+                match window {
+                    None => options.push(("window", optional(None))),
+                    Some(Neighbourhood::Band(half_width)) => options.push(("window", half_width.to_string())),
+                    Some(Neighbourhood::Grid(grid)) => {
+                        options.extend([("grid", grid.to_string()), ("radius", grid.radius_text())]);
+                    }
+                }
                 options.extend([("key_groups", groups.to_string()), ("key_samples", samples.to_string())]);
                 options.extend([("key_rounds", rounds.to_string()), ("spread", spread.to_string())]);
                 let Guard { action, rows, tolerance } = guard;
@@ -113,8 +120,22 @@ impl Method {
             (Self::Improved { top_k, .. }, "top_k") => read("top_k", value, top_k),
             (Self::Stitched(stitched) | Self::Auto(stitched), "top_k") => read("top_k", value, &mut stitched.top_k),
             (Self::Stitched(stitched) | Self::Auto(stitched), "window") => {
-                read_optional("window", value, &mut stitched.window)
+                let mut half_width = None;
+                read_optional("window", value, &mut half_width)?;
+                stitched.window = half_width.map(Neighbourhood::Band);
+                Ok(())
             }
+            (Self::Stitched(stitched) | Self::Auto(stitched), "grid") => {
+                stitched.window = Some(Neighbourhood::Grid(value.parse()?));
+                Ok(())
+            }
+            (Self::Stitched(stitched) | Self::Auto(stitched), "radius") => match &mut stitched.window {
+                Some(Neighbourhood::Grid(grid)) => {
+                    *grid = grid.with_radius_text(value)?;
+                    Ok(())
+                }
+                _ => Err(refused("radius", value, "behind a grid")),
+            },
             (Self::Stitched(stitched) | Self::Auto(stitched), "key_groups") => {
                 read("key_groups", value, &mut stitched.key_groups.groups)
             }
@@ -215,6 +236,7 @@ fn read_optional(argument: &'static str, value: &str, place: &mut Option<usize>)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Grid;
 
     #[test]
     fn every_option_survives_text() {
@@ -238,6 +260,8 @@ mod tests {
             Method::stitched(25),
             Method::stitched(25).with_clustering(odd).with_window(None).with_top_k(4),
             Method::auto(12).with_window(Some(3)),
+            Method::stitched(5).with_grid(Grid::new(74, 73).with_leading(1)),
+            Method::auto(5).with_grid(Grid::new(1, 0).with_radii(3, 0)),
             Method::stitched(3).with_key_groups(KeyGroups::new(5).with_samples(6).with_rounds(0).with_spread(true)),
             Method::auto(3).with_key_groups(0),
             Method::stitched(3).with_guard(Guard::new().with_rows(5).with_tolerance(0.1)),
@@ -262,6 +286,9 @@ mod tests {
             ("stitched:top_k=", "`top_k` is ``"),
             ("stitched:window=-1", "a whole number or none"),
             ("improved:window=3", "`option` is `window`"),
+            ("stitched:radius=3", "`radius` is `3`; it must be behind a grid"),
+            ("stitched:grid=3", "`grid` is `3`"),
+            ("stitched:grid=3x4,radius=3x", "2x3"),
             ("clustered:bias=maybe", "true or false"),
             ("stitched:space=plain", "hamming or metric"),
             ("stitched:guard=maybe", "off, report or recompute"),

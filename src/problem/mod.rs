@@ -2,6 +2,7 @@
 
 mod clustering;
 mod element;
+mod grid;
 mod guard;
 mod inputs;
 mod magnitude;
@@ -17,6 +18,10 @@ mod visibility;
 
 pub use clustering::{Clustering, Space};
 pub use element::{Element, Stored};
+#[cfg(all(test, feature = "gpu"))]
+pub(crate) use grid::tests::kinds as kinds_of_grid;
+pub use grid::Grid;
+pub(crate) use grid::Patches;
 pub use guard::{Guard, GuardAction, Tolerance};
 #[cfg(any(feature = "gpu", feature = "burn-host", feature = "candle"))]
 pub(crate) use inputs::check_lengths;
@@ -25,7 +30,7 @@ pub use inputs::Inputs;
 pub(crate) use inputs::{check_element, OwnedCall};
 pub(crate) use inputs::{check_output, empty_output, Call, Sums};
 pub use method::Method;
-pub(crate) use neighbourhood::Neighbourhood;
+pub use neighbourhood::Neighbourhood;
 pub use precision::Precision;
 pub(crate) use recipe::{Finish, Recipe};
 pub use shape::{Layout, Shape, Strides};

@@ -1,59 +1,51 @@
 //! What stitched attention computes exactly beside the top-k keys.
 
-use super::visibility::{Keys, Visibility};
+use super::clustering::in_range;
+use super::{Grid, Method, Shape};
+use crate::{Error, Result};
+use std::fmt;
 
 /// The keys around a query's own position. Queries and keys are as many, and query `i` stands at key `i` whatever the lengths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Neighbourhood {
-    /// At most this far away.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(untagged))]
+#[non_exhaustive]
+pub enum Neighbourhood {
+    /// Those at most so far away in the sequence.
     Band(usize),
+    /// Those around its place in an image.
+    Grid(Grid),
+}
+
+/// In words: `window 16`, `grid 74x74+1, radius 2`.
+impl fmt::Display for Neighbourhood {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Band(half_width) => write!(f, "window {half_width}"),
+            Self::Grid(grid) => write!(f, "grid {grid}, radius {}", grid.radius_text()),
+        }
+    }
 }
 
 impl Neighbourhood {
-    /// The same as a bound on what is seen.
-    pub fn reach(self) -> Visibility {
-        let Self::Band(half_width) = self;
-        Visibility { left: Some(half_width), right: Some(half_width), ..Visibility::ALL }
+    /// The same as a grid, which a sequence of so many positions is one row of.
+    pub(crate) fn grid(self, positions: usize) -> Grid {
+        match self {
+            Self::Band(half_width) => Grid::band(positions, half_width),
+            Self::Grid(grid) => grid,
+        }
     }
 
-    /// Neighbours of one query among `keys` valid keys.
-    pub fn keys_of(self, query: usize, keys: usize) -> Keys {
-        self.reach().keys_of(query as i64, keys)
-    }
-
-    /// Neighbours of any query from `first` to `last`.
-    pub fn keys_of_tile(self, first: usize, last: usize, keys: usize) -> Keys {
-        self.reach().keys_of_tile(first as i64, last as i64, keys)
-    }
-
-    /// Pairs of a query and a neighbour of it.
-    pub fn pairs(self, queries: usize, keys: usize) -> u64 {
-        self.reach().pairs(0, queries, keys)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bands_are_those_of_dense_masks() {
-        for (queries, keys, half_width) in
-            (0..=9).flat_map(|queries| (0..=9).flat_map(move |keys| (0..=10).map(move |width| (queries, keys, width))))
-        {
-            let band = Neighbourhood::Band(half_width);
-            let near = |query: usize, key: usize| query.abs_diff(key) <= half_width;
-            let count = (0..queries).map(|query| (0..keys).filter(|&key| near(query, key)).count() as u64).sum::<u64>();
-            assert_eq!(band.pairs(queries, keys), count);
-            for query in 0..queries {
-                let row: Vec<usize> = (0..keys).filter(|&key| near(query, key)).collect();
-                assert_eq!(band.keys_of(query, keys).near.collect::<Vec<_>>(), row);
-                for last in query..queries {
-                    let any: Vec<usize> =
-                        (0..keys).filter(|&key| (query..=last).any(|query| near(query, key))).collect();
-                    assert_eq!(band.keys_of_tile(query, last, keys).near.collect::<Vec<_>>(), any);
+    pub(super) fn validate(&self, shape: &Shape, needs_square: bool) -> Result<()> {
+        match self {
+            Self::Band(half_width) => {
+                in_range("window", *half_width, 0, Method::MAX_WINDOW)?;
+                if shape.queries != shape.keys && needs_square {
+                    return Err(Error::WindowNeedsSquare { queries: shape.queries, keys: shape.keys });
                 }
+                Ok(())
             }
+            Self::Grid(grid) => grid.validate(shape),
         }
     }
 }

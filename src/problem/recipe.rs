@@ -1,6 +1,6 @@
 //! What is computed, with every choice made.
 
-use super::{Clustering, Guard, GuardAction, KeyGroups, Method, Neighbourhood, Problem, Stitched, Visibility};
+use super::{Clustering, Grid, Guard, GuardAction, KeyGroups, Method, Problem, Stitched, Visibility};
 
 /// What a plan holds in place of a method: no choice is left in it, and no combination that cannot be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,7 +28,7 @@ pub(crate) enum Finish {
     Improved,
     /// Stitched attention: one softmax over both, and over the neighbours where there are any; what is left is leaned towards the query where
     /// keys are grouped. A guard, where there is one, does something.
-    Stitched { near: Option<Neighbourhood>, key_groups: Option<KeyGroups>, guard: Option<Guard> },
+    Stitched { near: Option<Grid>, key_groups: Option<KeyGroups>, guard: Option<Guard> },
 }
 
 impl Recipe {
@@ -48,7 +48,7 @@ impl Recipe {
             Method::Clustered { clustering } => grouped(method, clustering, 0, Finish::Improved),
             Method::Improved { clustering, top_k } => grouped(method, clustering, top_k, Finish::Improved),
             Method::Stitched(Stitched { clustering, top_k, window, key_groups, guard }) => {
-                let (near, key_groups) = (window.map(Neighbourhood::Band), Some(key_groups));
+                let (near, key_groups) = (window.map(|window| window.grid(shape.queries)), Some(key_groups));
                 let key_groups = key_groups.filter(|key_groups| key_groups.groups > 0);
                 let guard = Some(guard).filter(|guard| guard.action != GuardAction::Off);
                 grouped(method, clustering, top_k, Finish::Stitched { near, key_groups, guard })
@@ -68,8 +68,8 @@ impl Recipe {
 }
 
 impl Grouped {
-    /// Neighbours that are computed exactly.
-    pub fn near(&self) -> Option<Neighbourhood> {
+    /// Neighbours that are computed exactly; of a sequence, as those of its one row.
+    pub fn near(&self) -> Option<Grid> {
         match self.finish {
             Finish::Improved => None,
             Finish::Stitched { near, .. } => near,

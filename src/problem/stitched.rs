@@ -2,6 +2,7 @@
 
 use super::clustering::{in_range, Clustering, SAMPLES};
 use super::guard::Guard;
+use super::Neighbourhood;
 use crate::Result;
 
 /// Stitched attention's options.
@@ -13,8 +14,8 @@ pub struct Stitched {
     pub clustering: Clustering,
     /// Keys of a cluster that are computed exactly. Default 64.
     pub top_k: usize,
-    /// Keys at most this far from the query's own position are computed exactly. Needs as many queries as keys. Default 16.
-    pub window: Option<usize>,
+    /// Keys around the query's own position that are computed exactly. Needs as many queries as keys. Default: a band of 16.
+    pub window: Option<Neighbourhood>,
     /// How keys are grouped.
     #[cfg_attr(feature = "serde", serde(default))]
     pub key_groups: KeyGroups,
@@ -29,7 +30,7 @@ impl Stitched {
         Self {
             clustering: Clustering::metric(clusters),
             top_k: 64,
-            window: Some(16),
+            window: Some(Neighbourhood::Band(16)),
             key_groups: KeyGroups::new(16),
             guard: Guard::OFF,
         }

@@ -2,7 +2,7 @@
 
 use super::Role;
 use crate::limits::{Limits, MatrixUnits};
-use crate::problem::{Neighbourhood, Recipe, Space, Visibility};
+use crate::problem::{Grid, Recipe, Space, Visibility};
 use crate::{Element, Precision, Shape};
 use std::ops::Range;
 
@@ -19,6 +19,9 @@ pub(crate) const KEY_TILE: usize = 256;
 /// which looks at every row. A software adapter gains nothing by fewer dispatches, and pays for every invocation that waits.
 pub(crate) const CLUSTERS_AT_ONCE: usize = 1024;
 const ROWS_AT_ONCE: usize = 1 << 18;
+
+/// Neighbouring queries of a workgroup of the window.
+pub(crate) const WINDOW_TILE: usize = 32;
 
 /// Keys that a workgroup attends to for the rows of the guard.
 pub(crate) const GUARD_LENGTH: usize = 512;
@@ -37,7 +40,7 @@ pub(crate) struct Cut {
     pub host: bool,
     /// What queries see, and what is exact beside the top-k.
     pub visible: Visibility,
-    pub near: Option<Neighbourhood>,
+    pub near: Option<Grid>,
     pub clusters: usize,
     /// Key groups; 0 where there are none.
     pub groups: usize,
@@ -234,6 +237,11 @@ impl Cut {
     pub fn passes(&self) -> impl Iterator<Item = Range<usize>> + '_ {
         let step = self.clusters_per_pass.max(1);
         (0..self.clusters).step_by(step).map(move |begin| begin..(begin + step).min(self.clusters))
+    }
+
+    /// Leading tokens of an image, whose rows are exact.
+    pub fn leading(&self) -> usize {
+        self.near.map_or(0, |near| near.leading.min(self.shape.queries))
     }
 
     /// Tiles of queries.

@@ -36,6 +36,8 @@ pub(crate) enum Role {
     Marked,
     /// The same of keys that were supplied.
     GivenKeys,
+    /// `exact_attention`: of an image's leading tokens.
+    Leading,
     /// `exact_attention`: of slices that the guard found in error.
     Guarded,
 }
@@ -43,7 +45,7 @@ pub(crate) enum Role {
 impl Role {
     /// Every role with the name of its constant in the shaders.
     #[cfg(feature = "gpu")]
-    pub const ALL: [(Self, &'static str); 17] = [
+    pub const ALL: [(Self, &'static str); 18] = [
         (Self::Plain, "ROLE_PLAIN"),
         (Self::AllQueries, "ROLE_ALL_QUERIES"),
         (Self::Centred, "ROLE_CENTRED"),
@@ -60,6 +62,7 @@ impl Role {
         (Self::GivenKeyPositions, "ROLE_GIVEN_KEY_POSITIONS"),
         (Self::Marked, "ROLE_MARKED"),
         (Self::GivenKeys, "ROLE_GIVEN_KEYS"),
+        (Self::Leading, "ROLE_LEADING"),
         (Self::Guarded, "ROLE_GUARDED"),
     ];
 
@@ -205,8 +208,11 @@ pub(crate) fn write_forward(
         }
     }
     steps.keep(Kept::Clusters);
+    steps.clusters = 0..clustering.clusters;
+    if grouped.near().is_some_and(|near| near.leading > 0) {
+        steps.push(Stage::ExactAttention, Role::Leading);
+    }
     if let Some(guard) = guard {
-        steps.clusters = 0..clustering.clusters;
         steps.guard(&guard);
     }
 }

@@ -1,4 +1,4 @@
-//! The exact band around the diagonal, stitched to the top-k keys and taken back from the key groups.
+//! The exact keys around each query, stitched to the top-k keys and taken back from the key groups.
 
 use super::{refine_top_k, stitch_window};
 use super::{Cost, Count, Definition, Pace};
@@ -9,7 +9,7 @@ pub(super) const DEFINITION: Definition = Definition {
     scratch: |_, _| vec![],
     cost: |_, cut| {
         let Shape { queries, keys, width, value_width, .. } = cut.shape;
-        let pairs = Count(cut.near.map_or(0, |near| near.pairs(queries, keys)));
+        let pairs = Count(cut.near.map_or(0, |near| near.pairs()));
         let [clusters, keys, queries] = [cut.clusters, keys, queries].map(Count::from);
         let [row, value_width] = [width + value_width, value_width].map(Count::from);
         Cost {
@@ -20,5 +20,5 @@ pub(super) const DEFINITION: Definition = Definition {
         }
     },
     pace: Pace::Operations([19.5, 500.0, 0.456]),
-    launches: |_, cut| vec![stitch_window::band("group_window", cut)],
+    launches: |_, cut| vec![stitch_window::window("group_window", cut)],
 };

@@ -32,7 +32,7 @@ mod top_k;
 pub(crate) use cost::{Cost, Count, Pace};
 #[cfg(all(test, feature = "gpu"))]
 pub(crate) use cut::Matrices;
-pub(crate) use cut::{Cut, COVARIANCE_SAMPLES, KERNEL_TILE, KEY_TILE};
+pub(crate) use cut::{Cut, COVARIANCE_SAMPLES, KERNEL_TILE, KEY_TILE, WINDOW_TILE};
 #[cfg(feature = "gpu")]
 pub(crate) use cut::{CLUSTERS_AT_ONCE, GUARD_LENGTH};
 pub(crate) use forward::{forward, write_forward, Given, Kept, Role, Step};
@@ -60,8 +60,8 @@ macro_rules! every_stage {
             (Remainder, remainder, "Weighted values outside the top-k."),
             (GroupRemainder, group_remainder, "A pseudo-key for each key group outside the top-k."),
             (RefineTopK, refine_top_k, "Exact products with the top-k keys and pseudo-keys."),
-            (StitchWindow, stitch_window, "Exact band around the diagonal."),
-            (GroupWindow, group_window, "Exact band around the diagonal, taken back from the key groups."),
+            (StitchWindow, stitch_window, "Exact keys around each query."),
+            (GroupWindow, group_window, "Exact keys around each query, taken back from the key groups."),
             (GuardRows, guard_rows, "Rows that the error is measured on."),
             (GuardCheck, guard_check, "Error of each slice on those rows, computed exactly."),
             (ExactAttention, exact_attention, "Attention over all keys that are seen."),

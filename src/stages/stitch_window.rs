@@ -1,18 +1,15 @@
-//! The exact band around the diagonal, stitched to the top-k keys and the centroid's remainder.
+//! The exact keys around each query, stitched to the top-k keys and the centroid's remainder.
 
 use super::refine_top_k::query_words;
-use super::{Cost, Count, Cut, Definition, Launch, Pace};
+use super::{Cost, Count, Cut, Definition, Launch, Pace, WINDOW_TILE};
 use crate::Shape;
-
-/// Queries of a workgroup, whose band of keys is that much wider than one query's.
-const TILE: usize = 32;
 
 pub(super) const DEFINITION: Definition = Definition {
     kernels: &["stitch_window", "stitch_lost_rows"],
     scratch: |_, _| vec![],
     cost: |step, cut| {
         let Shape { queries, keys, width, value_width, .. } = cut.shape;
-        let pairs = Count(cut.near.map_or(0, |near| near.pairs(queries, keys)));
+        let pairs = Count(cut.near.map_or(0, |near| near.pairs()));
         let [queries, keys, row, value_width] = [queries, keys, width + value_width, value_width].map(Count::from);
         let [clusters, top_k] = [step.clusters.len(), cut.top_k].map(Count::from);
         Cost {
@@ -30,14 +27,12 @@ pub(super) const DEFINITION: Definition = Definition {
     launches: |_, cut| {
         // The host does both in one.
         let kernels = ["stitch_window", "stitch_lost_rows"].into_iter().take(if cut.host { 1 } else { 2 });
-        kernels.map(|kernel| band(kernel, cut)).collect()
+        kernels.map(|kernel| window(kernel, cut)).collect()
     },
 };
 
-/// A kernel over bands of neighbours.
-pub(super) fn band(kernel: &'static str, cut: &Cut) -> Launch {
-    let tiles = cut.shape.queries.div_ceil(TILE);
-    let (left, right) = cut.near.map_or((0, 0), |near| near.reach().bounds());
-    let band = (TILE + (left + right) as usize).min(cut.shape.keys);
-    Launch::new(kernel, tiles, cut.value_parts, &[TILE, band, cut.pair_operations()])
+/// A kernel over neighbouring queries and the keys around them.
+pub(super) fn window(kernel: &'static str, cut: &Cut) -> Launch {
+    let (tiles, keys) = cut.near.map_or((0, 0), |near| (near.tiles(WINDOW_TILE), near.keys_of_tile(WINDOW_TILE)));
+    Launch::new(kernel, tiles, cut.value_parts, &[WINDOW_TILE, keys, cut.pair_operations()])
 }

@@ -3,7 +3,7 @@
 use crate::common::case::{row_offset, Case};
 use crate::common::{engines, shared_engines, stitched_forms};
 use clustered_attention::{
-    Attention, Backend, Error, Inputs, KeyGroups, Layout, Limits, Method, Plan, Problem, Result, Shape, Stitched,
+    Attention, Backend, Error, Grid, Inputs, KeyGroups, Layout, Limits, Method, Plan, Problem, Result, Shape, Stitched,
     Supplied, NO_KEY,
 };
 use std::fmt::Debug;
@@ -80,6 +80,18 @@ fn heads_and_windows_that_do_not_fit_are_named() {
     Problem::new(cross, Method::stitched(3).with_window(None)).expect("no window, no complaint");
     Problem::new(cross, Method::auto(3)).expect("auto drops the window");
     refused(Problem::new(cross, Method::auto(0)), &["`clusters` is 0"]);
+    // 9 positions.
+    let grid = |grid: Grid| Problem::new(shape(), Method::stitched(3).with_grid(grid));
+    grid(Grid::new(2, 4).with_leading(1)).expect("as many tokens as positions");
+    let error =
+        refused(grid(Grid::new(3, 4).with_leading(2)), &["`grid` 3 x 4", "2 leading", "14", "9 queries and 9 keys"]);
+    assert!(matches!(error, Error::GridDoesNotFit { rows: 3, columns: 4, leading: 2, queries: 9, keys: 9 }));
+    refused(grid(Grid::new(1 << 28, 1 << 28).with_leading(usize::MAX)), &["`grid` 268435456 x 268435456"]);
+    refused(Problem::new(cross, Method::auto(3).with_grid(Grid::new(3, 3))), &["`grid` 3 x 3", "8 queries and 9 keys"]);
+    refused(grid(Grid::new(0, 4).with_leading(9)), &["`grid rows` is 0", "from 1"]);
+    refused(grid(Grid::new(4, 0).with_leading(9)), &["`grid columns` is 0", "from 1"]);
+    refused(grid(Grid::new(3, 3).with_radii((1 << 28) + 1, 0)), &["`grid row_radius` is 268435457"]);
+    refused(grid(Grid::new(3, 3).with_radii(0, usize::MAX)), &["`grid column_radius`", "from 0 to 268435456"]);
 }
 
 #[test]

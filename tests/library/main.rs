@@ -10,6 +10,7 @@ mod edge_cases;
 mod errors;
 mod extreme_sizes;
 mod for_error;
+mod grids;
 mod guard;
 mod halves;
 mod limits;

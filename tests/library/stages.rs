@@ -5,7 +5,7 @@ mod metric;
 mod results;
 
 use crate::common::case::Case;
-use crate::common::{assert_holds, clustering, engines, reference, Engine};
+use crate::common::{assert_holds, clustering, engines, grid_of, reference, Engine};
 use clustered_attention::{Clustering, Layout, Method, Problem, Shape, Stage, Stitched, Supplied, Trace, NO_CLUSTER};
 use proptest::prelude::*;
 use results::check_results;
@@ -66,6 +66,8 @@ fn cases() -> impl Strategy<Value = Case> {
         let window = (queries == keys).then_some(window);
         let stitched = Method::Stitched(Stitched::hamming(1)).with_clustering(|options| *options = clustering);
         let method = stitched.with_top_k(top_k).with_window(window);
+        // A third of them are images.
+        let method = if queries == keys && seed % 3 == 0 { method.with_grid(grid_of(queries, seed)) } else { method };
         let layout = if length_first { Layout::LengthFirst } else { Layout::HeadsFirst };
         let problem = Problem::new(shape, method).expect("a valid problem").with_layout(layout);
         let scale = scale / (width as f32).sqrt();

@@ -49,6 +49,8 @@ pub fn method_json(method: &Method) -> Value {
         "clusters": clustering.map(|clustering| clustering.clusters),
         "top_k": refined.then(|| method.top_k()),
         "window": method.window(),
+        "grid": method.grid().map(|grid| grid.to_string()),
+        "radius": method.grid().map(|grid| grid.radius_text()),
         "key_groups": method.stitched_options().map(|stitched| stitched.key_groups.groups),
         "spread": method.stitched_options().map(|stitched| stitched.key_groups.spread),
         "space": clustering.map(|clustering| clustering.space.to_string()),
@@ -73,8 +75,8 @@ pub fn describe(method: &Method) -> String {
         if method_options::is_refined(method) {
             text += &format!(", top-k {}", method.top_k());
         }
-        if let Some(window) = method.window() {
-            text += &format!(", window {window}");
+        if let Some(neighbourhood) = method.neighbourhood() {
+            text += &format!(", {neighbourhood}");
         }
         if let Some(groups) = key_groups(method) {
             text += &format!(", {groups} key groups");

@@ -52,7 +52,7 @@ impl Settings {
         Self {
             clusters,
             top_k: method.top_k(),
-            window: stitched.window,
+            window: Method::Stitched(stitched).window(),
             key_groups: stitched.key_groups.groups,
             guard: stitched.guard.action,
             space,

@@ -5,12 +5,12 @@ use crate::gpu::finite_check::CheckParams;
 use crate::gpu::kernels::{Access, Kernel, Operand, KERNELS};
 use crate::gpu::key::KernelKey;
 use crate::gpu::matrix_units::WORKGROUP_BYTES;
-use crate::gpu::params::{Blocks, Layout, Params, Reach, Share, Sizes};
+use crate::gpu::params::{Blocks, Layout, Near, Params, Reach, Share, Sizes};
 use crate::gpu::variant::Variant;
 use crate::limits::{Limits, MatrixUnits};
 use crate::plan::{Plan, Tensor};
 use crate::stages::{Cut, Given, Matrices, Role, Stage};
-use crate::{Element, Guard, KeyGroups, Method, Problem, Shape};
+use crate::{Element, Grid, Guard, KeyGroups, Method, Problem, Shape};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 
@@ -41,6 +41,9 @@ fn cuts() -> Vec<Cut> {
             let method = Method::stitched(clusters).with_clustering(|clustering| clustering.bits = bits);
             let method = method.with_key_groups(KeyGroups::new(groups).with_spread(groups % 2 == 0));
             let method = method.with_guard(Guard::new().with_rows(2 + groups % 63));
+            // Patches of an image, where the sizes are odd.
+            let grid = Grid::new(13, 23).with_leading(1);
+            let method = if width % 2 == 1 { method.with_grid(grid) } else { method };
             let problem = Problem::new(shape, method).expect("a valid problem");
             Plan::new(&problem, &limits).expect("a plan").cut
         })
@@ -197,6 +200,9 @@ fn params_have_the_layout_of_the_shaders() {
     same("Params", layout_of!(Params { sizes, cut, share }));
     same("Layout", layout_of!(Layout { batch, head, row, origin }));
     same("Reach", layout_of!(Reach { left, right, sinks, causal }));
+    let of_near =
+        layout_of!(Near { rows, columns, leading, row_radius, column_radius, tile_column_bits, tiles_across });
+    same("Near", of_near);
     #[rustfmt::skip]
     same("Sizes", layout_of!(Sizes {
         batch, query_heads, key_heads, queries, keys, clusters, top_k, bits,

@@ -9,7 +9,7 @@ use crate::gpu::read_back::{read_back, staging_buffer};
 use crate::limits::Limits;
 use crate::plan::{Plan, Tensor};
 use crate::problem::Stored;
-use crate::{Element, Guard, Layout, Method, Problem, Shape, Stitched};
+use crate::{Element, Grid, Guard, Layout, Method, Problem, Shape, Stitched};
 use half::f16;
 
 /// An adapter that was opened.
@@ -240,6 +240,7 @@ fn outputs_are_those_of_float32_rounded_once() {
         Method::improved(5).with_top_k(6),
         Method::stitched(5).with_top_k(6),
         Method::stitched(5).with_top_k(6).with_window(None),
+        Method::stitched(5).with_top_k(6).with_grid(Grid::new(4, 17).with_leading(2).with_radii(1, 2)),
         Method::stitched(5).with_top_k(6).with_guard(Guard::new().with_tolerance(0.001)),
         hamming,
         hamming.with_window(None),

@@ -8,7 +8,7 @@ use crate::limits::Limits;
 use crate::plan::Plan;
 use crate::problem::{Call, Stored};
 use crate::{
-    Attention, Backend, Element, Guard, GuardAction, Inputs, KeyGroups, Layout, Method, Problem, Shape, Supplied,
+    Attention, Backend, Element, Grid, Guard, GuardAction, Inputs, KeyGroups, Layout, Method, Problem, Shape, Supplied,
 };
 use half::f16;
 
@@ -86,9 +86,10 @@ impl Case {
 /// size meets every method.
 fn sizes() -> Vec<Case> {
     let window = Method::sliding_window(20, 3).with_sinks(2);
+    let image = Method::stitched(5).with_grid(Grid::new(9, 14).with_leading(4));
     let mut cases = Vec::new();
     for (block_queries, (length, width, value_width), methods) in [
-        (4, (130, 13, 40), &[Method::Exact, window, Method::improved(5)][..]),
+        (4, (130, 13, 40), &[Method::Exact, window, Method::improved(5), image][..]),
         (8, (130, 13, 40), &[Method::Exact]),
         (0, (130, 13, 40), &[Method::Exact, Method::stitched(5)]),
         (4, (90, 99, 70), &[Method::Exact, Method::stitched(4)]),

@@ -1,9 +1,11 @@
 //! Tests of what the public interface does not show: declarations, constants, and shared functions of the shaders.
 
+mod ask;
 mod declarations;
 mod halves;
 mod hardware_constants;
 mod matrices;
+mod neighbours;
 mod visible;
 
 use super::adapter::{self, AdapterDescription};

@@ -1,10 +1,8 @@
 //! `shared/visible.wgsl` on every adapter against `problem/visibility.rs`, for all short sequences.
 
 use super::adapters;
-use crate::gpu::adapter;
-use crate::gpu::compose::{pieces, plain, Tile};
+use super::ask::ask;
 use crate::gpu::params::Reach;
-use crate::gpu::read_back::{read_back, staging_buffer};
 use crate::problem::{kinds_of_visibility, Visibility};
 use crate::Shape;
 use bytemuck::{Pod, Zeroable};
@@ -124,62 +122,10 @@ fn shaders_see_what_the_host_sees() {
         .collect();
     for description in adapters() {
         let name = description.to_string();
-        let answers = pollster::block_on(ask(description.adapter.as_ref().expect("a listed adapter"), &questions));
+        let answers: Vec<Answer> = ask(&description, SHADER, "", &questions);
         for (&(visibility, first, last, keys), answer) in cases.iter().zip(answers) {
             let expected = expected(&visibility, first, last, keys, (first + last) % 2 == 0);
             assert_eq!(answer, expected, "{name}: {visibility:?}, positions {first} to {last}, {keys} keys");
         }
     }
-}
-
-async fn ask(adapter: &wgpu::Adapter, questions: &[Question]) -> Vec<Answer> {
-    let (device, queue) = adapter::open(adapter).await.expect("the adapter opens");
-    let mut source: String = pieces(SHADER, Tile::ROWS).iter().map(|piece| plain(piece.source)).collect();
-    // The uniform is not used here.
-    source = source.replace("@group(0) @binding(0) var<uniform> params: Params;", "var<private> params: Params;");
-    source += &plain(SHADER);
-    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-        label: Some("visible"),
-        source: wgpu::ShaderSource::Wgsl(source.into()),
-    });
-    let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-        label: Some("visible"),
-        layout: None,
-        module: &module,
-        entry_point: Some("answer"),
-        compilation_options: Default::default(),
-        cache: None,
-    });
-    let buffer = |bytes: u64| {
-        device.create_buffer(&wgpu::BufferDescriptor {
-            label: None,
-            size: bytes,
-            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
-            mapped_at_creation: false,
-        })
-    };
-    let input = buffer(size_of_val(questions) as u64);
-    let output = buffer((questions.len() * size_of::<Answer>()) as u64);
-    queue.write_buffer(&input, 0, bytemuck::cast_slice(questions));
-    let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
-        label: None,
-        layout: &pipeline.get_bind_group_layout(0),
-        entries: &[
-            wgpu::BindGroupEntry { binding: 0, resource: input.as_entire_binding() },
-            wgpu::BindGroupEntry { binding: 1, resource: output.as_entire_binding() },
-        ],
-    });
-    let mut encoder = device.create_command_encoder(&Default::default());
-    {
-        let mut pass = encoder.begin_compute_pass(&Default::default());
-        pass.set_pipeline(&pipeline);
-        pass.set_bind_group(0, &group, &[]);
-        pass.dispatch_workgroups(questions.len().div_ceil(64) as u32, 1, 1);
-    }
-    let staging = staging_buffer(&device, output.size());
-    encoder.copy_buffer_to_buffer(&output, 0, &staging, 0, output.size());
-    queue.submit([encoder.finish()]);
-    let mut answers: Vec<Answer> = vec![Zeroable::zeroed(); questions.len()];
-    read_back(&device, &staging, bytemuck::cast_slice_mut(&mut answers)).await.expect("the answers");
-    answers
 }

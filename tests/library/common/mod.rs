@@ -7,7 +7,7 @@ pub mod halves;
 pub mod metric;
 pub mod reference;
 
-use clustered_attention::{adapters_blocking, Attention, Backend, Method, Stitched};
+use clustered_attention::{adapters_blocking, Attention, Backend, Grid, Method, Stitched};
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestCaseError, TestError, TestRunner};
 use std::sync::OnceLock;
@@ -26,6 +26,14 @@ fn is_wanted(description: &str) -> bool {
 /// Stitched attention with its defaults, and by codes without key groups.
 pub fn stitched_forms(clusters: usize) -> [Method; 2] {
     [Method::stitched(clusters), Method::Stitched(Stitched::hamming(clusters))]
+}
+
+/// Some image of so many positions, with what is left of them in front of it.
+pub fn grid_of(positions: usize, seed: u64) -> Grid {
+    let columns = 1 + seed as usize / 7 % positions.min(40);
+    let rows = positions / columns;
+    let radii = (seed as usize / 3 % 4, seed as usize / 11 % 5);
+    Grid::new(rows, columns).with_leading(positions - rows * columns).with_radii(radii.0, radii.1)
 }
 
 /// A back end and its name.

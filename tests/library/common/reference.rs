@@ -1,7 +1,7 @@
 //! The formulas of `docs/method.md`, dense and plain, in float64 for truth and in float32 for what float32 is worth.
 
 use super::case::{Case, Slice};
-use clustered_attention::{Method, Stitched, Trace, NO_KEY};
+use clustered_attention::{Method, Neighbourhood, Stitched, Trace, NO_KEY};
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
 
 /// A floating-point type to evaluate in.
@@ -169,6 +169,21 @@ impl Choices {
     }
 }
 
+/// Whether stitched attention computes a pair exactly whatever the clusters.
+fn is_near(neighbourhood: &Neighbourhood, query: usize, key: usize) -> bool {
+    match *neighbourhood {
+        Neighbourhood::Band(half_width) => key.abs_diff(query) <= half_width,
+        Neighbourhood::Grid(grid) => {
+            let place = |token: usize| ((token - grid.leading) / grid.columns, (token - grid.leading) % grid.columns);
+            query < grid.leading || key < grid.leading || {
+                let ((row, column), (key_row, key_column)) = (place(query), place(key));
+                row.abs_diff(key_row) <= grid.row_radius && column.abs_diff(key_column) <= grid.column_radius
+            }
+        }
+        _ => panic!("a neighbourhood without a reference: {neighbourhood:?}"),
+    }
+}
+
 /// Whether a query of a slice sees a key: a window spares the first keys, a causal mask does not.
 pub fn sees(slice: &Slice, method: &Method, query: usize, key: usize) -> bool {
     let offset = slice.keys.len() as i64 - slice.queries.len() as i64;
@@ -223,7 +238,7 @@ pub fn rows<F: Real>(slice: &Slice, method: &Method, width: usize, choices: Opti
                 weights
             }
             Method::Stitched(Stitched { window, .. }) => {
-                let near = |key: usize| window.is_some_and(|window| key.abs_diff(i) <= window);
+                let near = |key: usize| window.is_some_and(|window| is_near(&window, i, key));
                 let exact = |key: usize| near(key) || top.contains(&key);
                 let leanings = if groups > 0 { leanings(i, cluster as usize) } else { Vec::new() };
                 let elsewhere = |key: usize| match groups {

@@ -5,7 +5,7 @@ use crate::common::case::{Case, Slice};
 use crate::common::clustering::{strata, stream};
 use crate::common::metric::{self, Centres, Metric};
 use crate::common::reference::{within_twice_plain, Choices};
-use crate::common::{assert_holds, engines, Engine};
+use crate::common::{assert_holds, engines, grid_of, Engine};
 use clustered_attention::{
     Clustering, KeyGroups, Layout, Method, Problem, Shape, Space, Stage, Stitched, Supplied, Trace, NO_CLUSTER, NO_KEY,
 };
@@ -69,6 +69,9 @@ fn cases() -> impl Strategy<Value = Started> {
         let key_groups = KeyGroups::new(groups).with_samples(key_samples).with_rounds(rounds).with_spread(spread);
         let method = Method::Stitched(Stitched::new(1)).with_clustering(|options| *options = clustering);
         let method = method.with_top_k(top_k).with_window(window).with_key_groups(key_groups);
+        // A third of those with neighbours are images.
+        let is_image = window.is_some() && seed % 3 == 0;
+        let method = if is_image { method.with_grid(grid_of(queries, seed)) } else { method };
         let layout = if length_first { Layout::LengthFirst } else { Layout::HeadsFirst };
         let problem = Problem::new(shape, method).expect("a valid problem").with_layout(layout);
         let share = |length: usize, share: f64| ((length as f64 * share) as usize).min(length) as u32;
