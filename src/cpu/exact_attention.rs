@@ -2,6 +2,7 @@
 
 use super::guard_check::Verdict;
 use super::panel::LANES;
+use super::single_query::{self, FEW};
 use super::tile::{inverse, Tile};
 use super::visible;
 use super::work::Work;
@@ -31,6 +32,14 @@ pub(crate) fn exact_attention(work: &Work, role: Role, verdicts: &[Verdict], out
                 let key_length = work.key_length(slice);
                 for begin in (block.positions.start..valid).step_by(LANES) {
                     let positions = begin..(begin + LANES).min(valid);
+                    if positions.len() <= FEW && !visible.hides() {
+                        for position in positions {
+                            let row = block.row_mut(head, position);
+                            let scale = work.problem.scale();
+                            single_query::attend(queries.row(position), scale, keys, values, key_length, row);
+                        }
+                        continue;
+                    }
                     tile.begin(positions.clone().map(|position| queries.row(position)));
                     if visible.hides() {
                         let places = positions.clone().map(|query| work.position(slice, query));

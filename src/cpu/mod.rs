@@ -22,6 +22,7 @@ mod panel;
 mod refine_top_k;
 mod remainder;
 mod sample_means;
+mod single_query;
 mod stitch_window;
 mod stored;
 mod tile;

@@ -186,9 +186,8 @@ impl<'a> Neighbours<'a> {
 
     /// Adds the values of a block with its weights.
     pub fn add_values(&self, tile: &mut Tile, block: Range<usize>, values: Rows) {
-        for piece in self.pieces(block) {
-            tile.add_values(piece.slots, values.from(piece.keys.start), values.stride);
-        }
+        let runs = self.pieces(block).map(|piece| (piece.slots, values.from(piece.keys.start)));
+        tile.add_values_of(runs, values.stride);
     }
 }
 

@@ -40,7 +40,19 @@ pub(crate) fn add_weighted(
     width: usize,
     out: &mut [f32],
 ) {
-    Arch::new().dispatch(AddWeighted { weights, rows, values, stride, width, out });
+    add_weighted_runs(&[Run { weights, values }], rows, stride, width, out);
+}
+
+/// Values that lie together, and their weights.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Run<'a> {
+    pub weights: &'a [Panel],
+    pub values: &'a [f32],
+}
+
+/// [`add_weighted`] of several runs: the sums stay in registers from one to the next.
+pub(crate) fn add_weighted_runs(runs: &[Run], rows: usize, stride: usize, width: usize, out: &mut [f32]) {
+    Arch::new().dispatch(AddWeighted { runs, rows, stride, width, out });
 }
 
 /// Rows of a block with the vectors of `S`.
@@ -82,7 +94,9 @@ impl WithSimd for DotRows<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let block_rows = block_rows::<S>();
+        // Even blocks: a last one of few rows would take nearly as long as a whole one.
+        let count = self.out.len().max(1);
+        let block_rows = count.div_ceil(count.div_ceil(block_rows::<S>()));
         for (block, out) in self.out.chunks_mut(block_rows).enumerate() {
             let rows = &self.rows[block * block_rows * self.stride..];
             with_rows!(out.len(), dot_block(simd, rows, self.stride, self.panel, out));
@@ -118,9 +132,8 @@ fn dot_block<S: Simd, const R: usize, const V: usize>(
 }
 
 struct AddWeighted<'a> {
-    weights: &'a [Panel],
+    runs: &'a [Run<'a>],
     rows: usize,
-    values: &'a [f32],
     stride: usize,
     width: usize,
     out: &'a mut [f32],
@@ -131,49 +144,52 @@ impl WithSimd for AddWeighted<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { weights, rows, values, stride, width, out } = self;
+        let Self { runs, rows, stride, width, out } = self;
         let out_stride = padded(width);
         let whole = width / LANES * LANES;
         for column in (0..whole).step_by(LANES) {
-            weighted_columns(simd, weights, rows, &values[column..], stride, &mut out[column..], out_stride);
+            weighted_columns(simd, runs, rows, column, stride, &mut out[column..], out_stride);
         }
         if whole < width {
             // Behind a row there may be nothing to read.
             let mut tail = [[0.0; LANES]; TAIL_ROWS];
-            for (block, weights) in weights.chunks(TAIL_ROWS).enumerate() {
-                for (j, columns) in tail[..weights.len()].iter_mut().enumerate() {
-                    let row = &values[(block * TAIL_ROWS + j) * stride..][whole..width];
-                    columns[..width - whole].copy_from_slice(row);
+            for Run { weights, values } in runs {
+                for (block, weights) in weights.chunks(TAIL_ROWS).enumerate() {
+                    for (j, columns) in tail[..weights.len()].iter_mut().enumerate() {
+                        let row = &values[(block * TAIL_ROWS + j) * stride..][whole..width];
+                        columns[..width - whole].copy_from_slice(row);
+                    }
+                    let run = Run { weights, values: tail.as_flattened() };
+                    weighted_columns(simd, &[run], rows, 0, LANES, &mut out[whole..], out_stride);
                 }
-                weighted_columns(simd, weights, rows, tail.as_flattened(), LANES, &mut out[whole..], out_stride);
             }
         }
     }
 }
 
-/// Sixteen columns of values for all rows.
+/// Sixteen columns of values, from one on, for all rows.
 #[inline(always)]
 fn weighted_columns<S: Simd>(
     simd: S,
-    weights: &[Panel],
+    runs: &[Run],
     rows: usize,
-    values: &[f32],
+    column: usize,
     stride: usize,
     out: &mut [f32],
     out_stride: usize,
 ) {
     for first in (0..rows).step_by(block_rows::<S>()) {
         let out = &mut out[first * out_stride..];
-        with_rows!(rows - first, weighted_block(simd, weights, first, values, stride, out, out_stride));
+        with_rows!(rows - first, weighted_block(simd, runs, first, column, stride, out, out_stride));
     }
 }
 
 #[inline(always)]
 fn weighted_block<S: Simd, const R: usize, const V: usize>(
     simd: S,
-    weights: &[Panel],
+    runs: &[Run],
     first: usize,
-    values: &[f32],
+    column: usize,
     stride: usize,
     out: &mut [f32],
     out_stride: usize,
@@ -183,12 +199,14 @@ fn weighted_block<S: Simd, const R: usize, const V: usize>(
         for (r, sum) in sums.iter_mut().enumerate() {
             *sum = vectors_of::<S, V>(panel_ref(&out[r * out_stride..]), part);
         }
-        for (weights, columns) in weights.iter().zip(values.chunks(stride)) {
-            let columns = vectors_of::<S, V>(panel_ref(columns), part);
-            for (sum, &weight) in sums.iter_mut().zip(&weights[first..][..R]) {
-                let weight = simd.splat_f32s(weight);
-                for (sum, columns) in sum.iter_mut().zip(columns) {
-                    *sum = simd.mul_add_e_f32s(weight, columns, *sum);
+        for Run { weights, values } in runs {
+            for (weights, columns) in weights.iter().zip(values[column..].chunks(stride)) {
+                let columns = vectors_of::<S, V>(panel_ref(columns), part);
+                for (sum, &weight) in sums.iter_mut().zip(&weights[first..][..R]) {
+                    let weight = simd.splat_f32s(weight);
+                    for (sum, columns) in sum.iter_mut().zip(columns) {
+                        *sum = simd.mul_add_e_f32s(weight, columns, *sum);
+                    }
                 }
             }
         }

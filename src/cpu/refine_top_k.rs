@@ -48,9 +48,9 @@ pub(crate) fn refine_top_k(
         |Refiner { tile, keys, values, pseudo_logits }: &mut Refiner| {
             tile.fit(work.problem);
             keys.clear();
-            keys.reserve(cut.top_k * shape.width);
+            keys.reserve((cut.top_k + cut.groups) * shape.width);
             values.clear();
-            values.reserve(cut.top_k * shape.value_width);
+            values.reserve((cut.top_k + cut.groups) * shape.value_width);
             pseudo_logits.resize(cut.groups, [0.0; LANES]);
         },
         |refiner, mut block| {
@@ -73,6 +73,7 @@ pub(crate) fn refine_top_k(
 #[derive(Default)]
 struct Refiner {
     tile: Tile,
+    /// A cluster's top-k keys, then its pseudo-keys.
     keys: Vec<f32>,
     values: Vec<f32>,
     /// Logits of each lane with the pseudo-keys.
@@ -107,10 +108,14 @@ impl Refiner {
             self.values.extend_from_slice(values.row(key as usize));
             count += 1;
         }
+        let first = PseudoKeys::index(slice, (cut.groups, cut.clusters), cluster);
+        for index in (first..).step_by(cut.clusters).take(cut.groups) {
+            self.keys.extend_from_slice(&results.pseudo.keys[index * shape.width..][..shape.width]);
+            self.values.extend_from_slice(&results.pseudo.values[index * shape.value_width..][..shape.value_width]);
+        }
         for members in members.chunks(LANES) {
             self.tile.begin(members.iter().map(|&member| queries.row(member as usize)));
-            self.tile.attend((&self.keys, shape.width), (&self.values, shape.value_width), count);
-            self.attend_groups(work, results.pseudo, slice, cluster);
+            self.attend(work, results.pseudo, first, count);
             for (lane, &member) in members.iter().enumerate() {
                 let position = member as usize;
                 let (maximum, total) = (self.tile.maximum[lane], self.tile.total[lane]);
@@ -149,25 +154,27 @@ impl Refiner {
 }
 
 impl Refiner {
-    /// Adds the pseudo-keys of a cluster to the softmax of its members, and keeps their logits.
-    fn attend_groups(&mut self, work: &Work, pseudo: &PseudoKeys, slice: usize, cluster: usize) {
+    /// Adds `count` top-k keys and then the pseudo-keys, from one on, to the softmax of a cluster's members, and keeps the logits of these.
+    fn attend(&mut self, work: &Work, pseudo: &PseudoKeys, first: usize, count: usize) {
         let (cut, shape) = (&work.plan.cut, work.problem.shape());
-        let clusters = cut.clusters;
-        for (first, kept) in (0..cut.groups).step_by(KEY_BLOCK).zip(self.pseudo_logits.chunks_mut(KEY_BLOCK)) {
-            let index = PseudoKeys::index(slice, (cut.groups, clusters), cluster) + first * clusters;
-            let logits = self.tile.logits(0..kept.len(), &pseudo.keys[index * shape.width..], clusters * shape.width);
-            for (group, (logits, kept)) in logits.iter_mut().zip(kept.iter_mut()).enumerate() {
-                let offset = pseudo.facts[index + group * clusters].offset;
+        let Self { tile, keys, values, pseudo_logits } = self;
+        let facts = |group: usize| &pseudo.facts[first + group * cut.clusters];
+        for begin in (0..count + cut.groups).step_by(KEY_BLOCK) {
+            let end = (begin + KEY_BLOCK).min(count + cut.groups);
+            let logits = tile.logits(0..end - begin, &keys[begin * shape.width..], shape.width);
+            // The slots of pseudo-keys, and their groups.
+            let slots = count.clamp(begin, end) - begin..end - begin;
+            let groups = (begin + slots.start - count.min(begin + slots.start))..;
+            for (logits, group) in logits[slots.clone()].iter_mut().zip(groups.clone()) {
+                let offset = facts(group).offset;
                 for logit in logits.iter_mut() {
                     *logit = if offset == LOWEST { LOWEST } else { *logit + offset };
                 }
-                *kept = *logits;
+                pseudo_logits[group] = *logits;
             }
-            self.tile.weigh(kept.len());
-            let masses = pseudo.facts[index..].iter().step_by(clusters).map(|facts| facts.mass);
-            self.tile.multiply(masses.take(kept.len()));
-            let stride = clusters * shape.value_width;
-            self.tile.add_values(0..kept.len(), &pseudo.values[index * shape.value_width..], stride);
+            tile.weigh(end - begin);
+            tile.multiply(slots.clone(), groups.take(slots.len()).map(|group| facts(group).mass));
+            tile.add_values(0..end - begin, &values[begin * shape.value_width..], shape.value_width);
         }
     }
 }

@@ -4,7 +4,7 @@
 //! loop over different keys.
 
 use super::exponential::exp;
-use super::panel::{add_weighted, dot_rows, pack, padded, Panel, LANES};
+use super::panel::{add_weighted, add_weighted_runs, dot_rows, pack, padded, Panel, Run, LANES};
 use crate::Problem;
 use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
@@ -14,6 +14,8 @@ pub(crate) const LOWEST: f32 = f32::MIN;
 
 /// Keys of one pass over the panel, whose logits stay in the first-level cache.
 pub(crate) const KEY_BLOCK: usize = 96;
+/// Runs of keys whose values are added together.
+const RUNS: usize = 8;
 
 /// Queries in the lanes, and their running softmax: maximum, sum and weighted values.
 #[derive(Default)]
@@ -95,9 +97,9 @@ impl Tile {
         });
     }
 
-    /// Multiplies the weights of the last block, a factor a key.
-    pub fn multiply(&mut self, factors: impl Iterator<Item = f32>) {
-        for (weights, factor) in self.logits.iter_mut().zip(factors) {
+    /// Multiplies weights in some slots of the last block, a factor a key.
+    pub fn multiply(&mut self, slots: Range<usize>, factors: impl Iterator<Item = f32>) {
+        for (weights, factor) in self.logits[slots].iter_mut().zip(factors) {
             for (weight, total) in weights.iter_mut().zip(&mut self.total) {
                 *total += *weight * (factor - 1.0);
                 *weight *= factor;
@@ -113,6 +115,22 @@ impl Tile {
     /// Adds the values of keys with the weights in some slots of the last block.
     pub fn add_values(&mut self, slots: Range<usize>, values: &[f32], stride: usize) {
         add_weighted(&self.logits[slots], LANES, values, stride, self.value_width, &mut self.sums);
+    }
+
+    /// The same of several runs of keys.
+    pub fn add_values_of<'a>(&mut self, runs: impl Iterator<Item = (Range<usize>, &'a [f32])>, stride: usize) {
+        let Self { logits, sums, value_width, .. } = self;
+        let mut together = [Run::default(); RUNS];
+        let mut count = 0;
+        for (slots, values) in runs {
+            together[count] = Run { weights: &logits[slots], values };
+            count += 1;
+            if count == RUNS {
+                add_weighted_runs(&together, LANES, stride, *value_width, sums);
+                count = 0;
+            }
+        }
+        add_weighted_runs(&together[..count], LANES, stride, *value_width, sums);
     }
 
     /// Raises the running maximum of each lane to at least `floor`.
