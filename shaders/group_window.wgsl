@@ -5,7 +5,7 @@
 // or `shared/tile_rows.wgsl`): 32 + 2w of a sequence, (4 + 2r)(8 + 2r) of an image; those not around a query itself are masked. Goes on with the
 // sums, the running softmax and the logits of pseudo-keys that `refine_top_k` left.
 // Traffic: each query row and output row once, 1 + 2w/32 or (1 + r/2)(1 + r/4) times each key and value row, the logits of the window once.
-// Workgroup memory: the tile's and 4.1 KiB with tiles of blocks, 2.1 KiB with rows.
+// Workgroup memory: the tile's and 4.1 KiB with tiles of blocks, 2.1 KiB with rows; a quarter of a KiB more for images.
 
 #import lengths
 #import neighbours
@@ -44,8 +44,18 @@ var<private> key_groups: u32;
 // Above LOWEST and below what any key was given.
 const LEAST: f32 = -3e38;
 
+// Keys of an image's block, which would be divided out of their index once more at each load, and of the block before, which others may still read.
+var<workgroup> block_keys: array<u32, 2u * BLOCK * GRID + 1u>;
+
+fn listed_key(index: u32) -> u32 {
+    if (GRID == 0u) {
+        return neighbour_at(listed, index);
+    }
+    return block_keys[index % (2u * BLOCK)];
+}
+
 fn key_at(index: u32) -> u32 {
-    return min(neighbour_at(listed, index), last_key);
+    return min(listed_key(index), last_key);
 }
 
 fn given_cell(own: u32, j: u32) -> u32 {
@@ -71,7 +81,8 @@ fn group_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
     }
     tile_lane = lane;
     key_groups = slice.index * params.cut.clusters_words + params.sizes.queries;
-    listed = neighbours_of_tile(tile, key_count);
+    let around = neighbours_of_tile(tile, key_count);
+    listed = around;
     last_key = max(key_count, 1u) - 1u;
     for (var place = lane; place < TILE; place += LANES) {
         tile_clusters[place] = cluster_at(slice, min(query_of(patch_at(tile, place)), length - 1u));
@@ -86,10 +97,16 @@ fn group_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
         resume(lane, own, softmax.maximum, softmax.sum);
         load_sums(lane, own, slice, position, value_part);
     }
-    let end = count_of_neighbours(listed);
+    let end = count_of_neighbours(around);
     for (var block = 0u; block < end; block += BLOCK) {
         let count = min(BLOCK, end - block);
         block_begin = block;
+        if (GRID == 1u) {
+            for (var index = block + lane; index < block + count; index += LANES) {
+                block_keys[index % (2u * BLOCK)] = neighbour_at(around, index);
+            }
+            workgroupBarrier();
+        }
         for (var pair = 0u; pair < pairs_of_lane(count); pair++) {
             let place = pair_place(lane, pair);
             note_given(slice, tile, place, length, block, count, pair_key(lane, pair), key_count);
@@ -126,12 +143,12 @@ fn note_given(slice: Slice, tile: u32, place: u32, length: u32, block: u32, coun
     let position = min(query_of(own_patch), length - 1u);
     let cluster = tile_clusters[place];
     let given_row = weight_row(slice, select(0u, cluster - params.share.cluster_begin, in_pass(cluster)));
-    let listed_key = neighbour_at(listed, block + min(index, count - 1u));
-    let key = min(listed_key, last_key);
+    let of_image = listed_key(block + min(index, count - 1u));
+    let key = min(of_image, last_key);
     let logit = weights[given_row + key];
     let group = min(clusters[key_groups + key], max(GROUPS, 1u) - 1u);
     let in_group = params.sizes.scale * (logit - pseudo_facts(pseudo_row(slice, cluster, group)).maximum);
     let of_group = softmax_parts[pseudo_logits(slice, position) + group / 4u][group % 4u];
-    let kept = listed_key < key_count && is_around(own_patch, key, patch_of(key)) && logit > LOWEST;
+    let kept = of_image < key_count && is_around(own_patch, key, patch_of(key)) && logit > LOWEST;
     given[pair_cell(place, index)] = select(LOWEST, max(in_group + of_group, LEAST), kept);
 }

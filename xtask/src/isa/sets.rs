@@ -14,7 +14,7 @@ pub struct Set {
 
 /// All methods and variants, on widths and lengths that kernels are cut differently for. Heads, sequences and the seed are not compiled in,
 /// nor is whether query heads share key heads.
-pub const SETS: [Set; 8] = [
+pub const SETS: [Set; 10] = [
     Set { name: "short", arguments: "--length 512 --method exact,stitched" },
     Set {
         name: "middle",
@@ -25,6 +25,11 @@ pub const SETS: [Set; 8] = [
         arguments: "--length 16384 --method exact,clustered,improved,stitched,window --guard recompute",
     },
     Set { name: "ungrouped", arguments: "--length 8192 --method stitched --key-groups 0 --space hamming" },
+    Set { name: "image", arguments: "--length 5477 --method stitched --grid 74x74+1" },
+    Set {
+        name: "ungrouped_image",
+        arguments: "--length 5477 --method stitched --grid 74x74+1 --key-groups 0 --space hamming",
+    },
     // Rows that no vector of four floats divides.
     Set { name: "odd", arguments: "--length 1500 --width 30 --method exact,improved,stitched,window --spread" },
     Set { name: "matrices", arguments: "--length 8192 --method exact,improved,stitched --precision float16-products" },
