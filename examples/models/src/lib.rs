@@ -18,6 +18,8 @@ pub mod device;
 #[path = "../../headless/files.rs"]
 pub mod files;
 #[cfg(feature = "burn")]
+pub mod gelu;
+#[cfg(feature = "burn")]
 #[path = "../../headless/method_options.rs"]
 pub mod method_options;
 #[cfg(feature = "burn")]

@@ -3,10 +3,10 @@
 use crate::{Result, VisionError};
 use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
 use clustered_attention::burn::{attention, AttentionOptions, MultiHeadAttention, MultiHeadAttentionConfig};
 use clustered_attention::Method;
+use clustered_attention_models::gelu::gelu;
 use clustered_attention_models::stopwatch::timed;
 use std::time::Duration;
 
