@@ -2,9 +2,11 @@
 
 use crate::{resized, Features, Model, Photograph, Result, VisionError};
 use clustered_attention_models::Asset;
-use npyz::npz::NpzArchive;
+use npyz::NpyFile;
+use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
+use zip::ZipArchive;
 
 /// Rows and columns of patches that the pair is scaled to, and pixels of a patch.
 const ROWS: usize = 50;
@@ -98,10 +100,10 @@ impl Pair {
 
 fn read_disparities(path: &Path) -> Result<(Vec<f32>, (usize, usize))> {
     let refused = |message: String| VisionError::Disparity { path: path.to_owned(), message };
-    let mut archive = NpzArchive::open(path).map_err(VisionError::read(path))?;
-    let name = archive.array_names().next().map(str::to_owned).ok_or_else(|| refused("it is empty".into()))?;
-    let array = archive.by_name(&name).map_err(VisionError::read(path))?;
-    let array = array.ok_or_else(|| refused("it is empty".into()))?;
+    let file = File::open(path).map_err(VisionError::read(path))?;
+    let mut archive = ZipArchive::new(file).map_err(|error| refused(error.to_string()))?;
+    let array = archive.by_index(0).map_err(|error| refused(error.to_string()))?;
+    let array = NpyFile::new(array).map_err(|error| refused(error.to_string()))?;
     let &[height, width] = array.shape() else {
         return Err(refused(format!("{:?} are not rows and columns", array.shape())));
     };
