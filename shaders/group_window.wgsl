@@ -2,10 +2,10 @@
 // `src/cpu/group_window.rs`.
 //
 // Tile: 32 neighbouring queries of a slice and the keys around any of them, which all compute (`shared/neighbours.wgsl`, `shared/tile_blocks.wgsl`
-// or `shared/tile_rows.wgsl`): 32 + 2w of a sequence, (4 + 2r)(8 + 2r) of an image; those not around a query itself are masked. Goes on with the
+// or `shared/tile_rows.wgsl`): 32 + 2w of a sequence, (4 + 2r)(8 + 2r) and the leading tokens of an image; those not around a query itself are masked. Goes on with the
 // sums, the running softmax and the logits of pseudo-keys that `refine_top_k` left.
 // Traffic: each query row and output row once, 1 + 2w/32 or (1 + r/2)(1 + r/4) times each key and value row, the logits of the window once.
-// Workgroup memory: the tile's and 4.1 KiB with tiles of blocks, 2.1 KiB with rows; a quarter of a KiB more for images.
+// Workgroup memory: the tile's and 4.1 KiB with tiles of blocks, 2.1 KiB with rows; a quarter or an eighth of a KiB more for images.
 
 #import lengths
 #import neighbours

@@ -2,7 +2,7 @@
 // `src/cpu/stitch_window.rs`.
 //
 // Tile: 32 neighbouring queries of a slice and the keys around any of them, which all compute (`shared/neighbours.wgsl`, `shared/tile_rows.wgsl`):
-// 32 + 2w of a sequence, (4 + 2r)(8 + 2r) of an image; those not around a query itself are masked. Goes on with the sums and the running softmax
+// 32 + 2w of a sequence, (4 + 2r)(8 + 2r) and the leading tokens of an image; those not around a query itself are masked. Goes on with the sums and the running softmax
 // that `refine_top_k` left. Rows whose remainder would be a small difference of large numbers are for `stitch_lost_rows`: they are few, and
 // what they need takes registers.
 // Traffic: each query row and output row once, 1 + 2w/32 or (1 + r/2)(1 + r/4) times each key and value row, the weights of the window three
@@ -123,8 +123,9 @@ fn store_row(row: Row, total: f32) {
     }
 }
 
-// All rows, of which each invocation has its own: nothing is shared but what is read. Takes back what the centroid gave to the window's keys. Marks rows that this loses; their sums stay where they rest.
-@compute @workgroup_size(32)
+// All rows, of which each invocation has its own: nothing is shared but what is read. Takes back what the centroid gave to the window's keys.
+// Marks rows that this loses; their sums stay where they rest.
+@compute @workgroup_size(WINDOW_TILE)
 fn stitch_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let row = row_of_lane(workgroup, lane);
     if (!row.valid) {
@@ -176,7 +177,7 @@ fn stitch_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
 }
 
 // Rows that are lost: sums what lies outside the window in place of taking back what lies in it. All others return at once.
-@compute @workgroup_size(32)
+@compute @workgroup_size(WINDOW_TILE)
 fn stitch_lost_rows(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
     let row = row_of_lane(workgroup, lane);
     if (!row.valid || softmax_parts[running_place(row.slice, row.position, row.value_part)].w == 0.0) {

@@ -50,7 +50,7 @@ const TINY_ROWS: usize = 300;
 /// One tiny run in so many is computed.
 const COMPUTED: u64 = 4;
 
-const OPTIONS: [&str; 35] = [
+const OPTIONS: [&str; 37] = [
     "--length",
     "--heads",
     "--width",
@@ -59,6 +59,8 @@ const OPTIONS: [&str; 35] = [
     "--clusters",
     "--top-k",
     "--window",
+    "--grid",
+    "--radius",
     "--left",
     "--right",
     "--sinks",
@@ -89,7 +91,11 @@ const OPTIONS: [&str; 35] = [
 ];
 
 /// Values that some option takes, and others that none does.
-const VALUES: [&str; 39] = [
+const VALUES: [&str; 43] = [
+    "3x4",
+    "1x2+3",
+    "0x0",
+    "2x",
     "f16",
     "0",
     "1",

@@ -102,7 +102,7 @@ fn neighbour_at(listed: Neighbours, index: u32) -> u32 {
     return select(key, index, index < listed.leading);
 }
 
-// Whether no key of a run is in a list; perhaps not, where it is so for other reasons.
+// Whether a run is known to hold no key of a list. May be false although it holds none.
 fn misses_neighbours(listed: Neighbours, begin: u32, end: u32) -> bool {
     if (GRID == 0u) {
         return end <= listed.column_begin || begin >= listed.column_end;

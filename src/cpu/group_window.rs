@@ -13,7 +13,7 @@ use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 
 /// Finishes the rows that [`refine_top_k`](super::refine_top_k::refine_top_k) left with their top-k keys, their pseudo-keys and `state`, for
-/// queries whose cluster lies in the pass. `O(L·(2w+1)·(E+M))` a slice.
+/// queries whose cluster lies in the pass. `O(L·n·(E+M))` a slice, with `n` keys around a query.
 pub(crate) fn group_window(
     work: &Work,
     pass: Range<usize>,
@@ -132,7 +132,7 @@ impl WithSimd for TakeBack<'_> {
             // In a register, as in the tile.
             let mut left = *total;
             for ((weights, given), &group) in tile.weights_mut(slots.clone()).iter_mut().zip(given).zip(key_groups) {
-                // The group of a padding key is behind the last; no lane reaches it.
+                // Only groups that were supplied could be others than there are, and those are checked.
                 let Some(logits) = groups.logits.get(group as usize) else { continue };
                 let [given, logits, maxima] =
                     [given, logits, &groups.maxima[group as usize]].map(|panel| S::as_simd_f32s(panel).0[v]);

@@ -50,7 +50,7 @@ pub(crate) struct Run<'a> {
     pub values: &'a [f32],
 }
 
-/// [`add_weighted`] of several runs: the sums stay in registers from one to the next.
+/// [`add_weighted`] of several runs: the sums stay in registers from one to the next, but for what is behind the last whole panel of columns.
 pub(crate) fn add_weighted_runs(runs: &[Run], rows: usize, stride: usize, width: usize, out: &mut [f32]) {
     Arch::new().dispatch(AddWeighted { runs, rows, stride, width, out });
 }

@@ -154,7 +154,8 @@ impl Refiner {
 }
 
 impl Refiner {
-    /// Adds `count` top-k keys and then the pseudo-keys, from one on, to the softmax of a cluster's members, and keeps the logits of these.
+    /// Adds `count` top-k keys and then the cluster's pseudo-keys, of which `first` is the index of the first, to the softmax of members, and keeps
+    /// the logits of the pseudo-keys.
     fn attend(&mut self, work: &Work, pseudo: &PseudoKeys, first: usize, count: usize) {
         let (cut, shape) = (&work.plan.cut, work.problem.shape());
         let Self { tile, keys, values, pseudo_logits } = self;

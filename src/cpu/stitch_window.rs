@@ -17,7 +17,7 @@ use std::ops::Range;
 const LOST: f32 = 0.25;
 
 /// Finishes the rows that [`refine_top_k`](super::refine_top_k::refine_top_k) left with their exact part and `state`, for queries whose
-/// cluster lies in the pass. `O(L·(2w+1)·(E+M))` a slice.
+/// cluster lies in the pass. `O(L·n·(E+M))` a slice, with `n` keys around a query.
 pub(crate) fn stitch_window(
     work: &Work,
     pass: Range<usize>,

@@ -28,17 +28,24 @@ pub struct Grid {
     /// Patches of a row.
     pub columns: usize,
     /// Tokens before the first patch. Default 0.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub leading: usize,
     /// Rows above and below that are computed exactly. Default 2.
+    #[cfg_attr(feature = "serde", serde(default = "default_radius"))]
     pub row_radius: usize,
     /// Columns to the left and to the right that are. Default 2.
+    #[cfg_attr(feature = "serde", serde(default = "default_radius"))]
     pub column_radius: usize,
+}
+
+const fn default_radius() -> usize {
+    2
 }
 
 impl Grid {
     /// So many rows and columns, without leading tokens, with a radius of 2.
     pub fn new(rows: usize, columns: usize) -> Self {
-        Self { rows, columns, leading: 0, row_radius: 2, column_radius: 2 }
+        Self { rows, columns, leading: 0, row_radius: default_radius(), column_radius: default_radius() }
     }
 
     /// The same behind so many leading tokens.
@@ -121,7 +128,9 @@ impl FromStr for Grid {
         let read = || {
             let (patches, leading) = text.split_once('+').unwrap_or((text, "0"));
             let (rows, columns) = patches.split_once('x')?;
-            let [rows, columns, leading] = [rows, columns, leading].map(|number| number.parse().ok());
+            // A sign is no digit.
+            let number = |text: &str| text.parse().ok().filter(|_| !text.starts_with('+'));
+            let [rows, columns, leading] = [rows, columns, leading].map(number);
             Some(Self::new(rows?, columns?).with_leading(leading?))
         };
         read().ok_or_else(|| Error::OutOfRange {
@@ -152,6 +161,7 @@ impl Grid {
     }
 
     /// Whether it is no more than that: then a tile and its keys are one run each.
+    #[cfg(any(test, feature = "gpu"))]
     pub(crate) fn is_band(&self) -> bool {
         self.rows == 1 && self.leading == 0
     }
@@ -356,7 +366,7 @@ pub(crate) mod tests {
         for grid in kinds().into_iter().map(|grid| grid.with_radius(2)) {
             assert_eq!(grid.to_string().parse(), Ok(grid));
         }
-        for text in ["", "74", "74x", "x74", "74x74+", "74x74+a", "-1x3", "3x4x5"] {
+        for text in ["", "74", "74x", "x74", "74x74+", "74x74+a", "-1x3", "3x4x5", "74x74++1", "+74x74"] {
             let error = text.parse::<Grid>().expect_err(text).to_string();
             assert!(error.contains("`grid` is") && error.contains("74x74+1"), "{error}");
         }

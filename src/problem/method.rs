@@ -129,12 +129,13 @@ impl Method {
         self.with_stitched(|stitched| stitched.top_k = value)
     }
 
-    /// The same method with another band. Methods without one are returned as they are.
+    /// The same method with another band. Methods other than stitched and auto are returned as they are.
     pub fn with_window(self, value: Option<usize>) -> Self {
         self.with_stitched(|stitched| stitched.window = value.map(Neighbourhood::Band))
     }
 
-    /// The same method with the neighbourhood of a patch of an image in place of a band. Methods without one are returned as they are.
+    /// The same method with the neighbourhood of a patch of an image in place of a band. Methods other than stitched and
+    /// auto are returned as they are.
     pub fn with_grid(self, value: Grid) -> Self {
         self.with_stitched(|stitched| stitched.window = Some(Neighbourhood::Grid(value)))
     }

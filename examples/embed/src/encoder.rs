@@ -4,12 +4,12 @@ use crate::config::Config;
 use crate::{Result, Stopwatch};
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Int, Tensor};
 use clustered_attention::burn::{
     attention_with_lengths, AttentionOptions, Lengths, MultiHeadAttention, MultiHeadAttentionConfig, USUAL_NAMES,
 };
 use clustered_attention::Method;
+use clustered_attention_models::gelu::gelu;
 
 /// Names in a model's file beside those of attention, as pairs of a regular expression and its replacement.
 const NAMES: &[(&str, &str)] = &[

@@ -38,7 +38,7 @@ pub enum VisionError {
         message: String,
     },
     /// A side that is none of whole patches.
-    #[error("{pixels} pixels are not a number of whole patches of {patch}: {lower} or {upper} are")]
+    #[error("{pixels} pixels are no side of whole patches of {patch} that can be computed: {lower} or {upper} are")]
     Side {
         /// What was asked for.
         pixels: usize,

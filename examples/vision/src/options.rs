@@ -32,7 +32,7 @@ pub struct Options {
     /// patches
     #[arg(long, value_name = "METHOD", default_value = "image", conflicts_with = "compare")]
     pub method: String,
-    /// Clusters of each head, of all methods
+    /// Clusters of each head, of all methods but one that `--method` spells out
     #[arg(long, value_name = "C", default_value_t = 25, value_parser = at_least_one)]
     pub clusters: usize,
     /// Key groups of stitched attention around patches
@@ -44,9 +44,9 @@ pub struct Options {
     /// Rows and columns around a patch that are exact
     #[arg(long, value_name = "R", default_value_t = 2)]
     pub radius: usize,
-    /// Seed of the clustering
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
+    /// Seed of the clustering [default: 0, or what `--method` says]
+    #[arg(long)]
+    pub seed: Option<u64>,
     /// Write the features to this file, as safetensors: `patches` and `class`
     #[arg(long, value_name = "FILE", conflicts_with = "compare")]
     pub features: Option<PathBuf>,
@@ -86,7 +86,7 @@ impl Options {
     /// Stitched attention around patches.
     pub fn image(&self) -> Attention {
         let stitched = Method::stitched(self.clusters).with_key_groups(self.key_groups).with_top_k(self.top_k);
-        Attention::Image { stitched, radius: self.radius }.with_seed(self.seed)
+        Attention::Image { stitched, radius: self.radius }.with_seed(self.seed.unwrap_or(0))
     }
 
     /// The method asked for.
@@ -98,7 +98,10 @@ impl Options {
             return Ok(self.image());
         }
         match self.method.parse::<Method>() {
-            Ok(method) => Ok(Attention::Plain(method).with_seed(self.seed)),
+            Ok(method) => {
+                let attention = Attention::Plain(method);
+                Ok(self.seed.map_or(attention, |seed| attention.with_seed(seed)))
+            }
             Err(error) => bail!("--method: {error}, or image"),
         }
     }
@@ -113,6 +116,6 @@ impl Options {
 
     /// The seeds that are averaged over.
     pub fn seeds(&self) -> Vec<u64> {
-        (0..self.seeds as u64).map(|step| self.seed.wrapping_add(step)).collect()
+        (0..self.seeds as u64).map(|step| self.seed.unwrap_or(0).wrapping_add(step)).collect()
     }
 }

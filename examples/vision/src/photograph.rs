@@ -10,6 +10,9 @@ use std::path::Path;
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const SPREAD: [f32; 3] = [0.229, 0.224, 0.225];
 
+/// Pixels of a side, at most.
+const LARGEST_SIDE: usize = 1 << 15;
+
 /// A photograph whose sides are whole patches.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Photograph {
@@ -47,7 +50,7 @@ fn read(path: &Path) -> Result<RgbImage> {
     let mut reader = reader.with_guessed_format().map_err(VisionError::read(path))?;
     let mut limits = Limits::default();
     // A header can claim more than there is memory for.
-    (limits.max_image_width, limits.max_image_height) = (Some(1 << 15), Some(1 << 15));
+    (limits.max_image_width, limits.max_image_height) = (Some(LARGEST_SIDE as u32), Some(LARGEST_SIDE as u32));
     reader.limits(limits);
     let image = reader.decode().map_err(|error| refused(&error))?.into_rgb8();
     if image.width() == 0 || image.height() == 0 {
@@ -65,11 +68,11 @@ fn scaled(image: &RgbImage, width: u32, height: u32) -> RgbImage {
 }
 
 fn whole_patches(pixels: usize) -> Result<usize> {
-    let lower = (pixels / PATCH).max(1) * PATCH;
-    if pixels > 0 && pixels % PATCH == 0 && u32::try_from(pixels).is_ok() {
+    let lower = (pixels.min(LARGEST_SIDE) / PATCH).max(1) * PATCH;
+    if pixels > 0 && pixels % PATCH == 0 && pixels <= LARGEST_SIDE {
         return Ok(pixels);
     }
-    Err(VisionError::Side { pixels, patch: PATCH, lower, upper: lower.saturating_add(PATCH) })
+    Err(VisionError::Side { pixels, patch: PATCH, lower, upper: (lower + PATCH).min(LARGEST_SIDE / PATCH * PATCH) })
 }
 
 impl Photograph {
@@ -123,7 +126,9 @@ mod tests {
 
     #[test]
     fn sides_of_parts_of_patches_are_refused_with_those_near_them() {
-        for (pixels, near) in [(0, "14 or 28"), (13, "14 or 28"), (1000, "994 or 1008")] {
+        for (pixels, near) in
+            [(0, "14 or 28"), (13, "14 or 28"), (1000, "994 or 1008"), (14 << 27, "32760"), (usize::MAX, "32760")]
+        {
             let message = whole_patches(pixels).expect_err("no whole patches").to_string();
             assert!(message.contains(near), "{message}");
         }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 use zip::ZipArchive;
 
-/// Rows and columns of patches that the pair is scaled to, and pixels of a patch.
+/// Rows and columns of patches that the pair is scaled to.
 const ROWS: usize = 50;
 const COLUMNS: usize = 74;
 

@@ -121,10 +121,15 @@ fn circumstances() -> Vec<Case> {
     let causal = Case::new(4, Shape::self_attention(1, 1, 70, 16), Method::Exact);
     cases.push(Case { problem: causal.problem.with_causal(true).expect("a mask"), ..causal });
 
-    let mut passes = Case::new(4, Shape::self_attention(1, 1, 400, 16), Method::stitched(20));
-    passes.limits = passes.limits.with_scratch_budget_bytes(110_000);
-    assert!(passes.plan().cut.passes().count() > 1, "one pass");
-    cases.push(passes);
+    let image = Method::stitched(20).with_grid(Grid::new(36, 11).with_leading(4));
+    for (method, length) in [(Method::stitched(20), None), (image, Some(&[361][..]))] {
+        let mut passes = Case::new(4, Shape::self_attention(1, 1, 400, 16), method);
+        passes.limits = passes.limits.with_scratch_budget_bytes(110_000);
+        // Of an image, in the middle of a row.
+        passes.lengths = length.map(|length| [length, length]);
+        assert!(passes.plan().cut.passes().count() > 1, "one pass");
+        cases.push(passes);
+    }
 
     // More clusters than a workgroup has invocations, more rows than it lists at a time, and codes of several words.
     let many = Method::improved(90).with_top_k(3).with_clustering(|clustering| clustering.bits = 200);

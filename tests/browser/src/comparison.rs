@@ -2,7 +2,7 @@
 
 use clustered_attention::half::f16;
 use clustered_attention::{
-    Attention, Element, Inputs, Layout, Method, Problem, Shape, Stitched, Stored, Supplied, Trace,
+    Attention, Element, Grid, Inputs, Layout, Method, Problem, Shape, Stitched, Stored, Supplied, Trace,
 };
 
 /// Largest difference allowed, relative to the largest value of the reference: what float32 may round, and a unit in the last place of a half.
@@ -90,7 +90,13 @@ pub async fn run(reference: &Attention, candidate: &Attention, report: &dyn Fn(&
             Method::stitched(case.clusters),
             Method::Stitched(Stitched::hamming(case.clusters)),
         ];
-        for method in methods.map(|method| method.with_top_k(case.top_k).with_window(case.window)) {
+        let methods = methods.map(|method| method.with_top_k(case.top_k).with_window(case.window));
+        // Patches of an image, behind what a whole row would have more.
+        let (columns, queries) = (7, case.shape.queries);
+        let grid = Grid::new(queries / columns, columns).with_leading(queries % columns);
+        let is_image = case.shape.keys == queries && queries >= columns;
+        let image = is_image.then(|| Method::stitched(case.clusters).with_top_k(case.top_k).with_grid(grid));
+        for method in methods.into_iter().chain(image) {
             let space = method.clustering().map_or(String::new(), |clustering| clustering.space.to_string());
             for element in Element::ALL.into_iter().filter(|&element| element == Element::F32 || case.in_halves) {
                 let result = match element {
@@ -222,7 +228,7 @@ mod tests {
         let lines = std::cell::RefCell::new(vec![]);
         pollster::block_on(run(&attention, &attention, &|line| lines.borrow_mut().push(line.to_string()))).unwrap();
         let lines = lines.into_inner();
-        assert_eq!(lines.len(), 30);
+        assert_eq!(lines.len(), 34);
         assert_eq!(lines.iter().filter(|line| line.contains(" f16 ")).count(), 10);
         assert!(lines.iter().all(|line| line.starts_with("ok")), "{}", lines.join("\n"));
     }

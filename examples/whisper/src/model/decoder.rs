@@ -5,8 +5,9 @@ use super::sizes::{DECODER_POSITIONS, ENCODER_POSITIONS, HEADS, HIDDEN_WIDTH, LA
 use crate::{Error, Result};
 use burn::module::Module;
 use burn::nn::{Embedding, LayerNorm, Linear};
-use burn::tensor::activation::{gelu, softmax};
+use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor};
+use clustered_attention_models::gelu::gelu;
 
 /// The decoder of Whisper tiny.en.
 #[derive(Module, Debug)]

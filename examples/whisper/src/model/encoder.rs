@@ -8,9 +8,9 @@ use burn::nn::conv::{Conv1d, Conv1dConfig};
 use burn::nn::{
     Embedding, EmbeddingConfig, Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig, PaddingConfig1d,
 };
-use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
 use clustered_attention::burn::{attention, AttentionOptions, MultiHeadAttention, MultiHeadAttentionConfig};
+use clustered_attention_models::gelu::gelu;
 use clustered_attention_models::stopwatch::timed;
 use std::time::Duration;
 
