@@ -54,7 +54,7 @@ mod tests {
             (-60_000..60_000).map(|step| step as f32 * 1e-4).chain([-1e30, 1e30, 0.0, -0.0]).collect();
         let count = numbers.len();
         let tensor = Tensor::<2>::from_data(TensorData::new(numbers.clone(), [2, count / 2]), &device);
-        let of = |tensor: Tensor<2>| tensor.into_data().to_vec::<f32>().expect("float32");
+        let of = |tensor: Tensor<2>| tensor.into_data().try_into_vec::<f32>().expect("float32");
         let (ours, theirs) = (of(gelu(tensor.clone())), of(activation::gelu(tensor)));
         for ((x, ours), theirs) in numbers.iter().zip(ours).zip(theirs) {
             assert!((ours - theirs).abs() <= 4e-7 * x.abs().max(1.0), "{x}: {ours} for {theirs}");
