@@ -2,6 +2,7 @@ import { byId } from './dom.js';
 import type { View } from './products.js';
 import type { Input } from './sources.js';
 import type { State } from './state.js';
+import { paintLegend } from './views/legend.js';
 import { MatrixView, type MatrixFacts } from './views/matrix.js';
 import type { Pick } from './views/pick.js';
 import { RowChart, type MethodRows } from './views/rows.js';
@@ -29,6 +30,7 @@ export class Stage {
     this.speech = new SpeechView(pick);
     this.tracks = new Tracks(pick);
     this.matrix = new MatrixView(pick);
+    paintLegend();
     new ResizeObserver(() => {
       this.speech.redraw();
       this.tracks.redraw();
@@ -88,6 +90,7 @@ export class Stage {
 
   /** In another theme's colours. */
   redraw(): void {
+    paintLegend();
     this.speech.redraw();
     this.tracks.redraw();
     this.showWeights();

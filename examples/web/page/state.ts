@@ -27,7 +27,8 @@ export const APPROXIMATIONS: readonly Approximation[] = ['clustered', 'improved'
 
 /** The same as the package's preset 'stitched', for the moment before the package is there. */
 const START: State = {
-  source: 'text',
+  // The longest of what is shipped: long sequences are what this is about.
+  source: 'speech',
   head: 0,
   position: 0,
   method: 'stitched',

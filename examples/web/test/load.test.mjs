@@ -6,7 +6,7 @@ export const name = 'load';
 
 export async function test({ page, server, check, report, browserName }) {
   const begin = Date.now();
-  await page.goto(`${server.page}#backend=gpu`, { waitUntil: 'domcontentloaded' });
+  await page.goto(`${server.page}#backend=gpu&source=text`, { waitUntil: 'domcontentloaded' });
   await page.waitForFunction((selector) => document.querySelector(selector)?.dataset.position !== undefined, { polling: 50 }, at('row-chart'));
   const seconds = (Date.now() - begin) / 1e3;
   report(`first rows after ${seconds.toFixed(2)} s`);
