@@ -69,7 +69,7 @@ fn scaled(image: &RgbImage, width: u32, height: u32) -> RgbImage {
 
 fn whole_patches(pixels: usize) -> Result<usize> {
     let lower = (pixels.min(LARGEST_SIDE) / PATCH).max(1) * PATCH;
-    if pixels > 0 && pixels % PATCH == 0 && pixels <= LARGEST_SIDE {
+    if pixels > 0 && pixels.is_multiple_of(PATCH) && pixels <= LARGEST_SIDE {
         return Ok(pixels);
     }
     Err(VisionError::Side { pixels, patch: PATCH, lower, upper: (lower + PATCH).min(LARGEST_SIDE / PATCH * PATCH) })
