@@ -6,7 +6,7 @@ export const name = 'fallback';
 export const webgpu = false;
 
 export async function test({ page, server, check }) {
-  await page.goto(server.page);
+  await page.goto(`${server.page}#source=text`);
   await settled(page);
   check(/CPU/.test(await text(page, 'adapter')), `the adapter is ${await text(page, 'adapter')}`);
   check(/WebGPU/.test(await text(page, 'notice')), `the notice says: ${await text(page, 'notice')}`);
