@@ -229,7 +229,7 @@ mod tests {
         pollster::block_on(run(&attention, &attention, &|line| lines.borrow_mut().push(line.to_string()))).unwrap();
         let lines = lines.into_inner();
         assert_eq!(lines.len(), 34);
-        assert_eq!(lines.iter().filter(|line| line.contains(" f16 ")).count(), 10);
+        assert_eq!(lines.iter().filter(|line| line.contains(" f16 ")).count(), 12);
         assert!(lines.iter().all(|line| line.starts_with("ok")), "{}", lines.join("\n"));
     }
 
