@@ -2,8 +2,8 @@
 // `src/cpu/group_window.rs`.
 //
 // Tile: 32 neighbouring queries of a slice and the keys around any of them, which all compute (`shared/neighbours.wgsl`, `shared/tile_blocks.wgsl`
-// or `shared/tile_rows.wgsl`): 32 + 2w of a sequence, (4 + 2r)(8 + 2r) and the leading tokens of an image; those not around a query itself are masked. Goes on with the
-// sums, the running softmax and the logits of pseudo-keys that `refine_top_k` left.
+// or `shared/tile_rows.wgsl`): 32 + 2w of a sequence, (4 + 2r)(8 + 2r) and the leading tokens of an image; those not around a query itself are
+// masked. Goes on with the sums, the running softmax and the logits of pseudo-keys that `refine_top_k` left.
 // Traffic: each query row and output row once, 1 + 2w/32 or (1 + r/2)(1 + r/4) times each key and value row, the logits of the window once.
 // Workgroup memory: the tile's and 4.1 KiB with tiles of blocks, 2.1 KiB with rows; a quarter or an eighth of a KiB more for images.
 
@@ -35,16 +35,14 @@ var<workgroup> given: array<f32, BLOCK * TILE>;
 var<workgroup> tile_clusters: array<u32, TILE>;
 var<private> tile_lane: u32;
 var<private> block_begin: u32;
-// What is around the tile, of so many valid keys.
-var<private> listed: Neighbours;
-var<private> last_key: u32;
 // Where the groups of the slice's keys begin.
 var<private> key_groups: u32;
 
 // Above LOWEST and below what any key was given.
 const LEAST: f32 = -3e38;
 
-// Keys of an image's block, which would be divided out of their index once more at each load, and of the block before, which others may still read.
+// Keys of an image's block, which would be divided out of their index once more at each load, and of the block before, which others may still
+// read.
 var<workgroup> block_keys: array<u32, 2u * BLOCK * GRID + 1u>;
 
 fn listed_key(index: u32) -> u32 {
@@ -81,9 +79,7 @@ fn group_window(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
     }
     tile_lane = lane;
     key_groups = slice.index * params.cut.clusters_words + params.sizes.queries;
-    let around = neighbours_of_tile(tile, key_count);
-    listed = around;
-    last_key = max(key_count, 1u) - 1u;
+    let around = begin_neighbours(tile, key_count);
     for (var place = lane; place < TILE; place += LANES) {
         tile_clusters[place] = cluster_at(slice, min(query_of(patch_at(tile, place)), length - 1u));
     }

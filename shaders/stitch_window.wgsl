@@ -27,10 +27,6 @@
 
 const TILE: u32 = WINDOW_TILE;
 
-// What is around the tile, of so many valid keys.
-var<private> listed: Neighbours;
-var<private> last_key: u32;
-
 fn key_at(index: u32) -> u32 {
     return min(neighbour_at(listed, index), last_key);
 }
@@ -75,8 +71,7 @@ fn row_of_lane(workgroup: vec3u, lane: u32) -> Row {
     row.pass_row = select(0u, row.cluster - params.share.cluster_begin, in_pass);
     row.given_row = weight_row(row.slice, row.pass_row);
     row.own = neighbours_of(row.own_patch, row.own_patch, row.key_count);
-    listed = neighbours_of_tile(tile, row.key_count);
-    last_key = max(row.key_count, 1u) - 1u;
+    begin_neighbours(tile, row.key_count);
     begin_keys(row.slice);
     return row;
 }

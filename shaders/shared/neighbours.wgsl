@@ -83,6 +83,18 @@ fn neighbours_of_tile(number: u32, keys: u32) -> Neighbours {
     return neighbours_of(patch_at(number, 0u), patch_at(number, TILE - 1u), keys);
 }
 
+// The same of the tile that is in work, and the last of its valid keys.
+var<private> listed: Neighbours;
+var<private> last_key: u32;
+
+// Notes it, and returns it for what has to be the same for a whole workgroup.
+fn begin_neighbours(number: u32, keys: u32) -> Neighbours {
+    let around = neighbours_of_tile(number, keys);
+    listed = around;
+    last_key = max(keys, 1u) - 1u;
+    return around;
+}
+
 fn count_of_neighbours(listed: Neighbours) -> u32 {
     if (GRID == 0u) {
         return listed.column_end - listed.column_begin;

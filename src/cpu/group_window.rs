@@ -26,7 +26,7 @@ pub(crate) fn group_window(
     let groups = work.plan.cut.groups;
     each_with(
         work.threads,
-        work.output_blocks(output, state, state_size(groups)),
+        work.window_blocks(output, state, state_size(groups)),
         |windower: &mut Windower| {
             windower.tile.fit(work.problem);
             windower.given.resize(KEY_BLOCK, [0.0; LANES]);

@@ -22,14 +22,7 @@ pub(super) struct Neighbours<'a> {
     key_length: usize,
     /// What is around any of the queries, and around each.
     reach: Patches,
-    own: [OwnReach; LANES],
-}
-
-/// Rows and columns of what is around one query; nothing without one.
-#[derive(Clone, Copy, Default)]
-struct OwnReach {
-    rows: (usize, usize),
-    columns: (usize, usize),
+    own: [Patches; LANES],
 }
 
 /// Keys that lie together, and where their logits lie in a block.
@@ -49,11 +42,11 @@ pub(super) fn tiles<'a>(
     clusters: &'a [u32],
     weights: &'a [f32],
 ) -> impl Iterator<Item = Neighbours<'a>> {
-    let near = work.plan.cut.near;
-    let numbers = near.map_or(0..0, |near| near.tiles_of(LANES, &positions));
-    let tiles = numbers.zip(std::iter::repeat(near)).filter_map(|(number, near)| Some((number, near?)));
-    tiles.filter_map(move |(number, near)| {
-        Neighbours::new(work, &pass, near, number, &positions, slice, clusters, weights)
+    work.plan.cut.near.into_iter().flat_map(move |grid| {
+        let (pass, positions) = (pass.clone(), positions.clone());
+        let numbers = grid.tiles_of(LANES, &positions);
+        numbers
+            .filter_map(move |number| Neighbours::new(work, &pass, grid, number, &positions, slice, clusters, weights))
     })
 }
 
@@ -73,7 +66,7 @@ impl<'a> Neighbours<'a> {
         let cut = &work.plan.cut;
         let key_length = work.key_length(slice);
         let tile = grid.tile(LANES, number);
-        let (mut rows, mut own) = ([None; LANES], [OwnReach::default(); LANES]);
+        let (mut rows, mut own) = ([None; LANES], [const { Patches::NONE }; LANES]);
         let (mut positions, mut count) = ([0; LANES], 0);
         for position in grid.positions(&tile).filter(|position| within.contains(position)) {
             let lane = count;
@@ -85,8 +78,7 @@ impl<'a> Neighbours<'a> {
             }
             let row = slice * work.plan.words_of(Scratch::Weights) + (cluster - pass.start) * cut.keys_padded;
             rows[lane] = Some((slice * cut.clusters + cluster, &weights[row..][..key_length]));
-            let Patches { rows, columns } = grid.reach_of(position);
-            own[lane] = OwnReach { rows: (rows.start, rows.end), columns: (columns.start, columns.end) };
+            own[lane] = grid.reach_of(position);
         }
         let some_row = rows.iter().flatten().next()?.1;
         // Of the whole tile, whichever of its queries are here: what a query's sums are does not depend on who else is.
@@ -129,8 +121,7 @@ impl<'a> Neighbours<'a> {
 
     /// Whether a key is around the query of a lane.
     pub fn is_reached(&self, lane: usize, key: usize) -> bool {
-        let OwnReach { rows, columns } = self.own[lane];
-        self.grid.is_reached(&Patches { rows: rows.0..rows.1, columns: columns.0..columns.1 }, key)
+        self.grid.is_reached(&self.own[lane], key)
     }
 
     /// What the centroids hold for a block of keys; `unreached` for a key that is not around a query.
@@ -145,12 +136,12 @@ impl<'a> Neighbours<'a> {
             for (lane, own) in self.own.iter().enumerate().filter(|(lane, _)| self.rows[*lane].is_some()) {
                 (begin[lane], end[lane]) = match row {
                     None => (0, keys.len() as u32),
-                    Some(row) if row < own.rows.0 || row >= own.rows.1 => (0, 0),
+                    Some(row) if !own.rows.contains(&row) => (0, 0),
                     Some(row) => {
                         let key_of = |column: usize| self.grid.leading + row * self.grid.columns + column;
                         let from_first =
                             |column: usize| key_of(column).saturating_sub(keys.start).min(keys.len()) as u32;
-                        (from_first(own.columns.0), from_first(own.columns.1))
+                        (from_first(own.columns.start), from_first(own.columns.end))
                     }
                 };
             }

@@ -44,7 +44,7 @@ pub(crate) fn refine_top_k(
     let state = if finish == Role::Unfinished { state } else { &mut [] };
     each_with(
         work.threads,
-        work.output_blocks(output, state, state_size(cut.groups)),
+        work.window_blocks(output, state, state_size(cut.groups)),
         |Refiner { tile, keys, values, pseudo_logits }: &mut Refiner| {
             tile.fit(work.problem);
             keys.clear();

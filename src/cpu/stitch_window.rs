@@ -28,7 +28,7 @@ pub(crate) fn stitch_window(
 ) {
     each_with(
         work.threads,
-        work.output_blocks(output, state, state_size(0)),
+        work.window_blocks(output, state, state_size(0)),
         |(tile, given): &mut (Tile, Vec<Panel>)| {
             tile.fit(work.problem);
             given.resize(KEY_BLOCK, [0.0; LANES]);

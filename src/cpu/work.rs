@@ -109,15 +109,44 @@ impl<'a> Work<'a> {
     where
         'a: 'o,
     {
+        self.blocks_from(0, LANES, output, state, state_size)
+    }
+
+    /// The same for stages of the window, none of whose tiles then lies in two blocks, which would both compute it; but for images so wide that
+    /// a row of tiles is larger than a block.
+    pub fn window_blocks<'o>(&self, output: &'o mut [f32], state: &'o mut [f32], state_size: usize) -> OutputBlocks<'o>
+    where
+        'a: 'o,
+    {
+        let (first, unit) = self.plan.cut.near.map_or((0, LANES), |near| (near.leading, near.row_of_tiles(LANES)));
+        self.blocks_from(first, unit, output, state, state_size)
+    }
+
+    /// Blocks that begin and end at whole units behind the first positions, which are the first block's.
+    fn blocks_from<'o>(
+        &self,
+        first: usize,
+        unit: usize,
+        output: &'o mut [f32],
+        state: &'o mut [f32],
+        state_size: usize,
+    ) -> OutputBlocks<'o>
+    where
+        'a: 'o,
+    {
         let shape = self.problem.shape();
         let positions = self.slices() * shape.queries / (TASKS_PER_THREAD * threads());
-        let block_size = positions.clamp(OUTPUT_BLOCK.start, OUTPUT_BLOCK.end).next_multiple_of(LANES);
+        let least = positions.clamp(OUTPUT_BLOCK.start, OUTPUT_BLOCK.end);
+        let block_size = least.next_multiple_of(if unit <= least { unit } else { LANES });
+        let first = first.min(shape.queries);
         let heads = if self.problem.layout() == Layout::HeadsFirst { 1 } else { self.chunk.heads.len() };
-        let blocks = shape.queries.div_ceil(block_size);
+        let blocks = (shape.queries - first).div_ceil(block_size).max(1);
         OutputBlocks {
             problem: self.problem,
             chunk: self.chunk.clone(),
             heads,
+            first,
+            blocks,
             block_size,
             state_size: if state.is_empty() { 0 } else { state_size },
             numbers: 0..self.slices() / heads * blocks,
@@ -133,6 +162,9 @@ pub(crate) struct OutputBlocks<'a> {
     chunk: Chunk,
     /// Heads of a block.
     heads: usize,
+    /// Positions before those that are cut, blocks of a slice, and positions of each.
+    first: usize,
+    blocks: usize,
     block_size: usize,
     state_size: usize,
     numbers: Range<usize>,
@@ -151,9 +183,9 @@ struct OutputPlace {
 impl OutputBlocks<'_> {
     fn place(&self, number: usize) -> OutputPlace {
         let (queries, strides) = (self.problem.shape().queries, self.problem.output_strides());
-        let blocks = queries.div_ceil(self.block_size);
-        let (first_slice, begin) = (number / blocks * self.heads, number % blocks * self.block_size);
-        let positions = begin..(begin + self.block_size).min(queries);
+        let (first_slice, block) = (number / self.blocks * self.heads, number % self.blocks);
+        let begin = if block == 0 { 0 } else { self.first + block * self.block_size };
+        let positions = begin..(self.first + (block + 1) * self.block_size).min(queries);
         let (batch, head) = self.chunk.slice(first_slice);
         // Interleaved heads lie in each other's rows.
         let offset = strides.offset(batch, if self.problem.layout() == Layout::HeadsFirst { head } else { 0 }, begin);

@@ -149,6 +149,8 @@ pub(crate) struct Patches {
 }
 
 impl Patches {
+    pub const NONE: Self = Self { rows: 0..0, columns: 0..0 };
+
     pub fn contains(&self, row: usize, column: usize) -> bool {
         self.rows.contains(&row) && self.columns.contains(&column)
     }
@@ -180,6 +182,14 @@ impl Grid {
     /// How many such rectangles a row has.
     pub(crate) fn tiles_across(&self, queries: usize) -> usize {
         self.columns.div_ceil(self.tile_shape(queries).1)
+    }
+
+    /// Positions of a row of them; of the tiles of a sequence, which follow one another, of one.
+    pub(crate) fn row_of_tiles(&self, queries: usize) -> usize {
+        match self.tile_shape(queries) {
+            (1, columns) => columns,
+            (rows, _) => rows * self.columns,
+        }
     }
 
     /// How many there are.

@@ -5,16 +5,8 @@ use crate::{HiddenStates, Model, Result, Stopwatch, Tokens};
 use clustered_attention::Method;
 use clustered_attention_models::methods::with_seed;
 use clustered_attention_models::progress::Progress;
-use clustered_attention_models::table::{mean, median};
+use clustered_attention_models::table::{cosine, mean, median};
 use std::time::Instant;
-
-/// The cosine of the angle between two vectors of one length, in float64.
-pub fn cosine(first: &[f32], second: &[f32]) -> f64 {
-    let product = |first: &[f32], second: &[f32]| -> f64 {
-        first.iter().zip(second).map(|(&first, &second)| f64::from(first) * f64::from(second)).sum()
-    };
-    product(first, second) / (product(first, first) * product(second, second)).sqrt()
-}
 
 /// The mean, over the tokens of one text, of the cosine between the states of two methods.
 pub fn token_cosine(first: &HiddenStates, second: &HiddenStates) -> f64 {

@@ -6,7 +6,7 @@ use crate::{EmbedError, Result, Stopwatch, Tokenizer, Tokens};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use clustered_attention::Method;
 use clustered_attention_models::weights::load_safetensors;
-use clustered_attention_models::Asset;
+use clustered_attention_models::{device, Asset};
 use std::path::Path;
 
 /// A sentence embedder.
@@ -177,8 +177,7 @@ fn pool(states: Tensor<3>, lengths: &[u32]) -> Tensor<2> {
 
 /// A tensor's numbers on the host.
 pub(crate) fn numbers<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
-    let data = tensor.try_into_data().map_err(|error| EmbedError::Device(error.to_string()))?;
-    data.try_into_vec::<f32>().map_err(|error| EmbedError::Device(error.to_string()))
+    device::numbers(tensor).map_err(EmbedError::Device)
 }
 
 /// Texts, by their numbers, in batches of similar length that with padding have at most `limit` tokens, or one text.

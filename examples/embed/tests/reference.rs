@@ -2,7 +2,8 @@
 
 use burn::tensor::Device;
 use clustered_attention::Method;
-use clustered_attention_embed::{compare::cosine, Model};
+use clustered_attention_embed::Model;
+use clustered_attention_models::table::cosine;
 use clustered_attention_models::{testing::fetched, Asset};
 use serde::Deserialize;
 

@@ -1,7 +1,7 @@
 //! Burn's device by the command line.
 
 use anyhow::Result;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use clap::{Args, ValueEnum};
 
 /// Where a model runs.
@@ -33,6 +33,15 @@ impl DeviceOptions {
             BackendName::Wgpu => anyhow::bail!("this program has no wgpu backend: build it with `--features wgpu`"),
         }
     }
+}
+
+/// A tensor's numbers on the host.
+///
+/// # Errors
+/// What the device or the conversion says went wrong.
+pub fn numbers<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, String> {
+    let data = tensor.try_into_data().map_err(|error| error.to_string())?;
+    data.try_into_vec::<f32>().map_err(|error| error.to_string())
 }
 
 /// A device by what people call it.

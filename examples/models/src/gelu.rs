@@ -1,5 +1,6 @@
 //! The activation of many transformers, on all cores.
 
+use crate::device::numbers;
 use burn::tensor::{activation, Device, Tensor, TensorData};
 use rayon::prelude::*;
 
@@ -14,8 +15,7 @@ pub fn gelu<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
         return activation::gelu(tensor);
     }
     let dimensions = tensor.dims();
-    let numbers = tensor.clone().try_into_data().map(TensorData::try_into_vec::<f32>);
-    let Ok(Ok(mut numbers)) = numbers else { return activation::gelu(tensor) };
+    let Ok(mut numbers) = numbers(tensor.clone()) else { return activation::gelu(tensor) };
     numbers.par_chunks_mut(BLOCK).for_each(|block| block.iter_mut().for_each(|number| *number = gelu_of(*number)));
     Tensor::from_data(TensorData::new(numbers, dimensions), &device)
 }

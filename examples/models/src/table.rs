@@ -43,6 +43,19 @@ pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
+/// The cosine of the angle between two vectors of one length; 0 where one is nothing.
+pub fn cosine(first: &[f32], second: &[f32]) -> f64 {
+    let product = |first: &[f32], second: &[f32]| -> f64 {
+        first.iter().zip(second).map(|(&first, &second)| f64::from(first) * f64::from(second)).sum()
+    };
+    let norms = (product(first, first) * product(second, second)).sqrt();
+    if norms > 0.0 {
+        product(first, second) / norms
+    } else {
+        0.0
+    }
+}
+
 /// The L2 norm of the difference of two vectors of one length, relative to that of the second; 0 of none.
 pub fn relative_error(values: &[f32], truth: &[f32]) -> f64 {
     relative_error_of([(values, truth)])

@@ -1,6 +1,7 @@
 //! Methods of attention for images of any size.
 
 use clustered_attention::{Grid, Method};
+use clustered_attention_models::methods::with_seed;
 
 /// A method of attention; what is exact around a patch depends on the image, so methods with an image are made for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,10 +18,15 @@ pub enum Attention {
 }
 
 impl Attention {
-    /// Stitched attention for images, with so many clusters and key groups: 32 top keys and a radius of 2.
+    /// Top keys of stitched attention for images, unless others are asked for.
+    pub const TOP_K: usize = 32;
+    /// Rows and columns around a patch that are exact, likewise.
+    pub const RADIUS: usize = 2;
+
+    /// Stitched attention for images, with so many clusters and key groups, and otherwise what is usual here.
     pub fn image(clusters: usize, key_groups: usize) -> Self {
-        let stitched = Method::stitched(clusters).with_key_groups(key_groups).with_top_k(32);
-        Self::Image { stitched, radius: 2 }
+        let stitched = Method::stitched(clusters).with_key_groups(key_groups).with_top_k(Self::TOP_K);
+        Self::Image { stitched, radius: Self::RADIUS }
     }
 
     /// The method for an image of so many rows and columns of patches behind a class token.
@@ -35,10 +41,9 @@ impl Attention {
 
     /// The same with another seed; exact attention has none.
     pub fn with_seed(self, seed: u64) -> Self {
-        let seeded = |method: Method| method.with_clustering(|clustering| clustering.seed = seed);
         match self {
-            Self::Plain(method) => Self::Plain(seeded(method)),
-            Self::Image { stitched, radius } => Self::Image { stitched: seeded(stitched), radius },
+            Self::Plain(method) => Self::Plain(with_seed(method, seed)),
+            Self::Image { stitched, radius } => Self::Image { stitched: with_seed(stitched, seed), radius },
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the model makes of a photograph.
 
 use crate::{Result, VisionError};
+use clustered_attention_models::table::cosine;
 use safetensors::tensor::{Dtype, TensorView};
 use std::path::Path;
 
@@ -55,18 +56,5 @@ impl Features {
         ];
         let file = safetensors::serialize(tensors, None).map_err(|error| failed(error.to_string()))?;
         std::fs::write(path, file).map_err(|error| failed(error.to_string()))
-    }
-}
-
-/// The cosine of two features; 0 where one is nothing.
-fn cosine(one: &[f32], other: &[f32]) -> f64 {
-    let dot = |one: &[f32], other: &[f32]| -> f64 {
-        one.iter().zip(other).map(|(&one, &other)| f64::from(one) * f64::from(other)).sum()
-    };
-    let norm = (dot(one, one) * dot(other, other)).sqrt();
-    if norm > 0.0 {
-        dot(one, other) / norm
-    } else {
-        0.0
     }
 }

@@ -8,7 +8,7 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use clustered_attention::Method;
 use clustered_attention_models::weights::load_tensors;
-use clustered_attention_models::Asset;
+use clustered_attention_models::{device, Asset};
 use std::path::Path;
 use std::time::Duration;
 
@@ -103,6 +103,5 @@ impl Model {
 
 /// A tensor's numbers on the host.
 fn numbers<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
-    let data = tensor.try_into_data().map_err(|error| VisionError::Device(error.to_string()))?;
-    data.try_into_vec::<f32>().map_err(|error| VisionError::Device(error.to_string()))
+    device::numbers(tensor).map_err(VisionError::Device)
 }

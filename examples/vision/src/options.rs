@@ -39,10 +39,10 @@ pub struct Options {
     #[arg(long, value_name = "G", default_value_t = 64)]
     pub key_groups: usize,
     /// Top keys of stitched attention around patches
-    #[arg(long, value_name = "K", default_value_t = 32)]
+    #[arg(long, value_name = "K", default_value_t = Attention::TOP_K)]
     pub top_k: usize,
     /// Rows and columns around a patch that are exact
-    #[arg(long, value_name = "R", default_value_t = 2)]
+    #[arg(long, value_name = "R", default_value_t = Attention::RADIUS)]
     pub radius: usize,
     /// Seed of the clustering [default: 0, or what `--method` says]
     #[arg(long)]

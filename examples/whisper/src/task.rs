@@ -5,6 +5,7 @@ use crate::log_mel::WINDOW_SAMPLES;
 use crate::word_error_rate::{word_errors, WordErrors};
 use crate::{Error, Recognizer, Result, Transcript};
 use clustered_attention_models::assets::Asset;
+use clustered_attention_models::device::numbers;
 use clustered_attention_models::table::relative_error_of;
 use std::path::Path;
 
@@ -155,9 +156,7 @@ pub fn evaluate(recognizer: &Recognizer, sets: &[SpeechSet], progress: impl Fn(&
                 recognizer.transcribe_observed(&utterance.samples, |encoded| windows.push(encoded.hidden.clone()))?;
             if utterance.samples.len() <= WINDOW_SAMPLES {
                 for hidden in windows {
-                    let failed = |error: String| Error::Device { reason: error };
-                    let data = hidden.try_into_data().map_err(|error| failed(error.to_string()))?;
-                    evaluation.encoded.push(data.try_into_vec().map_err(|error| failed(format!("{error:?}")))?);
+                    evaluation.encoded.push(numbers(hidden).map_err(|reason| Error::Device { reason })?);
                 }
             }
             result.errors = result.errors + word_errors(&utterance.reference, &transcript.text);

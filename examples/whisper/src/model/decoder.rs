@@ -7,6 +7,7 @@ use burn::module::Module;
 use burn::nn::{Embedding, LayerNorm, Linear};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor};
+use clustered_attention_models::device::numbers;
 use clustered_attention_models::gelu::gelu;
 
 /// The decoder of Whisper tiny.en.
@@ -121,9 +122,7 @@ impl Decoder {
         state.length += 1;
         let hidden = self.layer_norm.forward(hidden).reshape([1, WIDTH]);
         let scores = hidden.matmul(self.embed_tokens.weight.val().transpose());
-        let failed = |reason: String| Error::Device { reason };
-        let scores = scores.try_into_data().map_err(|error| failed(error.to_string()))?;
-        scores.try_into_vec::<f32>().map_err(|error| failed(format!("{error:?}")))
+        numbers(scores).map_err(|reason| Error::Device { reason })
     }
 }
 
